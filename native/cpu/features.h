@@ -1,0 +1,23 @@
+// Which instruction sets this process may use, decided once at start.
+#pragma once
+#include <string>
+
+namespace attune::cpu {
+
+// In rising order: a machine (or ATTUNE_CPU) that allows one allows all before it.
+enum class Isa : int { reference = 0, avx2 = 1, avx512 = 2, amx = 3 };
+
+// The best set that the processor, the operating system, the build and ATTUNE_CPU allow. AMX tile state is requested of the kernel on first use.
+Isa best();
+// What the machine and the build allow, whatever ATTUNE_CPU says.
+Isa available();
+const char* name(Isa isa);
+// Names of the features found, for `doctor`: "avx2 fma avx512f …".
+std::string features();
+// CPUs that this process may run on.
+int allowed_cpus();
+// Bytes of L1d and L2 of one core (48 KiB and 2 MiB where unknown).
+long l1_bytes();
+long l2_bytes();
+
+}  // namespace attune::cpu

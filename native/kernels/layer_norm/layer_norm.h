@@ -1,0 +1,34 @@
+// layer_norm:  y = w (x - mean) / sqrt(var + eps) + b        (Ba, Kiros, Hinton 2016), for encoders of the BERT family.
+//   backward: with xh = (x - mean) r:  dx = r (w dy - mean(w dy) - xh mean(w dy xh));  dw += dy xh;  db += dy
+#pragma once
+#include "base/layout.h"
+
+namespace attune::layer_norm {
+
+struct Shape {
+  DType dtype;
+  long columns;   // physical, multiple of 32
+  long count;     // real columns
+  float eps;
+};
+struct Forward {
+  Shape s;
+  const void* x;
+  const float *w, *b;   // (columns,) padding zero; b may be null
+  void* y;
+  float *mean, *inverse;  // (M,)
+};
+struct Backward {
+  Shape s;
+  const void* x;
+  const float* w;
+  const float *mean, *inverse;
+  const void* dy;
+  const void* through;  // null: none
+  void* dx;
+};
+void forward(const Forward& f, long first, long last);
+void backward(const Backward& b, long first, long last);
+void weight_gradient(const Backward& b, long M, float* dw, float* db, long from, long to);
+
+}  // namespace attune::layer_norm
