@@ -73,6 +73,12 @@ Isa best() {
   static const Isa isa = limited();
   return isa;
 }
+namespace {
+thread_local int forced = -1;
+}
+Isa chosen() { return forced < 0 ? best() : Isa(forced); }
+Choose::Choose(Isa isa) : before_(forced) { forced = int(isa); }
+Choose::~Choose() { forced = before_; }
 const char* name(Isa isa) {
   static const char* const names[] = {"reference", "avx2", "avx512", "amx"};
   return names[int(isa)];

@@ -12,6 +12,18 @@ Isa best();
 // What the machine and the build allow, whatever ATTUNE_CPU says.
 Isa available();
 const char* name(Isa isa);
+// The set that kernels called by this thread run: best() unless a Choose is alive. A Team hands its caller's choice to its workers.
+Isa chosen();
+// For tests, benches and kernels called from JavaScript: another set than the best, for the life of this object, on this thread.
+class Choose {
+ public:
+  explicit Choose(Isa isa);
+  ~Choose();
+  Choose(const Choose&) = delete;
+
+ private:
+  int before_;
+};
 // Names of the features found, for `doctor`: "avx2 fma avx512f …".
 std::string features();
 // CPUs that this process may run on.

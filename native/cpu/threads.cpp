@@ -67,6 +67,7 @@ Team::~Team() {
 
 void Team::guarded(int index) {
   try {
+    const cpu::Choose choose{cpu::Isa(isa_)};
     (*job_)(index, size_);
   } catch (...) {
     errors_[index] = std::current_exception();
@@ -75,6 +76,7 @@ void Team::guarded(int index) {
 
 void Team::run(const std::function<void(int, int)>& job) {
   job_ = &job;
+  isa_ = int(cpu::chosen());
   if (size_ == 1) {
     job(0, 1);
     return;

@@ -38,6 +38,7 @@ class Team {
   void guarded(int index);
   int size_;
   bool pin_;
+  int isa_ = 0;  // the caller's cpu::chosen() of the current run
   std::vector<std::thread> workers_;
   std::vector<std::exception_ptr> errors_;
   const std::function<void(int, int)>* job_ = nullptr;

@@ -1,0 +1,4 @@
+/** Every kernel on typed arrays, for users of single kernels, tests and benches. */
+export { type AdamwArguments, adamw } from './adamw.js';
+export { type KernelOptions, kernelVariants } from './call.js';
+export { gradientNorm } from './gradient_norm.js';

@@ -1,0 +1,268 @@
+/**
+ * Finds, loads and types the native addon: the only file that touches it. Everything here is asynchronous but the single kernels: a worker
+ * thread of the addon drives its own thread pool, and the event loop stays free.
+ */
+import { existsSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { dirname, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { AttuneError, DataError, RequestError, WorkError } from './errors/index.js';
+
+/** Number type of weights and activations; sums are fp32 in both. */
+export type DType = 'f32' | 'bf16';
+/** How a tensor is stored in a file. */
+export type StoredType = 'f32' | 'f16' | 'bf16';
+/** Instruction sets, in rising order. */
+export type Variant = 'reference' | 'avx2' | 'avx512' | 'amx';
+
+/** Rotary embedding; meaning of the fields as in transformers' `rope_parameters`. */
+export interface RotaryConfig {
+  kind: 'standard' | 'linear' | 'dynamic' | 'llama3' | 'yarn';
+  base: number;
+  factor: number;
+  lowFreqFactor: number;
+  highFreqFactor: number;
+  /** `original_max_position_embeddings` (llama3, yarn). */
+  originalContext: number;
+  /** `max_position_embeddings` (dynamic). */
+  context: number;
+  betaFast: number;
+  betaSlow: number;
+  /** 0: 0.1 ln(factor) + 1. */
+  attentionFactor: number;
+}
+
+/** Shape of a network, read from config.json and checked against the tensors by lib/checkpoint. */
+export interface NetworkConfig {
+  vocabulary: number;
+  hidden: number;
+  inner: number;
+  layers: number;
+  heads: number;
+  kvHeads: number;
+  headSize: number;
+  eps: number;
+  /** Most positions that the model was made for. */
+  context: number;
+  /** The output head is the embedding. */
+  tied: boolean;
+  /** Biases of q, k, v. */
+  queryKeyValueBias: boolean;
+  /** Bias of o. */
+  outputBias: boolean;
+  /** Biases of gate, up, down. */
+  mlpBias: boolean;
+  /** Norm of each head of queries and keys (Qwen3). */
+  queryKeyNorm: boolean;
+  /** Tokens that a query of each layer sees, itself included; 0: all. Length `layers`. */
+  windows: number[];
+  rotary: RotaryConfig;
+}
+
+/** A tensor in a file: `offset` bytes from the start, row-major, little-endian. Names are transformers' (`model.layers.0.self_attn.q_proj.weight`). */
+export interface StoredTensor {
+  name: string;
+  path: string;
+  offset: number;
+  stored: StoredType;
+  shape: number[];
+}
+
+export interface ModelOptions {
+  config: NetworkConfig;
+  tensors: StoredTensor[];
+  dtype: DType;
+  /** 0: one per CPU. */
+  threads: number;
+  /** `none`: forward only; `adapter`: LoRA tensors are trained; `all`: every tensor is (fp32 master weights). */
+  train: 'none' | 'adapter' | 'all';
+  /** Keep only the input of each layer and compute the rest again in the backward pass: a third more time, far less memory. */
+  recomputeActivations: boolean;
+}
+
+/** Low-rank factors of one linear layer: `a` (rank, inputs), `b` (outputs, rank), row-major. */
+export interface AdapterTarget {
+  /** As in transformers, without `.weight`: `model.layers.0.self_attn.q_proj`. */
+  name: string;
+  rank: number;
+  a: Float32Array;
+  b: Float32Array;
+}
+
+export interface AdapterOptions {
+  /** alpha / rank, or alpha / sqrt(rank) with rsLoRA. */
+  scale: number;
+  /** Share of the inputs of the low-rank term set to zero in training; 0: none. */
+  dropout: number;
+  targets: AdapterTarget[];
+}
+
+/** A ragged batch: N tokens end to end. `targets[i]` is the id that position i must predict, -1 where nothing is trained. */
+export interface ForwardBatch {
+  tokens: Int32Array;
+  /** (S + 1) offsets, rising from 0 to N. */
+  sequenceStarts: Int32Array;
+  targets: Int32Array;
+}
+
+export interface ForwardOptions {
+  /** Keep what backward needs. */
+  keep?: boolean;
+  /** false: as if the model had no adapter (the reference of preference methods). */
+  adapter?: boolean;
+  /** Random key of dropout; without it nothing is dropped. Same key and row, same mask, however a step is split. */
+  dropoutKey?: number;
+  entropy?: boolean;
+  mean?: boolean;
+  /** `false`: full attention (encoders). */
+  causal?: boolean;
+}
+
+/** One number per position with a target >= 0, in order. */
+export interface ForwardResult {
+  logprob: Float32Array;
+  lse: Float32Array;
+  entropy?: Float32Array;
+  /** Mean logit over the vocabulary. */
+  mean?: Float32Array;
+}
+
+/** Gradients of the loss with respect to what forward returned. */
+export interface BackwardGradients {
+  logprob: Float32Array;
+  lse?: Float32Array;
+  entropy?: Float32Array;
+  mean?: Float32Array;
+}
+
+export interface OptimizerStep {
+  learningRate: number;
+  beta1: number;
+  beta2: number;
+  eps: number;
+  weightDecay: number;
+  /** Factor on every gradient (clipping). */
+  scale: number;
+  /** From 1. */
+  step: number;
+}
+
+export type ParameterPart = 'value' | 'gradient' | 'first' | 'second';
+
+export interface SampleOptions {
+  /** 0: greedy. */
+  temperature: number;
+  topK?: number;
+  topP?: number;
+  minP?: number;
+  repetitionPenalty?: number;
+  /** Uniform number in [0, 1) of this draw. */
+  unit: number;
+}
+
+/** One sequence being generated, with its key/value cache. */
+export interface NativeGeneration {
+  /** Runs new tokens through the network (a prompt, or one token); afterwards `sample` and `logits` speak of the last of them. */
+  feed(tokens: Int32Array): Promise<void>;
+  sample(options: SampleOptions): { id: number; logprob: number };
+  /** (V,) of the last token fed. */
+  logits(): Float32Array;
+  readonly length: number;
+  dispose(): void;
+}
+
+export interface NativeModel {
+  /** Adds (or replaces) the adapter. With `train: 'adapter'` its tensors are the parameters. */
+  setAdapter(options: AdapterOptions): Promise<void>;
+  forward(batch: ForwardBatch, options?: ForwardOptions): Promise<ForwardResult>;
+  /** Gradients of the last `forward` with `keep`, added to those already there. */
+  backward(gradients: BackwardGradients): Promise<void>;
+  /** L2 over all trained tensors. */
+  gradientNorm(): Promise<number>;
+  /** One AdamW step; gradients are zero afterwards. */
+  step(options: OptimizerStep): Promise<void>;
+  zeroGradients(): Promise<void>;
+  /** Trained tensors in a fixed order, with transformers' or PEFT's names (`base_model.model.….lora_A.weight`). */
+  parameters(): { name: string; shape: number[] }[];
+  read(name: string, part: ParameterPart): Promise<Float32Array>;
+  write(name: string, part: ParameterPart, values: Float32Array): Promise<void>;
+  /** (N, V) row-major; for comparisons on few tokens. */
+  logits(tokens: Int32Array, sequenceStarts: Int32Array, options?: { adapter?: boolean }): Promise<Float32Array>;
+  /** capacity: most tokens, prompt included. */
+  startGeneration(capacity: number): NativeGeneration;
+  /** Bytes held, by part: weights, adapter, optimizer, activations, workspace. */
+  memory(): Record<string, number>;
+  dispose(): void;
+}
+
+/** What `doctor` shows of the processor. */
+export interface CpuFacts {
+  features: string;
+  available: Variant;
+  chosen: Variant;
+  threads: number;
+}
+
+export type KernelFunction = ((args: object, options?: { variant?: Variant; threads?: number }) => Record<string, unknown>) & {
+  variants: Variant[];
+};
+
+interface Addon {
+  version: string;
+  cpu: CpuFacts;
+  kernels: Record<string, KernelFunction>;
+  loadModel(options: ModelOptions): Promise<NativeModel>;
+  /** Bytes that a run will need: weights and optimiser, and activations for `tokens` in flight. */
+  planMemory(options: Omit<ModelOptions, 'tensors'> & { tokens: number; rank: number }): { fixed: number; activations: number };
+  /** Resident set of the process in bytes, now and at its highest. */
+  residentMemory(): { now: number; peak: number };
+}
+
+const here = dirname(fileURLToPath(import.meta.url));
+// lib/ in a clone under vitest, dist/ when built: the package root is one above.
+const root = resolve(here, '..');
+const require = createRequire(import.meta.url);
+let loaded: Addon | undefined;
+
+/** Places where the addon is looked for, in order. */
+export function addonCandidates(): string[] {
+  const build = process.env.ATTUNE_BUILD_DIR ? resolve(process.env.ATTUNE_BUILD_DIR) : resolve(root, 'build/cmake');
+  const own = process.env.ATTUNE_NATIVE;
+  return [...(own ? [resolve(own)] : []), resolve(build, 'Release/attune.node'), resolve(build, 'Debug/attune.node')];
+}
+
+/** Loads the addon once. Throws `native_missing` when it has not been built. */
+export function addon(): Addon {
+  if (loaded) return loaded;
+  const path = addonCandidates().find((candidate) => existsSync(candidate));
+  if (!path) throw new WorkError('native_missing', 'the native addon is not built yet; run `npx attune build` (in a clone: `npm run build`)');
+  try {
+    loaded = require(path) as Addon;
+  } catch (cause) {
+    throw new WorkError('native_broken', `the native addon at ${path} does not load (${(cause as Error).message}); run \`npx attune build\``, { cause });
+  }
+  return loaded;
+}
+
+const DATA_CODES = new Set(['tensor_not_finite', 'tensor_missing', 'tensor_shape', 'tensor_file', 'adapter_shape']);
+const REQUEST_CODES = new Set(['kernel_arguments', 'model_arguments', 'adapter_target']);
+
+/** A native failure as one of attune's errors, with the caller's stack. */
+export function nativeError(error: unknown): AttuneError {
+  if (error instanceof AttuneError) return error;
+  const { code = 'native_failure', message = String(error) } = error as { code?: string; message?: string };
+  if (DATA_CODES.has(code)) return new DataError(code, message, { cause: error });
+  if (REQUEST_CODES.has(code)) return new RequestError(code, message, { cause: error });
+  return new WorkError(code, message, { cause: error });
+}
+
+/** Calls native code and turns what it throws into attune's errors. */
+export function guarded<T>(run: () => T): T {
+  try {
+    const result = run();
+    if (result instanceof Promise) return result.catch((error) => Promise.reject(nativeError(error))) as T;
+    return result;
+  } catch (error) {
+    throw nativeError(error);
+  }
+}

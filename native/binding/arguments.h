@@ -1,0 +1,51 @@
+// Reads the arguments of a kernel or model call from JavaScript. Whatever comes, a wrong type or length becomes a thrown error that names the
+// kernel, the argument, what was expected and what came; native code below this line may trust its inputs.
+#pragma once
+#include "base/error.h"
+#include "base/types.h"
+#include <napi.h>
+#include <string>
+#include <vector>
+
+namespace attune::binding {
+
+class Arguments {
+ public:
+  // `what` prefixes messages: "[rms_norm] x: expected …".
+  Arguments(const Napi::Value& object, std::string what);
+
+  bool has(const char* name) const;
+  long integer(const char* name, long least, long most) const;
+  long integer(const char* name, long least, long most, long otherwise) const;
+  double number(const char* name) const;
+  double number(const char* name, double otherwise) const;
+  bool flag(const char* name, bool otherwise) const;
+  std::string text(const char* name) const;
+  std::string text(const char* name, const std::string& otherwise) const;
+  // One of `names`; its index.
+  int choice(const char* name, const std::vector<std::string>& names, int otherwise) const;
+  // 'f32' or 'bf16'; f32 where absent.
+  DType dtype() const;
+  // Float32Array of exactly `count` numbers (count < 0: any); empty where absent and `optional`.
+  std::vector<float> floats(const char* name, long count, bool optional = false) const;
+  std::vector<int> ints(const char* name, long count, bool optional = false) const;
+  // Ids or offsets within least .. most.
+  std::vector<int> ints_within(const char* name, long count, int least, int most) const;
+  // sequenceStarts: 0 = s0 < s1 < … < sS = tokens.
+  std::vector<int> starts(const char* name, long tokens) const;
+  Napi::Value raw(const char* name) const;
+  Napi::Env env() const { return object_.Env(); }
+  [[noreturn]] void fail(const std::string& message) const;
+
+ private:
+  Napi::Object object_;
+  std::string what_;
+};
+
+// Results: a plain object of new typed arrays.
+Napi::Float32Array to_js(Napi::Env env, const std::vector<float>& values);
+Napi::Int32Array to_js(Napi::Env env, const std::vector<int>& values);
+// A JavaScript error with `code`, from any C++ exception in flight.
+Napi::Error to_js_error(Napi::Env env);
+
+}  // namespace attune::binding

@@ -1,0 +1,54 @@
+#include "binding/kernels.h"
+
+namespace attune::binding {
+
+// Each in kernels/NAME.cpp of this folder.
+#define ATTUNE_KERNELS(row) \
+  row(adamw)                \
+  row(gradient_norm)
+
+#define ATTUNE_DECLARE(name) extern const Kernel name##_kernel;
+ATTUNE_KERNELS(ATTUNE_DECLARE)
+
+// A function, not a global vector: the rows are constants of other files, and their order of construction is not fixed.
+static std::vector<const Kernel*> table() {
+#define ATTUNE_POINTER(name) &name##_kernel,
+  return {ATTUNE_KERNELS(ATTUNE_POINTER)};
+}
+
+static cpu::Isa variant_of(const Arguments& options) {
+  const int best = int(cpu::available());
+  if (!options.has("variant")) return cpu::best();
+  std::vector<std::string> names;
+  for (int i = 0; i <= best; i++) names.push_back(cpu::name(cpu::Isa(i)));
+  return cpu::Isa(options.choice("variant", names, best));
+}
+
+static Napi::Value call(const Napi::CallbackInfo& info) {
+  const Kernel& k = *static_cast<const Kernel*>(info.Data());
+  try {
+    const Arguments a(info[0], k.name);
+    const Napi::Value given = info.Length() > 1 && !info[1].IsUndefined() ? info[1] : Napi::Value(Napi::Object::New(info.Env()));
+    const Arguments options(given, k.name);
+    const cpu::Choose choose(variant_of(options));
+    Team team(int(options.integer("threads", 1, 1024, 1)));
+    return k.run(a, team);
+  } catch (...) {
+    throw to_js_error(info.Env());
+  }
+}
+
+Napi::Object kernels_object(Napi::Env env) {
+  Napi::Object all = Napi::Object::New(env);
+  for (const Kernel* k : table()) {
+    Napi::Function f = Napi::Function::New(env, call, k->name, const_cast<Kernel*>(k));
+    Napi::Array variants = Napi::Array::New(env);
+    for (const cpu::Isa v : k->variants)
+      if (v <= cpu::available()) variants.Set(variants.Length(), Napi::String::New(env, cpu::name(v)));
+    f.Set("variants", variants);
+    all.Set(k->name, f);
+  }
+  return all;
+}
+
+}  // namespace attune::binding

@@ -1,0 +1,54 @@
+/** Shared questions of every kernel test: right values, right gradient, awkward sizes. Numbers are seeded; a failure prints the worst place. */
+import { expect } from 'vitest';
+
+/** mulberry32: small, seeded, the same on every machine. */
+export function random(seed: number): () => number {
+  let state = seed >>> 0;
+  return () => {
+    state = (state + 0x6d2b79f5) >>> 0;
+    let t = state;
+    t = Math.imul(t ^ (t >>> 15), t | 1);
+    t ^= t + Math.imul(t ^ (t >>> 7), t | 61);
+    return ((t ^ (t >>> 14)) >>> 0) / 4294967296;
+  };
+}
+
+/** n numbers about normal with deviation `scale`. */
+export function numbers(n: number, seed: number, scale = 1): Float32Array {
+  const next = random(seed * 7919 + 17);
+  return Float32Array.from({ length: n }, () => (next() + next() + next() + next() - 2) * 1.732 * scale);
+}
+
+/** Rounded to bf16 (nearest even) and back. */
+export function roundBf16(values: ArrayLike<number>): Float32Array {
+  const out = Float32Array.from(values);
+  const bits = new Uint32Array(out.buffer);
+  for (let i = 0; i < bits.length; i++) bits[i] = ((bits[i] ?? 0) + 0x7fff + (((bits[i] ?? 0) >>> 16) & 1)) & 0xffff0000;
+  return out;
+}
+
+/** Fails unless |got - expected| <= bound * rms(expected) everywhere; the message names the worst index, both values and the bound. */
+export function compare(got: ArrayLike<number>, expected: ArrayLike<number>, bound: number, what = 'value'): void {
+  expect(got.length, `${what}: length`).toBe(expected.length);
+  let square = 0;
+  for (let i = 0; i < expected.length; i++) square += (expected[i] ?? 0) ** 2;
+  const limit = bound * Math.max(Math.sqrt(square / Math.max(1, expected.length)), 1e-30);
+  let worst = 0;
+  for (let i = 0; i < expected.length; i++) {
+    const far = Math.abs((got[i] ?? 0) - (expected[i] ?? 0));
+    if (!(far <= Math.abs((got[worst] ?? 0) - (expected[worst] ?? 0)))) worst = i;
+  }
+  const far = expected.length ? Math.abs((got[worst] ?? 0) - (expected[worst] ?? 0)) : 0;
+  expect(far <= limit, `${what}[${worst}]: got ${got[worst]}, expected ${expected[worst]}, off by ${far}, bound ${limit}`).toBe(true);
+}
+
+/** ||got - expected|| / ||expected||. */
+export function relativeError(got: ArrayLike<number>, expected: ArrayLike<number>): number {
+  let far = 0;
+  let size = 0;
+  for (let i = 0; i < expected.length; i++) {
+    far += ((got[i] ?? 0) - (expected[i] ?? 0)) ** 2;
+    size += (expected[i] ?? 0) ** 2;
+  }
+  return Math.sqrt(far / Math.max(size, 1e-300));
+}
