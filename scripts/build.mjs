@@ -1,8 +1,8 @@
 // Everything that a clone needs to run: set-up, the native addon, and lib compiled to dist.
 import { existsSync, readdirSync, rmSync } from 'node:fs';
 import { resolve } from 'node:path';
-import { main, nodeModule, root, run } from './command.mjs';
 import { buildNative } from './build-native.mjs';
+import { main, nodeModule, root, run } from './command.mjs';
 import { setup } from './setup.mjs';
 
 /** Returns the path of the addon. `project` is what tsc builds: lib alone, or bench, which stands on it. */

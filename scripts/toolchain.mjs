@@ -22,7 +22,9 @@ export function checkCompiler() {
   const candidates = process.env.CXX ? [process.env.CXX.split(' ')[0]] : ['g++', 'clang++', 'c++'];
   const found = candidates.find((name) => ask(name, ['--version']) !== undefined);
   if (!found)
-    throw new ScriptError(`no C++ compiler found (looked for ${candidates.join(', ')}); install g++ or clang++, for example: apt-get install g++ make`);
+    throw new ScriptError(
+      `no C++ compiler found (looked for ${candidates.join(', ')}); install g++ or clang++, for example: apt-get install g++ make`,
+    );
   return found;
 }
 

@@ -1,0 +1,45 @@
+// Set-up, build, then one bench: bench/<name>.ts or bench/<name>/index.ts. Its stdout is the bench's alone, so that --json can be piped.
+//
+//   npm run bench -- NAME [options of the bench]        npm run bench -- kernels matmul
+import { existsSync, mkdirSync, readdirSync, readlinkSync, rmSync, symlinkSync } from 'node:fs';
+import { resolve } from 'node:path';
+import { build } from './build.mjs';
+import { main, root, run, ScriptError } from './command.mjs';
+
+/** Parts that benches share (the machine's ceilings, the shapes), not benches. */
+const SHARED = ['machine', 'shapes'];
+
+function benches() {
+  const names = readdirSync(resolve(root, 'bench'), { withFileTypes: true }).flatMap((entry) => {
+    if (entry.isFile()) return entry.name.match(/^([a-z_]+)\.ts$/)?.[1] ?? [];
+    return existsSync(resolve(root, 'bench', entry.name, 'index.ts')) ? entry.name : [];
+  });
+  return [...new Set(names)].filter((name) => !SHARED.includes(name)).sort();
+}
+
+/**
+ * Bench is compiled to build/bench/bench and imports `../lib/…`. This link sends those imports to dist: the code that is measured is the code
+ * that users run, loaded once.
+ */
+function linkLib() {
+  const link = resolve(root, 'build/bench/lib');
+  const target = '../../dist';
+  mkdirSync(resolve(root, 'build/bench'), { recursive: true });
+  try {
+    if (readlinkSync(link) === target) return;
+  } catch (error) {
+    if (error.code !== 'ENOENT' && error.code !== 'EINVAL') throw error;
+  }
+  rmSync(link, { recursive: true, force: true });
+  symlinkSync(target, link, 'dir');
+}
+
+await main(import.meta.url, async ([name, ...args]) => {
+  if (!benches().includes(name))
+    throw new ScriptError(`which bench? npm run bench -- NAME, with NAME one of: ${benches().join(', ') || '(none yet)'}`, 2);
+  linkLib();
+  const addon = await build('tsconfig.bench.json');
+  const compiled = [`build/bench/bench/${name}.js`, `build/bench/bench/${name}/index.js`].map((path) => resolve(root, path));
+  const env = process.env.ATTUNE_BUILD_DIR ? { ATTUNE_NATIVE: addon } : {};
+  return run(process.execPath, [compiled.find(existsSync), ...args], { stdout: 'inherit', allowFailure: true, env });
+});

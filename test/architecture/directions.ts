@@ -1,0 +1,95 @@
+// Who may import whom: the two tables, and the pure functions that judge one import by them. What is not listed is forbidden.
+import { posix } from 'node:path';
+import type { Import, Include } from './source.js';
+
+/** What a room of lib may import beside itself. `type` marks rooms of which only types may be taken. */
+interface LibRoom {
+  rooms: readonly string[];
+  types?: readonly string[];
+}
+
+const ALL = ['errors', 'options', 'native', 'data', 'tokenizer', 'checkpoint', 'methods', 'training', 'evaluation', 'guide'];
+
+export const LIB: Record<string, LibRoom> = {
+  errors: { rooms: [] },
+  // A schema's whole point is its message: it throws the typed errors.
+  options: { rooms: ['errors'] },
+  native: { rooms: ['errors'] },
+  data: { rooms: ['errors', 'options', 'native'] },
+  tokenizer: { rooms: ['errors', 'options', 'native'] },
+  checkpoint: { rooms: ['errors', 'options', 'native'] },
+  // Pure functions: they never reach the addon or the loop.
+  methods: { rooms: ['errors', 'options'], types: ['data'] },
+  training: { rooms: ['errors', 'options', 'data', 'tokenizer', 'methods', 'checkpoint', 'native'] },
+  evaluation: { rooms: ['errors', 'options', 'data', 'tokenizer', 'methods', 'checkpoint', 'native'] },
+  guide: { rooms: ['errors', 'options', 'methods'] },
+  index: { rooms: ALL },
+  cli: { rooms: [...ALL, 'index'] },
+};
+
+/** `lib/data/read.ts` is of room `data`, `lib/native.ts` of room `native`. */
+export const libRoom = (path: string) => path.match(/^lib\/([^/.]+)/)?.[1];
+
+/** Why `file` may not have this import, or undefined. */
+export function libFault(file: string, { specifier, typeOnly }: Import): string | undefined {
+  const from = libRoom(file) ?? '';
+  const allowed = LIB[from];
+  if (allowed === undefined) return `${file}: room '${from}' is not in the table of test/architecture/directions.ts`;
+  if (!specifier.startsWith('.')) return undefined;
+  const target = posix.join(posix.dirname(file), specifier);
+  const to = libRoom(target);
+  if (to === undefined) return `${file}: imports ${target}, outside lib`;
+  if (to === from || allowed.rooms.includes(to)) return undefined;
+  if (allowed.types?.includes(to)) return typeOnly ? undefined : `${file}: may import types of ${to} only, imports ${specifier}`;
+  return `${file}: ${from} may not import ${to} (${specifier})`;
+}
+
+/** What a room of native may include beside itself; `kernels` stands for each kernel room, which may also include others of its kind. */
+export const NATIVE: Record<string, readonly string[]> = {
+  base: [],
+  cpu: ['base'],
+  cuda: ['base'],
+  cluster: ['base'],
+  kernels: ['base', 'cpu', 'cuda', 'kernels'],
+  transformer: ['kernels', 'base'],
+  // And cpu, for its facts: `doctor` and the kernel table tell which instruction sets and how many threads there are.
+  binding: ['transformer', 'kernels', 'cpu', 'base'],
+};
+
+/** `kernels/matmul/matmul.cpp` is of room `kernels`, its kernel is `matmul`. Paths are from native/. */
+export const nativeRoom = (path: string) => path.split('/')[0] ?? '';
+export const kernelOf = (path: string) => path.match(/^kernels\/([^/]+)\//)?.[1];
+
+/** Why `file` (from native/) may not have this include, or undefined. */
+export function nativeFault(file: string, { path, system }: Include): string | undefined {
+  const [from, to] = [nativeRoom(file), nativeRoom(path)];
+  const allowed = NATIVE[from];
+  if (allowed === undefined) return `native/${file}: room '${from}' is not in the table of test/architecture/directions.ts`;
+  if (system) return path === 'napi.h' && from !== 'binding' ? `native/${file}: only native/binding knows Node` : undefined;
+  if (!(to in NATIVE) || !path.includes('/')) return `native/${file}: write includes from native/, as "base/types.h"; got "${path}"`;
+  if (path === 'napi.h' || path.endsWith('/napi.h')) return `native/${file}: include <napi.h>, and only in native/binding`;
+  if (from !== to && !allowed.includes(to)) return `native/${file}: ${from} may not include ${to} ("${path}")`;
+  const foreignKernel = to === 'kernels' && kernelOf(path) !== kernelOf(file);
+  if (foreignKernel && !path.endsWith('.h')) return `native/${file}: a kernel is reached through its .h, got "${path}"`;
+  return undefined;
+}
+
+/** Kernel rooms that include each other in a circle, as `a → b → a`, or undefined: "downward" needs a top and a bottom. */
+export function circle(edges: ReadonlyMap<string, ReadonlySet<string>>): string | undefined {
+  const done = new Set<string>();
+  const visit = (room: string, trail: readonly string[]): string | undefined => {
+    if (trail.includes(room)) return [...trail.slice(trail.indexOf(room)), room].join(' → ');
+    if (done.has(room)) return undefined;
+    for (const next of edges.get(room) ?? []) {
+      const found = visit(next, [...trail, room]);
+      if (found) return found;
+    }
+    done.add(room);
+    return undefined;
+  };
+  for (const room of edges.keys()) {
+    const found = visit(room, []);
+    if (found) return found;
+  }
+  return undefined;
+}
