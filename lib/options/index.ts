@@ -1,0 +1,18 @@
+/** Recipes: one schema for types, defaults, JSON Schema, help and messages. */
+export { type RecipeKey, recipeKeys } from './keys.js';
+export { LATER_METHODS, METHOD_NAMES, type MethodName, type MethodOptions, methodOptions } from './methods.js';
+export { DTYPES, type Dtype, LINEAR_LAYERS, TEMPLATE_NAMES } from './parts.js';
+export { isHubId, resolveModel } from './paths.js';
+export { parseRecipe, type ReadOptions, type ReadRecipe, readRecipe } from './read.js';
+export { type Difference, HARMLESS_KEYS, recipeDifferences, resolvedRecipe, withMaxLength } from './resolve.js';
+export {
+  type AdapterFrom,
+  type Checks,
+  type DataSource,
+  type NewAdapter,
+  type Recipe,
+  type RecipeInput,
+  recipeJsonSchema,
+  type Template,
+  type Train,
+} from './schema.js';

@@ -1,0 +1,64 @@
+/** A recipe written out whole, and two recipes compared. */
+import { isDeepStrictEqual } from 'node:util';
+import { stringify } from 'yaml';
+import { type ErrorPlace, RequestError } from '../errors/index.js';
+import type { Recipe } from './schema.js';
+import { LENGTH_LIMIT } from './train.js';
+
+/** Order in which a resolved recipe is written. */
+const ORDER = [
+  'model',
+  'compute',
+  'adapter',
+  'method',
+  'data',
+  'template',
+  'checks',
+  'train',
+  'evaluate',
+  'out',
+] as const satisfies readonly (keyof Recipe)[];
+
+/** The recipe as YAML with every default written out and absolute paths. It reads back as the same recipe, wherever it lies. */
+export function resolvedRecipe(recipe: Recipe): string {
+  const ordered = Object.fromEntries(ORDER.filter((key) => recipe[key] !== undefined).map((key) => [key, recipe[key]]));
+  return `# Written by attune: every default is filled in and every path is absolute.\n${stringify(ordered, { lineWidth: 0, aliasDuplicateObjects: false })}`;
+}
+
+/** One key that differs; undefined where a recipe has no such key. */
+export interface Difference {
+  key: string;
+  before: unknown;
+  after: unknown;
+}
+
+/** Keys that cannot change a result: another value of them is no reason to refuse `--resume`. */
+export const HARMLESS_KEYS: readonly string[] = ['out', 'compute.threads', 'train.checkpointEvery'];
+
+/** Dotted keys in which two recipes differ, in the order of the recipe. Keys in `ignore` are left out. */
+export function recipeDifferences(before: Recipe, after: Recipe, ignore: readonly string[] = []): Difference[] {
+  const [old, now] = [leaves(before), leaves(after)];
+  return [...new Set([...old.keys(), ...now.keys()])]
+    .filter((key) => !ignore.includes(key) && !isDeepStrictEqual(old.get(key), now.get(key)))
+    .map((key) => ({ key, before: old.get(key), after: now.get(key) }));
+}
+
+function leaves(value: unknown, key = '', found = new Map<string, unknown>()): Map<string, unknown> {
+  if (value === null || typeof value !== 'object' || (Array.isArray(value) && value.every((item) => typeof item !== 'object'))) {
+    if (value !== undefined) found.set(key, value);
+    return found;
+  }
+  for (const [name, inner] of Object.entries(value)) leaves(inner, key === '' ? name : `${key}.${name}`, found);
+  return found;
+}
+
+/**
+ * The recipe with `train.maxLength` as a number, now that the model's context is known.
+ * @throws RequestError `beyond_context` where it asks for more than the model can see
+ */
+export function withMaxLength(recipe: Recipe, context: number, place: ErrorPlace = {}): Recipe & { train: { maxLength: number } } {
+  const { maxLength } = recipe.train;
+  if (maxLength !== 'auto' && maxLength > context)
+    throw new RequestError('beyond_context', `train.maxLength ${maxLength} is beyond the model's context of ${context} tokens`, place);
+  return { ...recipe, train: { ...recipe.train, maxLength: maxLength === 'auto' ? Math.min(LENGTH_LIMIT, context) : maxLength } };
+}

@@ -1,0 +1,115 @@
+/**
+ * The recipe's one schema. Types, defaults, the JSON Schema for editors, `--help` and every message about a recipe are derived from it.
+ * Defaults that depend on other keys (learning rate, alpha, seed of the adapter) are filled in here too, so that a parsed recipe is whole.
+ */
+import * as z from 'zod';
+import { methodSchema } from './methods.js';
+import { adapterSchema, checksSchema, computeSchema, dataSchema, evaluateSchema, templateSchema } from './parts.js';
+import { trainSchema } from './train.js';
+
+const keys = z.strictObject({
+  model: z.string().min(1).describe('The base model: a Hugging Face folder, a .gguf file, or a hub id owner/name[@revision].'),
+  compute: computeSchema,
+  adapter: adapterSchema,
+  method: methodSchema,
+  data: dataSchema,
+  template: templateSchema,
+  checks: checksSchema,
+  train: trainSchema.prefault({}).describe('How rows make steps and how steps move the weights.'),
+  evaluate: evaluateSchema,
+  out: z.string().min(1).optional().describe('Folder for what the run makes; the option --out wins over it.'),
+});
+
+type Keys = z.output<typeof keys>;
+
+function check(recipe: Keys, context: z.RefinementCtx): void {
+  if (recipe.train.earlyStopping === null || recipe.evaluate !== null) return;
+  context.addIssue({
+    code: 'custom',
+    path: ['train', 'earlyStopping'],
+    message: 'train.earlyStopping needs evaluate: it watches the held-out rows',
+  });
+}
+
+/** A new adapter with every figure settled. */
+export interface NewAdapter {
+  rank: number;
+  alpha: number;
+  targets: 'all-linear' | string[];
+  dropout: number;
+  rsLora: boolean;
+  seed: number;
+}
+
+/** An adapter that goes on from a PEFT folder, which brings rank, alpha, targets and rsLora. */
+export interface AdapterFrom {
+  from: string;
+  dropout: number;
+  seed: number;
+}
+
+function wholeAdapter(adapter: Keys['adapter'], trainSeed: number): NewAdapter | AdapterFrom | null {
+  if (adapter === null) return null;
+  const { from, dropout, seed = trainSeed, rank = 16, alpha = 2 * rank, targets = 'all-linear', rsLora = false } = adapter;
+  return from === undefined ? { rank, alpha, targets, dropout, rsLora, seed } : { from, dropout, seed };
+}
+
+/** The schema itself. Read recipes with `readRecipe` or `parseRecipe`, which give messages with places. */
+export const recipeSchema = keys.superRefine(check).transform((recipe) => {
+  const { learningRate = recipe.adapter === null ? 2e-5 : 2e-4, ...train } = recipe.train;
+  return { ...recipe, adapter: wholeAdapter(recipe.adapter, train.seed), train: { ...train, learningRate } };
+});
+
+/** A recipe as a user writes it: everything that has a default may be left out. */
+export type RecipeInput = z.input<typeof recipeSchema>;
+
+type Parsed = z.output<typeof recipeSchema>;
+
+/** How many rows or tokens make a step, and how many steps there are: one of each pair. */
+export type Train = Omit<Parsed['train'], 'tokensPerStep' | 'rowsPerStep' | 'steps' | 'epochs'> & {
+  tokensPerStep?: number;
+  rowsPerStep?: number;
+  steps?: number;
+  epochs?: number;
+};
+
+/** A recipe with every default filled in. */
+export type Recipe = Omit<Parsed, 'train'> & { train: Train };
+export type Template = Recipe['template'];
+export type Checks = Recipe['checks'];
+export type DataSource = Recipe['data'][number];
+
+/** JSON Schema (draft 2020-12) of a recipe, for editors: `# yaml-language-server: $schema=…`. */
+export function recipeJsonSchema(): Record<string, unknown> {
+  const withoutNotes = (_key: string, value: unknown) => (_key === 'expected' ? undefined : value);
+  return JSON.parse(JSON.stringify(describedSchema(), withoutNotes));
+}
+
+/** The JSON Schema with our notes (`expected`), from which messages and `--help` are written. */
+export function describedSchema(): JsonSchema {
+  described ??= z.toJSONSchema(recipeSchema, { io: 'input' }) as JsonSchema;
+  return described;
+}
+
+let described: JsonSchema | undefined;
+
+/** The few parts of JSON Schema that messages and `--help` look at. */
+export interface JsonSchema {
+  type?: string;
+  description?: string;
+  /** How a message names a value that fits. */
+  expected?: string;
+  default?: unknown;
+  const?: unknown;
+  enum?: unknown[];
+  minimum?: number;
+  maximum?: number;
+  exclusiveMinimum?: number;
+  exclusiveMaximum?: number;
+  properties?: Record<string, JsonSchema>;
+  required?: string[];
+  items?: JsonSchema;
+  prefixItems?: JsonSchema[];
+  anyOf?: JsonSchema[];
+  oneOf?: JsonSchema[];
+}
