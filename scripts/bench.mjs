@@ -38,8 +38,7 @@ await main(import.meta.url, async ([name, ...args]) => {
   if (!benches().includes(name))
     throw new ScriptError(`which bench? npm run bench -- NAME, with NAME one of: ${benches().join(', ') || '(none yet)'}`, 2);
   linkLib();
-  const addon = await build('tsconfig.bench.json');
+  await build('tsconfig.bench.json');
   const compiled = [`build/bench/bench/${name}.js`, `build/bench/bench/${name}/index.js`].map((path) => resolve(root, path));
-  const env = process.env.ATTUNE_BUILD_DIR ? { ATTUNE_NATIVE: addon } : {};
-  return run(process.execPath, [compiled.find(existsSync), ...args], { stdout: 'inherit', allowFailure: true, env });
+  return run(process.execPath, [compiled.find(existsSync), ...args], { stdout: 'inherit', allowFailure: true });
 });

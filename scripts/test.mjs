@@ -10,19 +10,13 @@ import { main, nodeModule, run, ScriptError } from './command.mjs';
 
 async function test(args) {
   const slow = args.includes('--slow');
-  const addon = await build();
+  await build();
   const scratch = mkdtempSync(join(tmpdir(), 'attune-test-'));
   try {
     const report = join(scratch, 'report.json');
     const vitest = [nodeModule('vitest/vitest.mjs'), 'run', '--reporter=default', '--reporter=json', `--outputFile.json=${report}`];
-    const env = { ATTUNE_TEST_SLOW: slow ? '1' : '' };
-    // A build made elsewhere is tested where it lies.
-    if (process.env.ATTUNE_BUILD_DIR) env.ATTUNE_NATIVE = addon;
-    const status = run(process.execPath, [...vitest, ...args.filter((arg) => arg !== '--slow')], {
-      stdout: 'inherit',
-      allowFailure: true,
-      env,
-    });
+    const options = { stdout: 'inherit', allowFailure: true, env: { ATTUNE_TEST_SLOW: slow ? '1' : '' } };
+    const status = run(process.execPath, [...vitest, ...args.filter((arg) => arg !== '--slow')], options);
     return count(report, status);
   } finally {
     rmSync(scratch, { recursive: true, force: true });

@@ -8,13 +8,14 @@ interface LibRoom {
   types?: readonly string[];
 }
 
-const ALL = ['errors', 'options', 'native', 'data', 'tokenizer', 'checkpoint', 'methods', 'training', 'evaluation', 'guide'];
+const ALL = ['errors', 'options', 'native', 'kernels', 'data', 'tokenizer', 'checkpoint', 'methods', 'training', 'evaluation', 'guide'];
 
 export const LIB: Record<string, LibRoom> = {
   errors: { rooms: [] },
   // A schema's whole point is its message: it throws the typed errors.
   options: { rooms: ['errors'] },
   native: { rooms: ['errors'] },
+  kernels: { rooms: ['errors', 'native'] },
   data: { rooms: ['errors', 'options', 'native'] },
   tokenizer: { rooms: ['errors', 'options', 'native'] },
   checkpoint: { rooms: ['errors', 'options', 'native'] },
