@@ -4,20 +4,38 @@ import { describe, expect, it } from 'vitest';
 import { kernelOf } from './directions.js';
 import { cppSuffixes, files, includes, root } from './source.js';
 
-/** Mirrors that are known to be missing, as `bench/kernels/x.bench.ts`. An entry goes as soon as its file is there. */
-const MISSING: readonly string[] = [];
+/** Rooms whose bench is not written yet. An entry goes with the commit that writes it, which the second test insists on. */
+const WITHOUT_BENCH = [
+  'adamw',
+  'attention',
+  'embedding',
+  'gradient_norm',
+  'layer_norm',
+  'logprob',
+  'lora_matmul',
+  'matmul',
+  'rms_norm',
+  'rotary',
+  'sample',
+  'swiglu',
+];
 
 describe('a kernel room', () => {
-  const rooms = new Set(files('native', cppSuffixes).flatMap(({ path }) => kernelOf(path.slice('native/'.length)) ?? []));
-  const mirrors = [...rooms].sort().flatMap((room) => [`test/kernels/${room}.test.ts`, `bench/kernels/${room}.bench.ts`]);
-  const there = (path: string) => existsSync(join(root, path));
+  // A header alone is an interface on which others already build; a room is a kernel from its first source on.
+  const rooms = new Set(files('native', ['.cpp', '.cu']).flatMap(({ path }) => kernelOf(path.slice('native/'.length)) ?? []));
+  const missing = (path: string) => !existsSync(join(root, path));
 
-  it('has a test and a bench of its name', () => {
-    expect(mirrors.filter((path) => !there(path) && !MISSING.includes(path))).toEqual([]);
+  it('has a test of its name', () => {
+    expect([...rooms].map((room) => `test/kernels/${room}.test.ts`).filter(missing)).toEqual([]);
   });
 
-  it('is listed as missing only while it is', () => {
-    expect(MISSING.filter((path) => there(path) || !mirrors.includes(path))).toEqual([]);
+  it('has a bench of its name', () => {
+    const expected = [...rooms].filter((room) => !WITHOUT_BENCH.includes(room));
+    expect(expected.map((room) => `bench/kernels/${room}.bench.ts`).filter(missing)).toEqual([]);
+  });
+
+  it('is listed as without a bench only while it is', () => {
+    expect(WITHOUT_BENCH.filter((room) => !missing(`bench/kernels/${room}.bench.ts`))).toEqual([]);
   });
 });
 
