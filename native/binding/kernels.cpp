@@ -1,11 +1,10 @@
 #include "binding/kernels.h"
+#include <chrono>
 
 namespace attune::binding {
 
 // Each in kernels/NAME.cpp of this folder.
-#define ATTUNE_KERNELS(row) \
-  row(adamw)                \
-  row(gradient_norm)
+#define ATTUNE_KERNELS(row) row(adamw) row(gradient_norm)
 
 #define ATTUNE_DECLARE(name) extern const Kernel name##_kernel;
 ATTUNE_KERNELS(ATTUNE_DECLARE)
@@ -36,6 +35,14 @@ static Napi::Value call(const Napi::CallbackInfo& info) {
   } catch (...) {
     throw to_js_error(info.Env());
   }
+}
+
+void time_repeats(const Arguments& a, Napi::Object out, const std::function<void()>& run) {
+  if (!a.has("repeat")) return;
+  const long n = a.integer("repeat", 1, 1L << 30);
+  const auto start = std::chrono::steady_clock::now();
+  for (long i = 0; i < n; i++) run();
+  out.Set("seconds", std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count() / double(n));
 }
 
 Napi::Object kernels_object(Napi::Env env) {

@@ -4,6 +4,7 @@
 #include "binding/arguments.h"
 #include "cpu/features.h"
 #include "cpu/threads.h"
+#include <functional>
 
 namespace attune::binding {
 
@@ -13,6 +14,10 @@ struct Kernel {
   std::vector<cpu::Isa> variants;
   Napi::Object (*run)(const Arguments& a, Team& team);
 };
+
+// `repeat: n` in the arguments: runs the kernel n times more and sets `seconds` of `out` to the time of one run, for benches (the conversion of
+// layouts would dominate a time taken outside).
+void time_repeats(const Arguments& a, Napi::Object out, const std::function<void()>& run);
 
 Napi::Object kernels_object(Napi::Env env);
 

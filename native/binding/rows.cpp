@@ -1,0 +1,35 @@
+#include "binding/rows.h"
+
+namespace attune::binding {
+
+Rows::Rows(DType dtype, long M, long columns)
+    : dtype_(dtype), M_(M), columns_(columns), memory_(size_t(round32(M) + 32) * columns * bytes_of(dtype)) {}
+
+Rows::Rows(DType dtype, const std::vector<float>& x, long M, long K, long columns, const std::vector<long>& at) : Rows(dtype, M, columns) {
+  for (long m = 0; m < M; m++)
+    for (long k = 0; k < K; k++) {
+      const long i = rows_index(m, at.empty() ? k : at[k], columns);
+      if (dtype == DType::f32)
+        store(memory_.as<float>() + i, x[m * K + k]);
+      else
+        store(memory_.as<bf16>() + i, x[m * K + k]);
+    }
+}
+
+std::vector<float> Rows::floats(long K, const std::vector<long>& at) const {
+  std::vector<float> x(size_t(M_) * K);
+  for (long m = 0; m < M_; m++)
+    for (long k = 0; k < K; k++) {
+      const long i = rows_index(m, at.empty() ? k : at[k], columns_);
+      x[m * K + k] = dtype_ == DType::f32 ? memory_.as<float>()[i] : to_float(memory_.as<bf16>()[i]);
+    }
+  return x;
+}
+
+std::vector<float> padded(const std::vector<float>& w, long columns, const std::vector<long>& at) {
+  std::vector<float> out(columns, 0.f);
+  for (size_t k = 0; k < w.size(); k++) out[at.empty() ? k : at[k]] = w[k];
+  return out;
+}
+
+}  // namespace attune::binding
