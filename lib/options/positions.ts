@@ -25,10 +25,10 @@ export function parseText(text: string, file: string): ParsedText {
       `not valid YAML: ${fault.message.split('\n')[0]?.replace(/ at line.*$/, '')}`,
       at(fault.pos[0]),
     );
-  return { value: valueOf(document, file), place: (path, onKey = false) => at(offsetOf(document.contents, path, onKey)) };
+  return { value: plainValue(document, file), place: (path, onKey = false) => at(offsetOf(document.contents, path, onKey)) };
 }
 
-function valueOf(document: ReturnType<typeof parseDocument>, file: string): unknown {
+function plainValue(document: ReturnType<typeof parseDocument>, file: string): unknown {
   try {
     return document.toJS();
   } catch (cause) {

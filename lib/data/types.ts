@@ -1,0 +1,92 @@
+/**
+ * The nouns of the walk of one row: file → Row → Example → Tokens → PackedBatch.
+ * Symbols: N tokens of a batch, S sequences of a batch.
+ */
+
+/** Where something came from, for messages and previews. */
+export interface Origin {
+  /** Absolute path of the file. */
+  file: string;
+  /** Line in it, from 1; the number of the row in formats without lines (Parquet). */
+  line: number;
+}
+
+/** One row as it stands in its file. A text file is one row, `{ text }`. */
+export interface Row extends Origin {
+  value: Record<string, unknown>;
+}
+
+/** One message of a chat. `content` is text; other keys are handed to the template as they are. */
+export interface ChatMessage {
+  role: string;
+  content: string;
+  [key: string]: unknown;
+}
+
+/** A stretch of an example's text. */
+export interface Segment {
+  text: string;
+  /** Whether the method learns to produce it. */
+  trained: boolean;
+  /** What it came from: a column, `template`, or `messages[2].content`. */
+  field: string;
+}
+
+/** A row as text, with the origin of every stretch. `segments` are joined with nothing between. */
+export interface Example extends Origin {
+  segments: Segment[];
+  /** `document`: begin token first where the tokenizer adds one, end token last. `chat`: the rendering holds its own, nothing is added. */
+  frame: 'document' | 'chat';
+  /** Whether only the trained segments are answers (else the whole row is one text). */
+  answers: boolean;
+}
+
+/** An example as ids. The first token is never trained: nothing comes before it. */
+export interface Tokens extends Origin {
+  ids: Int32Array;
+  /** 0 or 1 for each id. */
+  trained: Uint8Array;
+  /** Number of ones in `trained`. */
+  trainedTokens: number;
+  /** Index into the data set's sources. */
+  source: number;
+  /** A figure from 0 to below 1 that depends on the row's content alone; pieces of one row share it. */
+  share: number;
+  /** The whole text of the row, where it was asked to be kept. */
+  text?: string;
+}
+
+/** What `lib/data` needs of a tokenizer; `lib/tokenizer` has it. */
+export interface RowTokenizer {
+  /** Id that goes before a document, null where the tokenizer adds none. */
+  readonly bos: number | null;
+  /** Id that ends a document or an answer. */
+  readonly eos: number;
+  /**
+   * The segments as one text in one pass, without begin and end tokens. A token is trained where any of its bytes came from a trained
+   * segment; an id `stop` that directly follows a trained segment is trained too.
+   */
+  encodeSpans(segments: readonly Segment[], options?: { stop?: number }): Promise<{ ids: Int32Array; trained: Uint8Array }>;
+  /** One id as text, for previews. */
+  tokenText(id: number): string;
+  /** The model's chat template, where it has one: the rendering with the origin of every stretch. */
+  chat?: { render(messages: readonly ChatMessage[], options?: { tools?: unknown }): Segment[] };
+}
+
+/** Sequences laid end to end. There is no padding. */
+export interface PackedBatch {
+  /** (N) ids. */
+  tokens: Int32Array;
+  /** (N) position of each token in its own sequence, from 0. */
+  positions: Int32Array;
+  /** (S + 1) index of each sequence's first token, and N. */
+  sequenceStarts: Int32Array;
+  /** (N) id that position i is to predict, the id at i + 1 of its sequence; -1 where that is not trained. */
+  targets: Int32Array;
+  /** (N) index of each token's sequence in this batch. */
+  sequenceOf: Int32Array;
+  /** (S) index of each sequence in the data set. */
+  rowOf: Int32Array;
+  /** Number of targets that are not -1. */
+  trainedTokens: number;
+}
