@@ -6,6 +6,11 @@ export interface KernelOptions {
   threads?: number;
 }
 
+/** For benches: `repeat` runs the kernel that many times more, and the result has `seconds`, the time of one run, measured inside the addon. */
+export interface Repeat {
+  repeat?: number;
+}
+
 /** Runs a kernel of the native table; results are new typed arrays. Throws a RequestError with code `kernel_arguments` on wrong shapes. */
 export function callKernel<Result>(name: string, args: object, options: KernelOptions = {}): Result {
   return guarded(() => {

@@ -2,3 +2,4 @@
 export { type AdamwArguments, adamw } from './adamw.js';
 export { type KernelOptions, kernelVariants } from './call.js';
 export { gradientNorm } from './gradient_norm.js';
+export { type RmsNormArguments, type RmsNormBackwardArguments, rmsNorm, rmsNormBackward } from './rms_norm.js';

@@ -27,12 +27,12 @@ export function roundBf16(values: ArrayLike<number>): Float32Array {
   return out;
 }
 
-/** Fails unless |got - expected| <= bound * rms(expected) everywhere; the message names the worst index, both values and the bound. */
-export function compare(got: ArrayLike<number>, expected: ArrayLike<number>, bound: number, what = 'value'): void {
+/** Fails unless |got - expected| <= bound * max(rms(expected), least) everywhere; `least` is for differences that cancel; the message names the worst index, both values and the bound. */
+export function compare(got: ArrayLike<number>, expected: ArrayLike<number>, bound: number, what = 'value', least = 1e-30): void {
   expect(got.length, `${what}: length`).toBe(expected.length);
   let square = 0;
   for (let i = 0; i < expected.length; i++) square += (expected[i] ?? 0) ** 2;
-  const limit = bound * Math.max(Math.sqrt(square / Math.max(1, expected.length)), 1e-30);
+  const limit = bound * Math.max(Math.sqrt(square / Math.max(1, expected.length)), least);
   let worst = 0;
   for (let i = 0; i < expected.length; i++) {
     const far = Math.abs((got[i] ?? 0) - (expected[i] ?? 0));
@@ -51,4 +51,31 @@ export function relativeError(got: ArrayLike<number>, expected: ArrayLike<number
     size += (expected[i] ?? 0) ** 2;
   }
   return Math.sqrt(far / Math.max(size, 1e-300));
+}
+
+export type DType = 'f32' | 'bf16';
+
+/**
+ * Fails unless each number is the expected one, rounded to `dtype`: off by 2^-8 of itself in bf16 (half a unit in the last place) and by `bound`
+ * of max(rms(expected), least) for the arithmetic in fp32.
+ */
+export function compareStored(
+  dtype: DType,
+  got: ArrayLike<number>,
+  expected: ArrayLike<number>,
+  bound: number,
+  what = 'value',
+  least = 1e-30,
+): void {
+  expect(got.length, `${what}: length`).toBe(expected.length);
+  let square = 0;
+  for (let i = 0; i < expected.length; i++) square += expected[i]! ** 2;
+  const rms = Math.max(Math.sqrt(square / Math.max(1, expected.length)), least);
+  const limit = (i: number) => bound * rms + (dtype === 'bf16' ? 2 ** -8 * Math.abs(expected[i]!) : 0);
+  const far = (i: number) => Math.abs(got[i]! - expected[i]!);
+  let worst = 0;
+  for (let i = 0; i < expected.length; i++) if (!(far(i) - limit(i) <= far(worst) - limit(worst))) worst = i;
+  const good = expected.length === 0 || far(worst) <= limit(worst);
+  const seen = `${what}[${worst}]: got ${got[worst]}, expected ${expected[worst]}, off by ${far(worst)}, bound ${limit(worst)}`;
+  expect(good, seen).toBe(true);
 }
