@@ -1,0 +1,112 @@
+// The real 260K-parameter model of the shared material: figures by transformers, an adapter by PEFT. Skipped where the material is not there.
+import { readFileSync } from 'node:fs';
+import { resolve } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import type { NetworkConfig } from '../../lib/native.js';
+import { compare, relativeError } from '../kernels/harness.js';
+import { adapterOf, batchOf, gradientsOf, hasModel, loadFile, passes, shared, tensors } from './fixtures.js';
+
+const folder = shared('data/models/stories260k');
+if (!folder) console.warn('stories260k: skipped, no ../shared/data/models/stories260k (ATTUNE_SHARED names another place)');
+
+const network: NetworkConfig = {
+  vocabulary: 512,
+  hidden: 64,
+  inner: 172,
+  layers: 5,
+  heads: 8,
+  kvHeads: 4,
+  headSize: 8,
+  eps: 1e-5,
+  context: 512,
+  tied: true,
+  queryKeyValueBias: false,
+  outputBias: false,
+  mlpBias: false,
+  queryKeyNorm: false,
+  windows: [0, 0, 0, 0, 0],
+  rotary: {
+    kind: 'standard',
+    base: 10000,
+    factor: 1,
+    lowFreqFactor: 1,
+    highFreqFactor: 1,
+    originalContext: 512,
+    context: 512,
+    betaFast: 32,
+    betaSlow: 1,
+    attentionFactor: 0,
+  },
+};
+
+interface Reference {
+  greedy: { prompt_ids: number[]; new_ids: number[] }[];
+  train_step: { loss: number; grad_norm: Record<string, number>; total_grad_norm: number };
+}
+const norm = (values: Float32Array) => Math.sqrt(values.reduce((total, x) => total + x * x, 0));
+
+describe.skipIf(!folder || !hasModel)('stories260k', () => {
+  const at = (file: string) => resolve(folder!, file);
+  const load = (setting: Parameters<typeof loadFile>[2] = {}) => loadFile(at('model.safetensors'), network, setting);
+  const reference = () => JSON.parse(readFileSync(at('reference_dev.json'), 'utf8')) as Reference;
+
+  it('has the logits of transformers, three texts at once', async () => {
+    const expected = tensors(at('reference_dev.safetensors'));
+    const texts = [0, 1, 2].map((n) => Array.from(expected.get(`ids_${n}`)!.values));
+    const model = await load({ threads: 2 });
+    const { tokens, sequenceStarts } = batchOf(texts);
+    const logits = await model.logits(tokens, sequenceStarts);
+    for (const [n, text] of texts.entries()) {
+      const from = sequenceStarts[n]! * 512;
+      compare(logits.subarray(from, from + text.length * 512), expected.get(`logits_${n}`)!.values, 1e-4, `text ${n}, logit`);
+    }
+    model.dispose();
+  });
+
+  it('has the loss, norms and gradients of a training step on a padded batch', async () => {
+    const expected = tensors(at('reference_dev.safetensors'));
+    const column = (name: string) =>
+      Array.from({ length: 4 }, (_, n) => Array.from(expected.get(name)!.values.subarray(n * 64, n * 64 + 64)));
+    const kept = column('batch_mask').map((row) => row.filter(Boolean).length);
+    const ids = column('batch_ids').map((row, n) => row.slice(0, kept[n]));
+    const trained = column('batch_labels').map((row, n) => row.slice(0, kept[n]).map((label, i) => Number(i > 0 && label !== -100)));
+    const model = await load({ train: 'all' });
+    const { loss } = await passes(model, batchOf(ids, trained));
+    const { train_step: step } = reference();
+    expect(Math.abs(loss / step.loss - 1)).toBeLessThan(1e-4);
+    expect(Math.abs((await model.gradientNorm()) / step.total_grad_norm - 1)).toBeLessThan(1e-4);
+    const gradients = await gradientsOf(model);
+    expect([...gradients.keys()].sort()).toEqual(Object.keys(step.grad_norm).sort());
+    for (const [name, values] of gradients) expect(Math.abs(norm(values) / step.grad_norm[name]! - 1), name).toBeLessThan(1e-4);
+    for (const [name, { values }] of expected) {
+      if (name.startsWith('grad.')) expect(relativeError(gradients.get(name.slice(5))!, values), name).toBeLessThan(1e-4);
+    }
+    model.dispose();
+  });
+
+  it('continues texts as transformers does', async () => {
+    const model = await load();
+    for (const { prompt_ids, new_ids } of reference().greedy) {
+      const generation = model.startGeneration(prompt_ids.length + new_ids.length);
+      await generation.feed(Int32Array.from(prompt_ids));
+      const got: number[] = [];
+      for (const _ of new_ids) {
+        got.push(generation.sample({ temperature: 0, unit: 0 }).id);
+        await generation.feed(Int32Array.of(got.at(-1)!));
+      }
+      expect(got).toEqual(new_ids);
+      generation.dispose();
+    }
+    model.dispose();
+  });
+
+  it.each(['none', 'adapter'] as const)("has PEFT's logits with its adapter (train: %s)", async (train) => {
+    const expected = tensors(at('lora_dev/expected.safetensors'));
+    const ids = Array.from(expected.get('ids')!.values);
+    const model = await load({ train });
+    await model.setAdapter(adapterOf(tensors(at('lora_dev/adapter_model.safetensors')), 16 / 8));
+    const logits = await model.logits(Int32Array.from(ids), Int32Array.of(0, ids.length));
+    compare(logits, expected.get('logits')!.values, 1e-4, 'logit');
+    model.dispose();
+  });
+});
