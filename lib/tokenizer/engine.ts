@@ -1,0 +1,126 @@
+/**
+ * The two libraries that turn text into ids, behind one interface: `tokenizers` (native, an optional dependency, fast) and
+ * `@huggingface/tokenizers` (pure JavaScript, always there). Which of them runs, and why, stands in `name` and `reason`.
+ */
+import { DataError, RequestError } from '../errors/index.js';
+import type { TokenizerJson } from './format.js';
+import { forJavaScript } from './repair.js';
+
+export type EngineName = 'native' | 'javascript';
+
+/** Ids with the part of the text that each came from, in Unicode code points [start, end). */
+export interface Located {
+  ids: number[];
+  offsets: [number, number][];
+}
+
+export interface Engine {
+  readonly name: EngineName;
+  /** Why this one runs, for reports. */
+  readonly reason: string;
+  /** Ids of each text, without BOS and EOS. */
+  encode(texts: readonly string[]): Promise<ArrayLike<number>[]>;
+  /** Ids of a text with whatever the post-processor adds around it. */
+  frame(text: string): Promise<ArrayLike<number>>;
+  /** Ids with their places, where the library knows them. */
+  locate?(text: string): Promise<Located>;
+}
+
+interface NativeEncoding {
+  getIds(): number[];
+  getOffsets(): [number, number][];
+}
+
+interface NativeTokenizer {
+  encode(text: string, pair: null, options: { addSpecialTokens: boolean }): Promise<NativeEncoding>;
+  encodeBatch(texts: string[], options: { addSpecialTokens: boolean }): Promise<NativeEncoding[]>;
+  disableTruncation(): void;
+  disablePadding(): void;
+}
+
+interface NativeLibrary {
+  Tokenizer: { fromString(json: string): NativeTokenizer };
+}
+
+/**
+ * Opens an engine on a tokenizer. `auto` takes the native one where it loads.
+ * @param source the file's own text, where `json` is exactly what stands in it (saves writing it out again)
+ * @throws RequestError `no_native_tokenizers` when the native one was asked for and does not load
+ * @throws DataError `malformed_tokenizer` when the library refuses the tokenizer
+ */
+export async function openEngine(
+  json: TokenizerJson,
+  file: string,
+  wanted: EngineName | 'auto' = 'auto',
+  source?: string,
+): Promise<Engine> {
+  if (wanted === 'javascript') return javascript(json, file, 'asked for');
+  const native = await loadNative();
+  if ('library' in native) {
+    const reason = wanted === 'native' ? 'asked for' : 'the package tokenizers is installed';
+    return fromNative(native.library, source ?? JSON.stringify(json), file, reason);
+  }
+  if (wanted === 'native') throw new RequestError('no_native_tokenizers', `the package tokenizers does not load: ${native.fault}`);
+  return javascript(json, file, `the package tokenizers does not load: ${native.fault}`);
+}
+
+async function loadNative(): Promise<{ library: NativeLibrary } | { fault: string }> {
+  const name = 'tokenizers'; // a variable, so that types do not need the optional package
+  try {
+    return { library: (await import(name)) as NativeLibrary };
+  } catch (error) {
+    return { fault: firstLine(error) };
+  }
+}
+
+function fromNative(library: NativeLibrary, source: string, file: string, reason: string): Engine {
+  const bare = { addSpecialTokens: false };
+  const tokenizer = opened(file, () => library.Tokenizer.fromString(source));
+  tokenizer.disableTruncation();
+  tokenizer.disablePadding();
+  return {
+    name: 'native',
+    reason,
+    async encode(texts) {
+      if (texts.length === 1) return [(await tokenizer.encode(texts[0]!, null, bare)).getIds()];
+      return (await tokenizer.encodeBatch([...texts], bare)).map((encoding) => encoding.getIds());
+    },
+    async frame(text) {
+      return (await tokenizer.encode(text, null, { addSpecialTokens: true })).getIds();
+    },
+    async locate(text) {
+      const encoding = await tokenizer.encode(text, null, bare);
+      return { ids: encoding.getIds(), offsets: encoding.getOffsets() };
+    },
+  };
+}
+
+async function javascript(json: TokenizerJson, file: string, reason: string): Promise<Engine> {
+  const { Tokenizer } = await import('@huggingface/tokenizers');
+  const tokenizer = opened(file, () => new Tokenizer(forJavaScript(json), {}));
+  return {
+    name: 'javascript',
+    reason,
+    async encode(texts) {
+      const rows: number[][] = [];
+      for (const text of texts) {
+        rows.push(tokenizer.encode(text, { add_special_tokens: false }).ids);
+        await new Promise(setImmediate); // one text at a time, so that timers and signals are heard between them
+      }
+      return rows;
+    },
+    async frame(text) {
+      return tokenizer.encode(text, { add_special_tokens: true }).ids;
+    },
+  };
+}
+
+function opened<T>(file: string, open: () => T): T {
+  try {
+    return open();
+  } catch (cause) {
+    throw new DataError('malformed_tokenizer', `not a tokenizer that can be read: ${firstLine(cause)}`, { file, cause });
+  }
+}
+
+const firstLine = (error: unknown) => (error instanceof Error ? error.message : String(error)).split('\n')[0] ?? '';

@@ -1,0 +1,5 @@
+/** Tokenizers: text to ids with trained spans, ids to text, chat templates, training of new ones. */
+export type { DecodeOptions, StreamDecoder } from './decode.js';
+export { type OpenOptions, openTokenizer } from './open.js';
+export type { Segment } from './spans.js';
+export type { EncodeOptions, SpanOptions, Tokenizer, Tokens } from './tokenizer.js';

@@ -1,0 +1,108 @@
+/** The small files beside a tokenizer: special tokens, end ids, chat templates. */
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { DataError } from '../errors/index.js';
+
+/** A token in a settings file: its text, or an object that holds it. */
+type TokenSetting = string | { content?: string } | null | undefined;
+
+interface TokenizerConfig {
+  add_bos_token?: boolean;
+  legacy?: boolean;
+  tokenizer_class?: string;
+  added_tokens_decoder?: Record<string, { content: string; special?: boolean }>;
+  chat_template?: string | { name: string; template: string }[] | null;
+  [key: string]: unknown;
+}
+
+/** What the files beside a tokenizer say. */
+export interface Settings {
+  config: TokenizerConfig;
+  /** `bos_token`, `eos_token`, `unk_token`, `pad_token`: texts by name, where named. */
+  specialTokens: Record<string, string>;
+  /** Templates by name; the plain one is `default`. */
+  chatTemplates: Record<string, string>;
+  /** `eos_token_id` of generation_config.json, else of config.json; empty where neither says. */
+  endIds: number[];
+  /** Tokens added to the tokenizer, by id. */
+  added: { id: number; content: string }[];
+}
+
+const NAMES = ['bos_token', 'eos_token', 'unk_token', 'sep_token', 'pad_token', 'cls_token', 'mask_token'];
+
+/** @throws DataError `malformed_tokenizer` for a file that is there and is no JSON object */
+export async function readSettings(folder: string): Promise<Settings> {
+  const read = (name: string) => readJson(join(folder, name));
+  const config: TokenizerConfig = (await read('tokenizer_config.json')) ?? {};
+  const map = (await read('special_tokens_map.json')) ?? {};
+  const added = (await read('added_tokens.json')) ?? {};
+  const generation = (await read('generation_config.json')) ?? {};
+  const model = (await read('config.json')) ?? {};
+  return {
+    config,
+    specialTokens: { ...tokensIn(map), ...tokensIn(config) },
+    chatTemplates: { ...templatesIn(config), ...(await templateFile(folder)) },
+    endIds: idsOf(generation.eos_token_id) ?? idsOf(model.eos_token_id) ?? [],
+    added: addedIn(config, added),
+  };
+}
+
+function tokensIn(settings: Record<string, unknown>): Record<string, string> {
+  const tokens: Record<string, string> = {};
+  for (const name of NAMES) {
+    const value = settings[name] as TokenSetting;
+    const content = typeof value === 'string' ? value : value?.content;
+    if (content !== undefined) tokens[name] = content;
+  }
+  return tokens;
+}
+
+function templatesIn({ chat_template: template }: TokenizerConfig): Record<string, string> {
+  if (typeof template === 'string') return { default: template };
+  return Object.fromEntries((template ?? []).map((one) => [one.name, one.template]));
+}
+
+async function templateFile(folder: string): Promise<Record<string, string>> {
+  const text = await readIfThere(join(folder, 'chat_template.jinja'));
+  return text === undefined ? {} : { default: text.toString('utf8') };
+}
+
+function addedIn(config: TokenizerConfig, added: Record<string, unknown>): Settings['added'] {
+  const tokens = new Map(Object.entries(added).map(([content, id]) => [Number(id), content]));
+  for (const [id, { content }] of Object.entries(config.added_tokens_decoder ?? {})) tokens.set(Number(id), content);
+  return [...tokens].map(([id, content]) => ({ id, content })).sort((a, b) => a.id - b.id);
+}
+
+function idsOf(value: unknown): number[] | undefined {
+  if (typeof value === 'number') return [value];
+  return Array.isArray(value) && value.length > 0 ? value.filter((id) => typeof id === 'number') : undefined;
+}
+
+/** A JSON object, or undefined where the file is missing. */
+export async function readJson(file: string): Promise<Record<string, unknown> | undefined> {
+  const bytes = await readIfThere(file);
+  return bytes && parseJson(bytes.toString('utf8'), file);
+}
+
+/** @throws DataError `malformed_tokenizer` for a text that is no JSON object */
+export function parseJson(text: string, file: string): Record<string, unknown> {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch (cause) {
+    throw new DataError('malformed_tokenizer', `expected JSON: ${cause instanceof Error ? cause.message : cause}`, { file, cause });
+  }
+  if (value !== null && typeof value === 'object' && !Array.isArray(value)) return value as Record<string, unknown>;
+  throw new DataError('malformed_tokenizer', 'expected a JSON object', { file });
+}
+
+/** A file's bytes, or undefined where there is none. */
+export async function readIfThere(file: string): Promise<Buffer | undefined> {
+  try {
+    return await readFile(file);
+  } catch (cause) {
+    const { code } = cause as NodeJS.ErrnoException;
+    if (code === 'ENOENT' || code === 'ENOTDIR') return undefined;
+    throw new DataError('unreadable_tokenizer', `cannot be read: ${cause instanceof Error ? cause.message : cause}`, { file, cause });
+  }
+}
