@@ -37,19 +37,16 @@ def network(config):
     }
 
 
-def adapted(folder, dtype, values=None):
-    """The model with a LoRA adapter whose B is not zero, its numbers the same in every dtype. -> model, {name: tensor}"""
-    torch.manual_seed(5)
-    model = get_peft_model(tiny.load(folder, torch.float32), LoraConfig(r=RANK, lora_alpha=ALPHA, target_modules=tiny.LINEAR, lora_dropout=0.0, task_type="CAUSAL_LM"))
+def adapted(folder, dtype):
+    """The model with a LoRA adapter whose B is not zero, its numbers the same in every dtype. -> model, {name: tensor}
+    Loaded in `dtype`, not cast to it: a cast would round the rotary frequencies too. In bfloat16 PEFT keeps adapters in float32."""
+    model = get_peft_model(tiny.load(folder, dtype), LoraConfig(r=RANK, lora_alpha=ALPHA, target_modules=tiny.LINEAR, lora_dropout=0.0, task_type="CAUSAL_LM"))
+    draw, start = torch.Generator().manual_seed(5), {}
     for name, weight in model.named_parameters():
-        if "lora_B" in name:
-            torch.nn.init.normal_(weight, std=0.3)
-    start = {n: p.detach().clone() for n, p in model.named_parameters() if "lora_" in n}
-    model = model.to(dtype)
-    if dtype == torch.bfloat16:  # PEFT's own habit: adapters stay in float32
-        for name, weight in model.named_parameters():
-            if name in start:
-                weight.data = start[name].clone()
+        if "lora_" in name:
+            scale = 0.3 if "lora_B" in name else weight.shape[1] ** -0.5
+            start[name] = torch.randn(weight.shape, generator=draw) * scale
+            weight.data = start[name].to(torch.float64 if dtype == torch.float64 else torch.float32)
     return model, start
 
 
