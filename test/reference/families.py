@@ -44,7 +44,7 @@ def adapted(folder, dtype):
     draw, start = torch.Generator().manual_seed(5), {}
     for name, weight in model.named_parameters():
         if "lora_" in name:
-            scale = 0.3 if "lora_B" in name else weight.shape[1] ** -0.5
+            scale = 0.1 if "lora_B" in name else weight.shape[1] ** -0.5
             start[name] = torch.randn(weight.shape, generator=draw) * scale
             weight.data = start[name].to(torch.float64 if dtype == torch.float64 else torch.float32)
     return model, start
