@@ -2,6 +2,7 @@
 import { DataError } from '../errors/index.js';
 import { fileLines } from './bytes.js';
 import type { Row } from './types.js';
+import { kindOf } from './values.js';
 
 /** One object a line; blank lines are passed over. */
 export async function* readJsonLines(file: string): AsyncGenerator<Row> {
@@ -66,15 +67,6 @@ function row(value: unknown, file: string, line: number): Row {
   if (value === null || typeof value !== 'object' || Array.isArray(value))
     throw new DataError('no_object', `a row must be an object with named fields, not ${kindOf(value)}`, { file, line });
   return { value: value as Record<string, unknown>, file, line };
-}
-
-/** The kind of a JSON value, for messages. */
-export function kindOf(value: unknown): string {
-  if (value === null) return 'null';
-  if (Array.isArray(value)) return 'a list';
-  if (typeof value === 'string') return 'a text';
-  if (typeof value === 'number' || typeof value === 'boolean') return String(value);
-  return typeof value === 'object' ? 'an object' : `a ${typeof value}`;
 }
 
 /** Parses JSON that begins on `line`; the error names the line within it where V8 tells the position. */

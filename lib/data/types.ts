@@ -56,21 +56,31 @@ export interface Tokens extends Origin {
   text?: string;
 }
 
-/** What `lib/data` needs of a tokenizer; `lib/tokenizer` has it. */
+/** What `lib/data` needs of a tokenizer; the one of `lib/tokenizer` has it. */
 export interface RowTokenizer {
   /** Id that goes before a document, null where the tokenizer adds none. */
   readonly bos: number | null;
   /** Id that ends a document or an answer. */
   readonly eos: number;
   /**
-   * The segments as one text in one pass, without begin and end tokens. A token is trained where any of its bytes came from a trained
-   * segment; an id `stop` that directly follows a trained segment is trained too.
+   * Each row's segments as one text in one pass, without begin and end tokens. A token is trained where any of its bytes came from a trained
+   * segment; an id `stop` that directly follows a trained segment is trained too. `special`: special tokens that are written out in the text
+   * become their ids, as the text of a chat template wants it.
    */
-  encodeSpans(segments: readonly Segment[], options?: { stop?: number }): Promise<{ ids: Int32Array; trained: Uint8Array }>;
+  encodeSpansMany(
+    rows: readonly (readonly Pick<Segment, 'text' | 'trained'>[])[],
+    options?: { stop?: number; special?: boolean },
+  ): Promise<{ ids: Int32Array; trained: Uint8Array }[]>;
   /** One id as text, for previews. */
   tokenText(id: number): string;
-  /** The model's chat template, where it has one: the rendering with the origin of every stretch. */
-  chat?: { render(messages: readonly ChatMessage[], options?: { tools?: unknown }): Segment[] };
+  /** Text of ids, nothing left out. */
+  decode(ids: ArrayLike<number>): string;
+}
+
+/** The model's chat template. */
+export interface ChatRenderer {
+  /** The chat as text without generation prompt, with the origin of every stretch; contents of assistant messages are trained. */
+  render(messages: readonly ChatMessage[], options?: { tools?: unknown }): Segment[];
 }
 
 /** Sequences laid end to end. There is no padding. */
