@@ -68,11 +68,23 @@ export function hasLead(lead: Lead, stretch: string, first: boolean): boolean {
 // voicing marks that become marks under NFKC.
 const JOINS = /^[\p{M}\u1160-\u11ff\ud7b0-\ud7fb\uff9e\uff9f]/u;
 
-/** The place nearest to `at` (going by `step`, within [from, to]) at which a text can be cut and its parts be normalised alone. */
-export function safeCut(text: string, at: number, step: 1 | -1, from: number, to: number): number {
-  let cut = at;
-  while (cut > from && cut < to && (JOINS.test(text.slice(cut, cut + 2)) || isLowSurrogate(text, cut))) cut += step;
-  return cut;
+const joins = (text: string, at: number) => isLowSurrogate(text, at) || JOINS.test(text.slice(at, at + 2));
+
+/** Longest run of joining characters that is looked at one by one. */
+const RUN = 256;
+
+/** The place nearest to `at`, going by `step`, at which a text can be cut and its parts be rewritten alone. */
+export function safeCut(text: string, at: number, step: 1 | -1, rewrite: (text: string) => string): number {
+  let [low, high] = [at, at];
+  while (low > 0 && joins(text, low)) low--;
+  while (high < text.length && joins(text, high)) high++;
+  if (low === at || high === at) return at;
+  const end = step < 0 ? low : high;
+  if (high - low > RUN) return end;
+  const whole = rewrite(text.slice(low, high));
+  const apart = (cut: number) => rewrite(text.slice(low, cut)) + rewrite(text.slice(cut, high)) === whole;
+  for (let cut = at; cut !== end; cut += step) if (!isLowSurrogate(text, cut) && apart(cut)) return cut;
+  return end;
 }
 
 /** Whether `at` lies inside a surrogate pair. */

@@ -1,10 +1,11 @@
 /** Text to ids and back. One object for every kind of tokenizer folder; `openTokenizer` makes it. */
 import { DataError } from '../errors/index.js';
+import { alignTrained } from './align.js';
 import { type DecodeOptions, type DecodeRules, decodeIds, StreamDecoder, showBytes } from './decode.js';
 import type { Engine } from './engine.js';
 import type { Normaliser } from './normalise.js';
 import { bytesOf, type PieceTable } from './pieces.js';
-import { alignTrained, joinSegments, type Range, type Segment, trainedByOffsets } from './spans.js';
+import { joinSegments, type Range, type Segment, trainedByOffsets } from './spans.js';
 
 /** A stretch of text for the engine, or an id that stands as it is. */
 export type Part = string | number;
