@@ -103,6 +103,8 @@ export interface ForwardBatch {
   /** (S + 1) offsets, rising from 0 to N. */
   sequenceStarts: Int32Array;
   targets: Int32Array;
+  /** (S) identity of each sequence within its step, for dropout: the same mask however a step is split. Default: its index in the batch. */
+  sequenceKeys?: Int32Array;
 }
 
 export interface ForwardOptions {
@@ -235,11 +237,16 @@ export function addonCandidates(): string[] {
 export function addon(): Addon {
   if (loaded) return loaded;
   const path = addonCandidates().find((candidate) => existsSync(candidate));
-  if (!path) throw new WorkError('native_missing', 'the native addon is not built yet; run `npx attune build` (in a clone: `npm run build`)');
+  if (!path)
+    throw new WorkError('native_missing', 'the native addon is not built yet; run `npx attune build` (in a clone: `npm run build`)');
   try {
     loaded = require(path) as Addon;
   } catch (cause) {
-    throw new WorkError('native_broken', `the native addon at ${path} does not load (${(cause as Error).message}); run \`npx attune build\``, { cause });
+    throw new WorkError(
+      'native_broken',
+      `the native addon at ${path} does not load (${(cause as Error).message}); run \`npx attune build\``,
+      { cause },
+    );
   }
   return loaded;
 }

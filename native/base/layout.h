@@ -12,13 +12,15 @@
 
 namespace attune {
 
-constexpr long kBlock = 32;         // rows and columns of a block
-constexpr long kStep = 1024;        // elements of a block
+constexpr long kBlock = 32;   // rows and columns of a block
+constexpr long kStep = 1024;  // elements of a block
 
 static inline long round32(long n) { return (n + 31) / 32 * 32; }
 static inline long round64(long n) { return (n + 63) / 64 * 64; }
 
 // Element index of (row m, column k) in a matrix of `columns` (multiple of 32) columns.
-static inline long rows_index(long m, long k, long columns) { return (m / 32) * 32 * columns + (k / 32) * kStep + (m & 31) * 32 + (k & 31); }
+static inline long rows_index(long m, long k, long columns) {
+  return (m / 32) * 32 * columns + (k / 32) * kStep + (m & 31) * 32 + (k & 31);
+}
 
 }  // namespace attune

@@ -14,6 +14,8 @@ static inline uint64_t random_bits(uint64_t seed, uint64_t stream, uint64_t inde
   return mix64(mix64(seed * 0x9e3779b97f4a7c15ull + stream) + (index + 1) * 0x9e3779b97f4a7c15ull);
 }
 // Uniform in [0, 1), 53 bits.
-static inline double random_unit(uint64_t seed, uint64_t stream, uint64_t index) { return double(random_bits(seed, stream, index) >> 11) * 0x1p-53; }
+static inline double random_unit(uint64_t seed, uint64_t stream, uint64_t index) {
+  return double(random_bits(seed, stream, index) >> 11) * 0x1p-53;
+}
 
 }  // namespace attune

@@ -8,7 +8,8 @@ namespace {
 
 std::string kind_of(const Napi::Value& v) {
   if (v.IsTypedArray()) {
-    static const char* const names[] = {"Int8Array", "Uint8Array", "Uint8ClampedArray", "Int16Array", "Uint16Array", "Int32Array", "Uint32Array", "Float32Array", "Float64Array", "BigInt64Array", "BigUint64Array"};
+    static const char* const names[] = {"Int8Array",   "Uint8Array",   "Uint8ClampedArray", "Int16Array",    "Uint16Array",   "Int32Array",
+                                        "Uint32Array", "Float32Array", "Float64Array",      "BigInt64Array", "BigUint64Array"};
     const auto a = v.As<Napi::TypedArray>();
     return std::string(names[int(a.TypedArrayType())]) + " of " + std::to_string(a.ElementLength());
   }
@@ -47,10 +48,13 @@ double Arguments::number(const char* name, double otherwise) const { return has(
 long Arguments::integer(const char* name, long least, long most) const {
   const double x = number(name);
   if (std::floor(x) != x || x < double(least) || x > double(most))
-    fail(std::string(name) + ": expected a whole number from " + std::to_string(least) + " to " + std::to_string(most) + ", got " + shown(x));
+    fail(std::string(name) + ": expected a whole number from " + std::to_string(least) + " to " + std::to_string(most) + ", got " +
+         shown(x));
   return long(x);
 }
-long Arguments::integer(const char* name, long least, long most, long otherwise) const { return has(name) ? integer(name, least, most) : otherwise; }
+long Arguments::integer(const char* name, long least, long most, long otherwise) const {
+  return has(name) ? integer(name, least, most) : otherwise;
+}
 bool Arguments::flag(const char* name, bool otherwise) const {
   if (!has(name)) return otherwise;
   const Napi::Value v = raw(name);
@@ -97,7 +101,8 @@ std::vector<int> Arguments::ints_within(const char* name, long count, int least,
   std::vector<int> all = ints(name, count);
   for (size_t i = 0; i < all.size(); i++)
     if (all[i] < least || all[i] > most)
-      fail(std::string(name) + "[" + std::to_string(i) + "]: expected " + std::to_string(least) + " to " + std::to_string(most) + ", got " + std::to_string(all[i]));
+      fail(std::string(name) + "[" + std::to_string(i) + "]: expected " + std::to_string(least) + " to " + std::to_string(most) + ", got " +
+           std::to_string(all[i]));
   return all;
 }
 std::vector<int> Arguments::starts(const char* name, long tokens) const {

@@ -89,8 +89,10 @@ void Team::run(const std::function<void(int, int)>& job) {
   wake();
   guarded(0);
   while (left_.load(std::memory_order_acquire)) {
-    if (pin_) pause();
-    else std::this_thread::yield();
+    if (pin_)
+      pause();
+    else
+      std::this_thread::yield();
   }
 #if defined(__linux__)
   if (pin_) pthread_setaffinity_np(pthread_self(), sizeof before, &before);
@@ -129,8 +131,10 @@ void Team::barrier() {
     phase_.store(phase + 1, std::memory_order_release);
   } else {
     while (phase_.load(std::memory_order_acquire) == phase) {
-      if (pin_) pause();
-      else std::this_thread::yield();
+      if (pin_)
+        pause();
+      else
+        std::this_thread::yield();
     }
   }
 }

@@ -72,7 +72,9 @@ ATTUNE_INLINE F16 zero() { return {_mm256_setzero_ps(), _mm256_setzero_ps()}; }
 ATTUNE_INLINE F16 load(const float* p) { return {_mm256_loadu_ps(p), _mm256_loadu_ps(p + 8)}; }
 ATTUNE_INLINE void store(float* p, F16 x) { _mm256_storeu_ps(p, x.a), _mm256_storeu_ps(p + 8, x.b); }
 ATTUNE_INLINE __m256 widen(__m128i x) { return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(x), 16)); }
-ATTUNE_INLINE F16 load(const bf16* p) { return {widen(_mm_loadu_si128((const __m128i*)p)), widen(_mm_loadu_si128((const __m128i*)(p + 8)))}; }
+ATTUNE_INLINE F16 load(const bf16* p) {
+  return {widen(_mm_loadu_si128((const __m128i*)p)), widen(_mm_loadu_si128((const __m128i*)(p + 8)))};
+}
 ATTUNE_INLINE __m256i rounded(__m256 x) {  // bf16 in the low half of each lane; NaN keeps its sign and gets a quiet bit
   const __m256i u = _mm256_castps_si256(x), odd = _mm256_and_si256(_mm256_srli_epi32(u, 16), _mm256_set1_epi32(1));
   const __m256i r = _mm256_srli_epi32(_mm256_add_epi32(u, _mm256_add_epi32(odd, _mm256_set1_epi32(0x7fff))), 16);
@@ -113,7 +115,9 @@ ATTUNE_INLINE __m256 lanes(unsigned mask) {  // bit i -> all ones in lane i
   const __m256i bit = _mm256_setr_epi32(1, 2, 4, 8, 16, 32, 64, 128);
   return _mm256_castsi256_ps(_mm256_cmpeq_epi32(_mm256_and_si256(_mm256_set1_epi32(int(mask)), bit), bit));
 }
-ATTUNE_INLINE F16 blend(F16 x, F16 y, unsigned mask) { return {_mm256_blendv_ps(x.a, y.a, lanes(mask)), _mm256_blendv_ps(x.b, y.b, lanes(mask >> 8))}; }
+ATTUNE_INLINE F16 blend(F16 x, F16 y, unsigned mask) {
+  return {_mm256_blendv_ps(x.a, y.a, lanes(mask)), _mm256_blendv_ps(x.b, y.b, lanes(mask >> 8))};
+}
 ATTUNE_INLINE F16 fraction(F16 x) { return {_mm256_sub_ps(x.a, _mm256_floor_ps(x.a)), _mm256_sub_ps(x.b, _mm256_floor_ps(x.b))}; }
 ATTUNE_INLINE __m256 scale2(__m256 p, __m256 x) {  // 2^floor(x) in two factors, so that results below 2^-126 fade out instead of wrapping
   const __m256 k = _mm256_max_ps(_mm256_set1_ps(-252.f), _mm256_min_ps(_mm256_set1_ps(254.f), _mm256_floor_ps(x)));
@@ -130,8 +134,8 @@ ATTUNE_INLINE F16 scale2(F16 p, F16 x) { return {scale2(p.a, x.a), scale2(p.b, x
 struct F16 {
   float v[16];
 };
-#define ATTUNE_EACH(expression) \
-  F16 r;                        \
+#define ATTUNE_EACH(expression)                       \
+  F16 r;                                              \
   for (int i = 0; i < 16; i++) r.v[i] = (expression); \
   return r
 ATTUNE_INLINE F16 set1(float x) { ATTUNE_EACH(x); }
@@ -170,7 +174,9 @@ ATTUNE_INLINE bool any_above(F16 a, F16 b) {
 }
 ATTUNE_INLINE F16 blend(F16 a, F16 b, unsigned mask) { ATTUNE_EACH((mask >> i) & 1 ? b.v[i] : a.v[i]); }
 ATTUNE_INLINE F16 fraction(F16 x) { ATTUNE_EACH(x.v[i] - floorf(x.v[i])); }
-ATTUNE_INLINE F16 scale2(F16 p, F16 x) { ATTUNE_EACH(ldexpf(p.v[i], int(x.v[i] < -300.f ? -300.f : x.v[i] > 300.f ? 300.f : floorf(x.v[i])))); }
+ATTUNE_INLINE F16 scale2(F16 p, F16 x) {
+  ATTUNE_EACH(ldexpf(p.v[i], int(x.v[i] < -300.f ? -300.f : x.v[i] > 300.f ? 300.f : floorf(x.v[i]))));
+}
 #undef ATTUNE_EACH
 
 #endif
@@ -182,8 +188,7 @@ ATTUNE_INLINE F16 operator-(F16 a) { return zero() - a; }
 constexpr float kLog2e = 1.44269504088896341f, kLn2 = 0.693147180559945309f;
 
 // 2^x. Minimax polynomials of 2^f on [0, 1): degree 3 errs by 7.5e-5 (for values that become bf16), 4 by 2.6e-6, 6 by 8.3e-8 (fp32 path).
-template <int degree>
-ATTUNE_INLINE F16 exp2(F16 x) {
+template <int degree> ATTUNE_INLINE F16 exp2(F16 x) {
   const F16 f = fraction(x);
   F16 p;
   if (degree == 3) {
@@ -213,9 +218,7 @@ template <> struct ExpDegree<float> {
 template <> struct ExpDegree<bf16> {
   static constexpr int value = 3;
 };
-template <int degree>
-ATTUNE_INLINE F16 exp(F16 x) { return exp2<degree>(x * set1(kLog2e)); }
-template <int degree>
-ATTUNE_INLINE F16 sigmoid(F16 x) { return set1(1.f) / (set1(1.f) + exp2<degree>(x * set1(-kLog2e))); }
+template <int degree> ATTUNE_INLINE F16 exp(F16 x) { return exp2<degree>(x * set1(kLog2e)); }
+template <int degree> ATTUNE_INLINE F16 sigmoid(F16 x) { return set1(1.f) / (set1(1.f) + exp2<degree>(x * set1(-kLog2e))); }
 
 }  // namespace attune::ATTUNE_ISA

@@ -52,7 +52,8 @@ export const NATIVE: Record<string, readonly string[]> = {
   cuda: ['base'],
   cluster: ['base'],
   kernels: ['base', 'cpu', 'cuda', 'kernels'],
-  transformer: ['kernels', 'base'],
+  // And cpu: the model owns the team of threads and the buffers that it hands to the kernels.
+  transformer: ['kernels', 'cpu', 'base'],
   // And cpu, for its facts: `doctor` and the kernel table tell which instruction sets and how many threads there are.
   binding: ['transformer', 'kernels', 'cpu', 'base'],
 };

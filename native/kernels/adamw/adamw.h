@@ -7,7 +7,7 @@ namespace attune::adamw {
 
 struct Step {
   float rate, beta1, beta2, eps, decay, scale;
-  long t;   // from 1
+  long t;  // from 1
 };
 void run(const Step& s, float* w, const float* gradient, float* m, float* v, long n);
 

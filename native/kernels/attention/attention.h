@@ -24,30 +24,30 @@ static inline long head_place(long i, long d) { return i < (d + 1) / 2 ? i : phy
 struct Shape {
   DType dtype;
   long heads, kv_heads;
-  long D;                    // physical head size, multiple of 64, at most 256
-  const int* starts;         // (S + 1)
+  long D;             // physical head size, multiple of 64, at most 256
+  const int* starts;  // (S + 1)
   long sequences;
   bool causal;
-  long window;               // tokens a query sees, itself included; 0: all
-  float scale;               // 1 / sqrt(logical head size)
-  float softcap;             // 0: none
-  const float* cos;          // (N, D/2) of each token's position, or null: no rotation. Padding holds cos 1, sin 0
+  long window;       // tokens a query sees, itself included; 0: all
+  float scale;       // 1 / sqrt(logical head size)
+  float softcap;     // 0: none
+  const float* cos;  // (N, D/2) of each token's position, or null: no rotation. Padding holds cos 1, sin 0
   const float* sin;
 };
 
 struct Forward {
   Shape shape;
-  const void* qkv;           // (N, (H + 2 G) D)
-  void* out;                 // (N, H D); rows N .. round32(N) are set to zero
-  float* lse;                // (H, N) natural log, null: not wanted
+  const void* qkv;  // (N, (H + 2 G) D)
+  void* out;        // (N, H D); rows N .. round32(N) are set to zero
+  float* lse;       // (H, N) natural log, null: not wanted
 };
 struct Backward {
   Shape shape;
   const void* qkv;
   const void* out;
-  const void* dout;          // (N, H D)
+  const void* dout;  // (N, H D)
   const float* lse;
-  void* dqkv;                // (N, (H + 2 G) D); rows N .. round32(N) are set to zero
+  void* dqkv;  // (N, (H + 2 G) D); rows N .. round32(N) are set to zero
 };
 size_t forward_bytes(const Shape& s, int threads);
 size_t backward_bytes(const Shape& s, int threads);
@@ -58,7 +58,7 @@ void backward(Team& team, const Backward& b, char* workspace);
 struct Cache {
   DType dtype;
   long kv_heads, D;
-  void* keys;                // (pages, G, 32, D)
+  void* keys;  // (pages, G, 32, D)
   void* values;
 };
 // Writes the k and v of rows 0 .. rows of qkv to slots (slot = page * 32 + place in page), rotating k.
@@ -67,15 +67,15 @@ void append(Team& team, const Cache& cache, const void* qkv, long heads, const f
 struct Decode {
   Cache cache;
   long heads;
-  const void* qkv;           // (rows, (H + 2 G) D), only q is read
-  const float *cos, *sin;    // (rows, D/2)
+  const void* qkv;         // (rows, (H + 2 G) D), only q is read
+  const float *cos, *sin;  // (rows, D/2)
   const int* pages;
   long max_pages;
   const int* lengths;
   long rows;
   long window;
   float scale, softcap;
-  void* out;                 // (rows, H D); rows .. round32 set to zero
+  void* out;  // (rows, H D); rows .. round32 set to zero
 };
 void decode(Team& team, const Decode& d);
 

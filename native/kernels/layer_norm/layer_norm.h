@@ -7,14 +7,14 @@ namespace attune::layer_norm {
 
 struct Shape {
   DType dtype;
-  long columns;   // physical, multiple of 32
-  long count;     // real columns
+  long columns;  // physical, multiple of 32
+  long count;    // real columns
   float eps;
 };
 struct Forward {
   Shape s;
   const void* x;
-  const float *w, *b;   // (columns,) padding zero; b may be null
+  const float *w, *b;  // (columns,) padding zero; b may be null
   void* y;
   float *mean, *inverse;  // (M,)
 };

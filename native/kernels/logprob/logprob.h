@@ -17,19 +17,19 @@ struct Forward {
   long V;                       // logical
   const void* hidden;           // (R, H) rows layout
   long R;
-  const int* targets;           // (R,) in 0 .. V-1
-  float softcap;                // 0: none
-  float* logprob;               // (R,)
-  float* lse;                   // (R,)
-  float* entropy;               // (R,) or null
-  float* mean;                  // (R,) or null
+  const int* targets;  // (R,) in 0 .. V-1
+  float softcap;       // 0: none
+  float* logprob;      // (R,)
+  float* lse;          // (R,)
+  float* entropy;      // (R,) or null
+  float* mean;         // (R,) or null
 };
 struct Backward {
-  Forward f;                    // lse (and entropy, where g_entropy is given) as the forward pass left them
-  const float* g;               // (R,)
+  Forward f;                                // lse (and entropy, where g_entropy is given) as the forward pass left them
+  const float* g;                           // (R,)
   const float *g_lse, *g_entropy, *g_mean;  // (R,) or null
-  void* dhidden;                // (R, H) rows layout; rows R .. round32(R) set to zero
-  float* dweight;               // (V, H) fp32 rows layout, added to; null: the head is frozen
+  void* dhidden;                            // (R, H) rows layout; rows R .. round32(R) set to zero
+  float* dweight;                           // (V, H) fp32 rows layout, added to; null: the head is frozen
 };
 size_t forward_bytes(const Forward& f, int threads);
 size_t backward_bytes(const Backward& b, int threads);

@@ -14,22 +14,22 @@
 namespace attune::lora_matmul {
 
 struct Target {
-  long rank = 0, first = 0;          // 0: this layer of the group has no adapter
-  long columns = 0;                  // logical outputs
-  const int* column_at = nullptr;    // their places in the group's N
+  long rank = 0, first = 0;        // 0: this layer of the group has no adapter
+  long columns = 0;                // logical outputs
+  const int* column_at = nullptr;  // their places in the group's N
 };
 
 struct Group {
-  long K = 0, N = 0, R = 0;          // physical
-  long inputs = 0;                   // logical K
-  const int* input_at = nullptr;     // place of each logical input
+  long K = 0, N = 0, R = 0;       // physical
+  long inputs = 0;                // logical K
+  const int* input_at = nullptr;  // place of each logical input
   float scale = 0;
   std::vector<Target> targets;
-  matmul::Weights a;                 // (R, K)
-  matmul::Weights b;                 // (N, R)
-  std::vector<uint8_t> window;       // (2 N/32): steps of R per 32-column panel of Y
-  std::vector<float> gradient_a;     // (R, K) rows layout
-  std::vector<float> gradient_b;     // (R, N) rows layout: dB transposed
+  matmul::Weights a;              // (R, K)
+  matmul::Weights b;              // (N, R)
+  std::vector<uint8_t> window;    // (2 N/32): steps of R per 32-column panel of Y
+  std::vector<float> gradient_a;  // (R, K) rows layout
+  std::vector<float> gradient_b;  // (R, N) rows layout: dB transposed
 };
 
 // Sets R, first, window and makes room. Targets with rank 0 are left out.
@@ -50,7 +50,7 @@ struct GradientTask {
   matmul::Contract contract;
   long from, to;
 };
-void gradient_tasks(Group& g, const void* x, long x_columns, long x_from, const void* dP, const void* P, const void* dy, long dy_columns, long dy_from, long M,
-                    std::vector<GradientTask>& out);
+void gradient_tasks(Group& g, const void* x, long x_columns, long x_from, const void* dP, const void* P, const void* dy, long dy_columns,
+                    long dy_from, long M, std::vector<GradientTask>& out);
 
 }  // namespace attune::lora_matmul

@@ -19,8 +19,9 @@ namespace attune::matmul {
 struct Weights {
   DType dtype = DType::f32;
   long N = 0, K = 0;
-  Memory forward;   // panels [N/32][K/32][…]: contracts K
-  Memory backward;  // panels [K/32][N/32][…]: contracts N. Empty where the product turns forward panels on the fly (fp32, no AMX, or forward only)
+  Memory forward;  // panels [N/32][K/32][…]: contracts K
+  Memory
+      backward;  // panels [K/32][N/32][…]: contracts N. Empty where the product turns forward panels on the fly (fp32, no AMX, or forward only)
 };
 
 // Where a packed matrix comes from: rows x columns numbers, row-major. Logical row i goes to physical row row_at[i] (null: i), columns likewise.
@@ -60,19 +61,19 @@ enum class Finish : int {
 };
 
 struct Product {
-  const void* a;             // rows layout, a_columns columns; the product reads K (or N, transposed) of them from a_from on
-  long a_columns, a_from;    // multiples of 32
+  const void* a;           // rows layout, a_columns columns; the product reads K (or N, transposed) of them from a_from on
+  long a_columns, a_from;  // multiples of 32
   const Weights* w;
   bool transposed;
   LowRank low;
   Finish finish;
-  void* c;                   // rows layout, c_columns columns, from column c_from on
+  void* c;  // rows layout, c_columns columns, from column c_from on
   long c_columns, c_from;
-  const void* residual;      // (M, c_columns), Finish::add; may be c itself
-  const float* bias;         // (N,), null: none
-  void* kept;                // see Finish
+  const void* residual;  // (M, c_columns), Finish::add; may be c itself
+  const float* bias;     // (N,), null: none
+  void* kept;            // see Finish
   float scale;
-  long logical_columns;      // Finish::store_float
+  long logical_columns;  // Finish::store_float
 };
 
 // Rows first .. last (first a multiple of 32; last the end of real rows) by the calling thread. Padding rows of the last block are computed or
@@ -82,13 +83,13 @@ size_t workspace_floats();
 
 // G (R, K) += L^T X over tokens 0 .. M, for 32-column blocks from .. to of X (a complete sum: one thread). Rows M .. round32(M) of L must be zero.
 struct Contract {
-  const void* left;         // (M, left_columns) rows layout; R columns from left_from on
+  const void* left;  // (M, left_columns) rows layout; R columns from left_from on
   long left_columns, left_from, R;
-  const void* right;        // (M, right_columns) rows layout; K columns from right_from on
+  const void* right;  // (M, right_columns) rows layout; K columns from right_from on
   long right_columns, right_from, K;
   long M;
   DType dtype;
-  float* out;               // (R, K) fp32 rows layout
+  float* out;  // (R, K) fp32 rows layout
 };
 void contract(const Contract& c, long from, long to);
 // out[k] += sum over tokens of x (M, columns)[from + k]: the gradient of a bias, columns from .. from + K.

@@ -15,19 +15,20 @@ enum class Kind : int { standard, linear, dynamic, llama3, yarn };
 struct Config {
   Kind kind = Kind::standard;
   double base = 10000;
-  long head_size = 0;              // logical d
+  long head_size = 0;  // logical d
   double factor = 1;
   double low_freq_factor = 1, high_freq_factor = 4;  // llama3
-  long original_context = 0;       // llama3, yarn: original_max_position_embeddings
-  long context = 0;                // dynamic: max_position_embeddings
+  long original_context = 0;                         // llama3, yarn: original_max_position_embeddings
+  long context = 0;                                  // dynamic: max_position_embeddings
   double beta_fast = 32, beta_slow = 1;              // yarn
-  double attention_factor = 0;     // yarn; 0: 0.1 ln(factor) + 1
+  double attention_factor = 0;                       // yarn; 0: 0.1 ln(factor) + 1
 };
 // (d/2) frequencies for sequences of `length` tokens (only `dynamic` depends on it), and the factor of cosines and sines.
 void frequencies(const Config& c, long length, std::vector<float>& f, float& attention_factor);
 // One row of cos and sin (half physical columns: cos 1, sin 0 past d/2).
 void row(const std::vector<float>& f, float attention_factor, long position, long half, float* cos, float* sin);
 // Rotates head columns from .. from + heads * D of x (rows layout) in place; inverse: backward. cos and sin (M, D/2).
-void rotate(void* x, DType dtype, long columns, long from, long heads, long D, const float* cos, const float* sin, bool inverse, long first, long last);
+void rotate(void* x, DType dtype, long columns, long from, long heads, long D, const float* cos, const float* sin, bool inverse, long first,
+            long last);
 
 }  // namespace attune::rotary

@@ -14,8 +14,9 @@ enum class Activation : int { silu, gelu, gelu_tanh };
 static inline long gate_place(long i) { return i / 16 * 32 + i % 16; }
 static inline long up_place(long i) { return i / 16 * 32 + 16 + i % 16; }
 
-void forward(Activation a, DType dtype, const void* gate_up, void* act, long I, long first, long last);                    // I physical, multiple of 32
-void backward(Activation a, DType dtype, void* gate_up, const void* dact, void* act, long I, long first, long last);       // gate_up becomes its gradient; act the activation again (may be dact)
+void forward(Activation a, DType dtype, const void* gate_up, void* act, long I, long first, long last);  // I physical, multiple of 32
+void backward(Activation a, DType dtype, void* gate_up, const void* dact, void* act, long I, long first,
+              long last);  // gate_up becomes its gradient; act the activation again (may be dact)
 void unary(Activation a, DType dtype, const void* x, void* y, long columns, long first, long last);
 void unary_backward(Activation a, DType dtype, const void* x, const void* dy, void* dx, long columns, long first, long last);
 

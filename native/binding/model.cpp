@@ -1,0 +1,345 @@
+#include "binding/model.h"
+#include "binding/model_options.h"
+#include "binding/task.h"
+#include "cpu/features.h"
+#include "transformer/generation.h"
+#include "transformer/memory.h"
+#include "transformer/model.h"
+#include <cstdio>
+#include <sys/resource.h>
+#include <unistd.h>
+
+namespace attune::binding {
+namespace {
+
+using Shared = std::shared_ptr<Model>;
+
+Shared alive(const Shared& model) {
+  if (!model) throw Error("model_arguments", "the model was disposed of");
+  return model;
+}
+// Runs f, and turns what it throws into a JavaScript error with a code.
+template <class F> auto checked(Napi::Env env, F&& f) {
+  try {
+    return f();
+  } catch (...) {
+    throw to_js_error(env);
+  }
+}
+
+Batch read_batch(const Arguments& a, const Config& c) {
+  Batch b;
+  b.tokens = a.ints_within("tokens", -1, 0, int(c.vocabulary - 1));
+  b.starts = a.starts("sequenceStarts", b.N());
+  b.targets = a.has("targets") ? a.ints_within("targets", b.N(), -1, int(c.vocabulary - 1)) : std::vector<int>(b.N(), -1);
+  b.keys = a.ints("sequenceKeys", long(b.starts.size()) - 1, true);
+  return b;
+}
+
+// A generation; its own calls are synchronous but `feed`.
+class NativeGeneration : public Napi::ObjectWrap<NativeGeneration> {
+ public:
+  static Napi::Object create(Napi::Env env, std::shared_ptr<Generation> g) {
+    Napi::Function f =
+        DefineClass(env, "NativeGeneration",
+                    {InstanceMethod("feed", &NativeGeneration::feed), InstanceMethod("sample", &NativeGeneration::sample),
+                     InstanceMethod("logits", &NativeGeneration::logits), InstanceAccessor("length", &NativeGeneration::length, nullptr),
+                     InstanceMethod("dispose", &NativeGeneration::dispose)});
+    const Napi::Object o = f.New({});
+    Unwrap(o)->generation_ = std::move(g);
+    return o;
+  }
+  explicit NativeGeneration(const Napi::CallbackInfo& info) : Napi::ObjectWrap<NativeGeneration>(info) {}
+
+ private:
+  std::shared_ptr<Generation> get() const {
+    if (!generation_) throw Error("model_arguments", "the generation was disposed of");
+    return generation_;
+  }
+  Napi::Value feed(const Napi::CallbackInfo& info) {
+    return checked(info.Env(), [&]() -> Napi::Value {
+      const auto g = get();
+      Napi::Object o = Napi::Object::New(info.Env());
+      o.Set("tokens", info[0]);
+      auto tokens =
+          std::make_shared<std::vector<int>>(Arguments(o, "feed").ints_within("tokens", -1, 0, int(g->model().config.vocabulary - 1)));
+      return Task::run(
+          info.Env(),
+          [g, tokens] {
+            std::lock_guard<std::mutex> lock(g->model().busy);
+            g->feed(*tokens);
+          },
+          nullptr);
+    });
+  }
+  Napi::Value sample(const Napi::CallbackInfo& info) {
+    return checked(info.Env(), [&]() -> Napi::Value {
+      const Arguments a(info[0], "sample");
+      sample::Options o;
+      o.temperature = float(a.number("temperature", 1)), o.top_k = a.integer("topK", 0, 1L << 30, 0), o.top_p = float(a.number("topP", 1)),
+      o.min_p = float(a.number("minP", 0));
+      o.repetition_penalty = float(a.number("repetitionPenalty", 1)), o.unit = a.number("unit", 0);
+      const sample::Choice c = get()->sample(o);
+      Napi::Object out = Napi::Object::New(info.Env());
+      out.Set("id", c.id), out.Set("logprob", c.logprob);
+      return out;
+    });
+  }
+  Napi::Value logits(const Napi::CallbackInfo& info) {
+    return checked(info.Env(), [&]() -> Napi::Value { return to_js(info.Env(), get()->logits()); });
+  }
+  Napi::Value length(const Napi::CallbackInfo& info) {
+    return checked(info.Env(), [&]() -> Napi::Value { return Napi::Number::New(info.Env(), double(get()->length())); });
+  }
+  Napi::Value dispose(const Napi::CallbackInfo& info) {
+    generation_.reset();
+    return info.Env().Undefined();
+  }
+  std::shared_ptr<Generation> generation_;
+};
+
+class NativeModel : public Napi::ObjectWrap<NativeModel> {
+ public:
+  static Napi::Object create(Napi::Env env, Shared model) {
+    using N = NativeModel;
+    Napi::Function f =
+        DefineClass(env, "NativeModel",
+                    {InstanceMethod("setAdapter", &N::set_adapter), InstanceMethod("forward", &N::forward),
+                     InstanceMethod("backward", &N::backward), InstanceMethod("gradientNorm", &N::gradient_norm),
+                     InstanceMethod("step", &N::step), InstanceMethod("zeroGradients", &N::zero_gradients),
+                     InstanceMethod("parameters", &N::parameters), InstanceMethod("read", &N::read), InstanceMethod("write", &N::write),
+                     InstanceMethod("logits", &N::logits), InstanceMethod("startGeneration", &N::start_generation),
+                     InstanceMethod("memory", &N::memory), InstanceMethod("dispose", &N::dispose)});
+    const Napi::Object o = f.New({});
+    Unwrap(o)->model_ = std::move(model);
+    return o;
+  }
+  explicit NativeModel(const Napi::CallbackInfo& info) : Napi::ObjectWrap<NativeModel>(info) {}
+
+ private:
+  // Work on the model, one piece at a time, away from the main loop.
+  template <class Work> Napi::Value queue(Napi::Env env, Work&& work, std::function<Napi::Value(Napi::Env)> result = nullptr) {
+    const Shared m = alive(model_);
+    return Task::run(
+        env,
+        [m, work = std::forward<Work>(work)]() mutable {
+          std::lock_guard<std::mutex> lock(m->busy);
+          work(*m);
+        },
+        std::move(result));
+  }
+
+  Napi::Value set_adapter(const Napi::CallbackInfo& info) {
+    return checked(info.Env(), [&]() -> Napi::Value {
+      const Arguments a(info[0], "setAdapter");
+      auto adapter = std::make_shared<Adapter>();
+      adapter->scale = float(a.number("scale")), adapter->dropout = float(a.number("dropout", 0));
+      if (!(adapter->dropout >= 0 && adapter->dropout < 1))
+        a.fail("dropout: expected 0 <= dropout < 1, got " + std::to_string(adapter->dropout));
+      const Napi::Value list = a.raw("targets");
+      if (!list.IsArray()) a.fail("targets: expected an array");
+      for (uint32_t i = 0; i < list.As<Napi::Array>().Length(); i++) {
+        const Arguments t(list.As<Napi::Array>()[i], "setAdapter targets");
+        adapter->targets.push_back({t.text("name"), t.integer("rank", 1, 4096), t.floats("a", -1), t.floats("b", -1)});
+      }
+      return queue(info.Env(), [adapter](Model& m) { m.set_adapter(*adapter); });
+    });
+  }
+
+  Napi::Value forward(const Napi::CallbackInfo& info) {
+    return checked(info.Env(), [&]() -> Napi::Value {
+      auto batch = std::make_shared<Batch>(read_batch(Arguments(info[0], "forward"), alive(model_)->config));
+      const Arguments a(info[1].IsUndefined() ? Napi::Object::New(info.Env()) : info[1], "forward options");
+      ForwardOptions o;
+      o.keep = a.flag("keep", false), o.adapter = a.flag("adapter", true), o.causal = a.flag("causal", true),
+      o.entropy = a.flag("entropy", false), o.mean = a.flag("mean", false);
+      o.dropout = a.has("dropoutKey");
+      if (o.dropout) o.dropout_key = uint64_t(a.integer("dropoutKey", 0, 1L << 53));
+      auto out = std::make_shared<Outputs>();
+      return queue(
+          info.Env(), [batch, o, out](Model& m) { m.forward(*batch, o, *out); },
+          [out, o](Napi::Env env) -> Napi::Value {
+            Napi::Object r = Napi::Object::New(env);
+            r.Set("logprob", to_js(env, out->logprob)), r.Set("lse", to_js(env, out->lse));
+            if (o.entropy) r.Set("entropy", to_js(env, out->entropy));
+            if (o.mean) r.Set("mean", to_js(env, out->mean));
+            return r;
+          });
+    });
+  }
+
+  Napi::Value backward(const Napi::CallbackInfo& info) {
+    return checked(info.Env(), [&]() -> Napi::Value {
+      const Arguments a(info[0], "backward");
+      auto g = std::make_shared<Outputs>();
+      g->logprob = a.floats("logprob", -1);
+      const long R = long(g->logprob.size());
+      g->lse = a.floats("lse", R, true), g->entropy = a.floats("entropy", R, true), g->mean = a.floats("mean", R, true);
+      return queue(info.Env(), [g](Model& m) { m.backward(*g); });
+    });
+  }
+
+  Napi::Value gradient_norm(const Napi::CallbackInfo& info) {
+    return checked(info.Env(), [&]() -> Napi::Value {
+      auto norm = std::make_shared<double>(0);
+      return queue(
+          info.Env(), [norm](Model& m) { *norm = m.parameters.gradient_norm(m.team); },
+          [norm](Napi::Env env) { return Napi::Number::New(env, *norm); });
+    });
+  }
+
+  Napi::Value step(const Napi::CallbackInfo& info) {
+    return checked(info.Env(), [&]() -> Napi::Value {
+      const Arguments a(info[0], "step");
+      const adamw::Step s{float(a.number("learningRate")), float(a.number("beta1", 0.9)),     float(a.number("beta2", 0.999)),
+                          float(a.number("eps", 1e-8)),    float(a.number("weightDecay", 0)), float(a.number("scale", 1)),
+                          a.integer("step", 1, 1L << 40)};
+      return queue(info.Env(), [s](Model& m) { m.parameters.step(m.team, s), m.zero_gradients(); });
+    });
+  }
+
+  Napi::Value zero_gradients(const Napi::CallbackInfo& info) {
+    return checked(info.Env(), [&]() -> Napi::Value { return queue(info.Env(), [](Model& m) { m.zero_gradients(); }); });
+  }
+
+  Napi::Value parameters(const Napi::CallbackInfo& info) {
+    return checked(info.Env(), [&]() -> Napi::Value {
+      const Shared m = alive(model_);
+      Napi::Array list = Napi::Array::New(info.Env());
+      for (const Parameter& p : m->parameters.all()) {
+        Napi::Object o = Napi::Object::New(info.Env());
+        Napi::Array shape = Napi::Array::New(info.Env());
+        if (!p.vector) shape.Set(0u, double(p.rows));
+        shape.Set(shape.Length(), double(p.columns));
+        o.Set("name", p.name), o.Set("shape", shape), list.Set(list.Length(), o);
+      }
+      return list;
+    });
+  }
+
+  // value, gradient, first or second moment.
+  static int part_of(const Napi::CallbackInfo& info, const char* what) {
+    Napi::Object o = Napi::Object::New(info.Env());
+    o.Set("part", info[1]);
+    return Arguments(o, what).choice("part", {"value", "gradient", "first", "second"}, 0);
+  }
+  static std::string name_of(const Napi::CallbackInfo& info, const char* what) {
+    Napi::Object o = Napi::Object::New(info.Env());
+    o.Set("name", info[0]);
+    return Arguments(o, what).text("name");
+  }
+
+  Napi::Value read(const Napi::CallbackInfo& info) {
+    return checked(info.Env(), [&]() -> Napi::Value {
+      const std::string name = name_of(info, "read");
+      const int part = part_of(info, "read");
+      auto out = std::make_shared<std::vector<float>>();
+      return queue(
+          info.Env(),
+          [name, part, out](Model& m) {
+            Parameter& p = m.parameters.find(name);
+            *out = part == 0 ? p.value : part == 1 ? m.gradient_of(p) : part == 2 ? p.first : p.second;
+          },
+          [out](Napi::Env env) -> Napi::Value { return to_js(env, *out); });
+    });
+  }
+
+  Napi::Value write(const Napi::CallbackInfo& info) {
+    return checked(info.Env(), [&]() -> Napi::Value {
+      const std::string name = name_of(info, "write");
+      const int part = part_of(info, "write");
+      Parameter& p = alive(model_)->parameters.find(name);
+      Napi::Object o = Napi::Object::New(info.Env());
+      o.Set("values", info[2]);
+      const Arguments a(o, "write " + name);
+      if (part == 1) a.fail("part: gradients are computed, never written");
+      auto values = std::make_shared<std::vector<float>>(a.floats("values", p.size()));
+      return queue(info.Env(), [name, part, values](Model& m) {
+        Parameter& q = m.parameters.find(name);
+        (part == 0 ? q.value : part == 2 ? q.first : q.second) = *values;
+        if (part == 0) m.parameters.repack(m.team);
+      });
+    });
+  }
+
+  Napi::Value logits(const Napi::CallbackInfo& info) {
+    return checked(info.Env(), [&]() -> Napi::Value {
+      Napi::Object o = Napi::Object::New(info.Env());
+      o.Set("tokens", info[0]), o.Set("sequenceStarts", info[1]);
+      auto batch = std::make_shared<Batch>(read_batch(Arguments(o, "logits"), alive(model_)->config));
+      const bool adapter =
+          Arguments(info[2].IsUndefined() ? Napi::Object::New(info.Env()) : info[2], "logits options").flag("adapter", true);
+      auto out = std::make_shared<std::vector<float>>();
+      return queue(
+          info.Env(), [batch, adapter, out](Model& m) { *out = m.logits(*batch, adapter); },
+          [out](Napi::Env env) -> Napi::Value { return to_js(env, *out); });
+    });
+  }
+
+  Napi::Value start_generation(const Napi::CallbackInfo& info) {
+    return checked(info.Env(), [&]() -> Napi::Value {
+      Napi::Object o = Napi::Object::New(info.Env());
+      o.Set("capacity", info[0]);
+      const long capacity = Arguments(o, "startGeneration").integer("capacity", 1, 1L << 24);
+      return NativeGeneration::create(info.Env(), std::make_shared<Generation>(alive(model_), capacity));
+    });
+  }
+
+  Napi::Value memory(const Napi::CallbackInfo& info) {
+    return checked(info.Env(), [&]() -> Napi::Value {
+      Napi::Object o = Napi::Object::New(info.Env());
+      for (const auto& [name, bytes] : alive(model_)->memory()) o.Set(name, double(bytes));
+      return o;
+    });
+  }
+
+  Napi::Value dispose(const Napi::CallbackInfo& info) {
+    model_.reset();
+    return info.Env().Undefined();
+  }
+  Shared model_;
+};
+
+}  // namespace
+
+Napi::Value load_model(const Napi::CallbackInfo& info) {
+  return checked(info.Env(), [&]() -> Napi::Value {
+    const Arguments a(info[0], "loadModel");
+    const Config config = read_config(a.raw("config"));
+    const Options options = read_options(a);
+    auto tensors = std::make_shared<std::vector<StoredTensor>>(read_tensors(a));
+    auto model = std::make_shared<Shared>();
+    return Task::run(
+        info.Env(), [=] { *model = std::make_shared<Model>(config, options, *tensors); },
+        [model](Napi::Env env) -> Napi::Value { return NativeModel::create(env, std::move(*model)); });
+  });
+}
+
+Napi::Value plan_memory(const Napi::CallbackInfo& info) {
+  return checked(info.Env(), [&]() -> Napi::Value {
+    const Arguments a(info[0], "planMemory");
+    const Options o = read_options(a);
+    const bool two = o.dtype == DType::bf16 && cpu::best() == cpu::Isa::amx;
+    const MemoryPlan p =
+        attune::plan_memory(read_config(a.raw("config")), o, a.integer("tokens", 1, 1L << 30), a.integer("rank", 0, 4096), two);
+    Napi::Object out = Napi::Object::New(info.Env());
+    out.Set("fixed", p.fixed), out.Set("activations", p.activations);
+    return out;
+  });
+}
+
+Napi::Value resident_memory(const Napi::CallbackInfo& info) {
+  double now = 0;
+  if (FILE* f = fopen("/proc/self/statm", "r")) {
+    long total = 0, resident = 0;
+    if (fscanf(f, "%ld %ld", &total, &resident) == 2) now = double(resident) * double(sysconf(_SC_PAGESIZE));
+    fclose(f);
+  }
+  struct rusage usage;
+  getrusage(RUSAGE_SELF, &usage);
+  Napi::Object out = Napi::Object::New(info.Env());
+  out.Set("now", now), out.Set("peak", double(usage.ru_maxrss) * 1024);
+  return out;
+}
+
+}  // namespace attune::binding

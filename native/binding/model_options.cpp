@@ -1,0 +1,75 @@
+#include "binding/model_options.h"
+
+namespace attune::binding {
+namespace {
+
+// Bounds that no real model reaches, so that sizes cannot overflow whatever comes.
+constexpr long kWidest = 1 << 20, kMostTokens = 1 << 26;
+
+rotary::Config read_rotary(const Napi::Value& value, long head_size) {
+  const Arguments a(value, "model config.rotary");
+  rotary::Config r;
+  r.kind = rotary::Kind(a.choice("kind", {"standard", "linear", "dynamic", "llama3", "yarn"}, 0));
+  r.base = a.number("base", 10000), r.head_size = head_size, r.factor = a.number("factor", 1);
+  r.low_freq_factor = a.number("lowFreqFactor", 1), r.high_freq_factor = a.number("highFreqFactor", 4);
+  r.original_context = a.integer("originalContext", 0, kMostTokens, 0), r.context = a.integer("context", 0, kMostTokens, 0);
+  r.beta_fast = a.number("betaFast", 32), r.beta_slow = a.number("betaSlow", 1), r.attention_factor = a.number("attentionFactor", 0);
+  return r;
+}
+
+StoredTensor read_tensor(const Napi::Value& value) {
+  const Arguments a(value, "model tensors");
+  StoredTensor t;
+  t.name = a.text("name"), t.path = a.text("path"), t.offset = a.integer("offset", 0, 1L << 52);
+  t.stored = Stored(a.choice("stored", {"f32", "bf16", "f16"}, 0));
+  const Napi::Value shape = a.raw("shape");
+  if (!shape.IsArray()) a.fail("shape: expected an array");
+  const Napi::Array list = shape.As<Napi::Array>();
+  for (uint32_t i = 0; i < list.Length(); i++) {
+    const double d = Napi::Value(list[i]).ToNumber().DoubleValue();
+    if (!(d >= 0 && d <= double(1 << 28))) a.fail("shape: expected sizes from 0 to 2^28");
+    t.shape.push_back(long(d));
+  }
+  if (t.shape.empty() || t.shape.size() > 2) a.fail(t.name + ": expected one or two dimensions");
+  return t;
+}
+
+}  // namespace
+
+Config read_config(const Napi::Value& value) {
+  const Arguments a(value, "model config");
+  Config c;
+  c.vocabulary = a.integer("vocabulary", 1, kMostTokens), c.hidden = a.integer("hidden", 1, kWidest),
+  c.inner = a.integer("inner", 1, kWidest);
+  c.layers = a.integer("layers", 1, 4096), c.heads = a.integer("heads", 1, 4096), c.kv_heads = a.integer("kvHeads", 1, 4096);
+  c.head_size = a.integer("headSize", 2, 256), c.eps = float(a.number("eps")), c.context = a.integer("context", 1, kMostTokens);
+  if (c.heads % c.kv_heads)
+    a.fail("heads: expected a multiple of kvHeads " + std::to_string(c.kv_heads) + ", got " + std::to_string(c.heads));
+  if (c.head_size % 2) a.fail("headSize: expected an even number, got " + std::to_string(c.head_size));
+  c.tied = a.flag("tied", false), c.query_key_value_bias = a.flag("queryKeyValueBias", false), c.output_bias = a.flag("outputBias", false);
+  c.mlp_bias = a.flag("mlpBias", false), c.query_key_norm = a.flag("queryKeyNorm", false);
+  const Napi::Value windows = a.raw("windows");
+  if (windows.IsArray())
+    for (uint32_t i = 0; i < windows.As<Napi::Array>().Length(); i++)
+      c.windows.push_back(Napi::Value(windows.As<Napi::Array>()[i]).ToNumber().Int64Value());
+  if (long(c.windows.size()) != c.layers) a.fail("windows: expected an array of " + std::to_string(c.layers) + " numbers");
+  c.rotary = read_rotary(a.raw("rotary"), c.head_size);
+  return c;
+}
+
+Options read_options(const Arguments& a) {
+  Options o;
+  o.dtype = a.dtype(), o.threads = int(a.integer("threads", 0, 1024, 0));
+  o.train = Train(a.choice("train", {"none", "adapter", "all"}, 0)), o.recompute = a.flag("recomputeActivations", false);
+  return o;
+}
+
+std::vector<StoredTensor> read_tensors(const Arguments& a) {
+  const Napi::Value list = a.raw("tensors");
+  if (!list.IsArray()) a.fail("tensors: expected an array");
+  std::vector<StoredTensor> all;
+  for (uint32_t i = 0; i < list.As<Napi::Array>().Length(); i++) all.push_back(read_tensor(list.As<Napi::Array>()[i]));
+  return all;
+}
+
+}  // namespace attune::binding

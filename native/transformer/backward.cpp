@@ -1,0 +1,160 @@
+// Backward: from the gradient of each log-probability to the gradients of everything trained. Mirrors forward.cpp from its end to its beginning.
+//
+//   dx_  (M, H)  gradient of a layer's output on entry, of its input on exit
+//   dh_  (M, H)  gradient of the rows between attention and MLP          dn_ (M, H)  gradient of normed rows
+#include "base/error.h"
+#include "kernels/embedding/embedding.h"
+#include "kernels/swiglu/swiglu.h"
+#include "transformer/model.h"
+#include "transformer/passes.h"
+
+namespace attune {
+
+void Model::backward(const Outputs& gradient) {
+  if (!can_backward_) throw Error("model_arguments", "backward needs a forward pass with keep: true before it");
+  can_backward_ = false;
+  const long N = batch_.N();
+  for (Memory* m : {&dx_, &dh_, &dn_}) m->reserve(bytes(N, axes.H));
+  dattended_.reserve(bytes(N, axes.Q)), dqkv_.reserve(bytes(N, axes.C));
+  for (long i = 0; i < config.layers; i++)
+    for (int g = 0; g < 4; g++) dlow_[g].reserve(bytes(N, layers_[i].group[g].lora.R));
+  memset(dx_.as<char>(), 0, bytes(N, axes.H));
+  if (!rows_.empty()) backward_head(gradient);
+  for (long i = config.layers - 1; i >= 0; i--) {
+    Kept& kept = kept_[each_layer_ ? i : 0];
+    const void* in = inputs_[i].as<char>();
+    // Recomputed into the output buffer of this layer: it is the input of the one above, which is done.
+    if (options.recompute) forward_layer(i, kept, in, inputs_[i + 1].as<char>());
+    backward_layer(i, kept, in);
+  }
+  if (options.train != Train::all) return;
+  std::vector<float>& dw = config.tied ? head_gradient_ : embedding_gradient_;
+  team.tasks(axes.H / 32, [&](long k, int) {
+    embedding::backward(dx_.as<char>(), options.dtype, batch_.tokens.data(), N, axes.H, dw.data(), k * 32, k * 32 + 32);
+  });
+}
+
+// Vocabulary and last norm, on the rows with a target; their gradients go back to the rows' places, all others are zero.
+void Model::backward_head(const Outputs& g) {
+  const long R = long(rows_.size()), size = bytes_of(options.dtype);
+  auto given = [&](const std::vector<float>& v) { return v.empty() ? nullptr : v.data(); };
+  dcompact_.reserve(bytes(R, axes.H));
+  logprob::Backward b{head_arguments(kept_outputs_),
+                      g.logprob.data(),
+                      given(g.lse),
+                      given(g.entropy),
+                      given(g.mean),
+                      dcompact_.as<char>(),
+                      head_gradient_.empty() ? nullptr : head_gradient_.data()};
+  head_work_.reserve(logprob::backward_bytes(b, team.size()));
+  logprob::backward(team, b, head_work_.as<char>());
+  const rms_norm::Forward f = layer_norm(norm_, compact_.as<char>(), nullptr, compact_inverse_);
+  const rms_norm::Backward n{f.s, f.x, f.w, f.inverse, dcompact_.as<char>(), nullptr, dcompact_.as<char>()};
+  if (!norm_.gradient.empty()) norm_gradient(n, norm_.gradient);
+  team.rows(R, [&](long first, long last, int) {
+    rms_norm::backward(n, first, last);
+    for (long r = first; r < last; r++)
+      for (long k = 0; k < axes.H; k += 32)
+        memcpy(dx_.as<char>() + rows_index(rows_[r], k, axes.H) * size, dcompact_.as<char>() + rows_index(r, k, axes.H) * size, 32 * size);
+  });
+}
+
+void Model::backward_layer(long i, Kept& kept, const void* in) {
+  backward_mlp_and_output(i, kept);
+  backward_attention(i, kept);
+  backward_qkv(i, kept, in);
+  weight_gradients(i, kept);
+  if (i || options.train == Train::all) backward_norm1(i, kept, in);
+}
+
+// dP = s dY B of a group.
+void Model::backward_low_rank(long i, int group, const void* dy, long first, long last, int thread) {
+  const Linear& l = layers_[i].group[group];
+  if (l.adapted() && forward_.adapter)
+    lora_matmul::down_backward(l.lora, dy, l.w.N, 0, dlow_[group].as<char>(), first, last, workspace(thread));
+}
+
+// With dropout the low-rank term's part of dX passes the mask: dX += mask (dP A), apart from the base product.
+void Model::add_dropped_term(long i, int group, void* dx, long first, long last, int thread) {
+  const Linear& l = layers_[i].group[group];
+  if (!l.adapted()) return;
+  void* term = scratch_rows(thread, first, l.w.K);
+  matmul::Product p{};
+  p.a = dlow_[group].as<char>(), p.a_columns = l.lora.R, p.w = &l.lora.a, p.transposed = true, p.finish = matmul::Finish::store, p.c = term,
+  p.c_columns = l.w.K, p.scale = 1;
+  matmul::rows(p, first, last, workspace(thread));
+  dropout::add(site(i, group), term, dx, l.w.K, first, last);
+}
+
+void Model::backward_mlp_and_output(long i, Kept& kept) {
+  const Layer& l = layers_[i];
+  passes(team, batch_.N(), [&](long first, long last, int thread) {
+    float* ws = workspace(thread);
+    auto back = [&](int group, const void* dy, matmul::Finish finish, void* dx, long columns) {
+      backward_low_rank(i, group, dy, first, last, thread);
+      matmul::Product p = product(l.group[group], true, dy, finish, dx, columns);
+      p.kept = kept.gate_up.as<char>();
+      if (!forward_.dropout) p.low = low_term(l.group[group], dlow_[group], true);
+      matmul::rows(p, first, last, ws);
+      if (forward_.dropout) add_dropped_term(i, group, dx, first, last, thread);
+    };
+    // Down: the epilogue turns gate|up into their gradients and gives the activation again; with dropout the two are apart.
+    if (forward_.dropout) {
+      back(kDown, dx_.as<char>(), matmul::Finish::store, act_.as<char>(), axes.I);
+      swiglu::backward(swiglu::Activation::silu, options.dtype, kept.gate_up.as<char>(), act_.as<char>(), act_.as<char>(), axes.I, first,
+                       last);
+    } else {
+      back(kDown, dx_.as<char>(), matmul::Finish::swiglu_backward, act_.as<char>(), axes.I);
+    }
+    back(kGateUp, kept.gate_up.as<char>(), matmul::Finish::store, dn_.as<char>(), axes.H);
+    const rms_norm::Forward n = layer_norm(l.norm2, kept.h.as<char>(), normed2_.as<char>(), kept.inverse2);
+    rms_norm::backward({n.s, n.x, n.w, n.inverse, dn_.as<char>(), dx_.as<char>(), dh_.as<char>()}, first, last);
+    if (trains(l.group[kGateUp])) rms_norm::forward(n, first, last);  // the input of gate|up again, for their gradients
+    back(kO, dh_.as<char>(), matmul::Finish::store, dattended_.as<char>(), axes.Q);
+  });
+  // The weight gradient of the norm reads dn_ before attention's pass reuses it.
+  if (!l.norm2.gradient.empty()) {
+    const rms_norm::Forward n = layer_norm(l.norm2, kept.h.as<char>(), nullptr, kept.inverse2);
+    norm_gradient({n.s, n.x, n.w, n.inverse, dn_.as<char>(), nullptr, nullptr}, layers_[i].norm2.gradient);
+  }
+}
+
+void Model::backward_attention(long i, Kept& kept) {
+  if (config.query_key_norm) team.rows(batch_.N(), [&](long first, long last, int) { norm_heads(i, kept, first, last); });
+  const void* qkv = config.query_key_norm ? normed_qkv_.as<char>() : kept.qkv.as<char>();
+  const attention::Shape shape = attention_shape(i);
+  attention_work_.reserve(attention::backward_bytes(shape, team.size()));
+  attention::backward(team, {shape, qkv, kept.attended.as<char>(), dattended_.as<char>(), kept.lse.as<float>(), dqkv_.as<char>()},
+                      attention_work_.as<char>());
+  if (!config.query_key_norm) return;
+  for (const bool queries : {true, false}) {
+    const rms_norm::Forward f = head_norm(i, kept, queries);
+    const rms_norm::Backward b{f.s, f.x, f.w, f.inverse, dqkv_.as<char>(), nullptr, dqkv_.as<char>()};
+    std::vector<float>& gradient = (queries ? layers_[i].q_norm : layers_[i].k_norm).gradient;
+    if (!gradient.empty()) norm_gradient(b, gradient);
+    team.rows(batch_.N(), [&](long first, long last, int) { rms_norm::backward(b, first, last); });
+  }
+}
+
+void Model::backward_qkv(long i, Kept& kept, const void* in) {
+  const Linear& qkv = layers_[i].group[kQkv];
+  const bool below = i || options.train == Train::all;  // below the first layer nothing is trained
+  passes(team, batch_.N(), [&](long first, long last, int thread) {
+    backward_low_rank(i, kQkv, dqkv_.as<char>(), first, last, thread);
+    if (trains(qkv)) rms_norm::forward(layer_norm(layers_[i].norm1, in, normed1_.as<char>(), kept.inverse1), first, last);
+    if (!below) return;
+    matmul::Product p = product(qkv, true, dqkv_.as<char>(), matmul::Finish::store, dn_.as<char>(), axes.H);
+    if (!forward_.dropout) p.low = low_term(qkv, dlow_[kQkv], true);
+    matmul::rows(p, first, last, workspace(thread));
+    if (forward_.dropout) add_dropped_term(i, kQkv, dn_.as<char>(), first, last, thread);
+  });
+}
+
+void Model::backward_norm1(long i, Kept& kept, const void* in) {
+  const rms_norm::Forward f = layer_norm(layers_[i].norm1, in, nullptr, kept.inverse1);
+  const rms_norm::Backward b{f.s, f.x, f.w, f.inverse, dn_.as<char>(), dh_.as<char>(), dx_.as<char>()};
+  if (!layers_[i].norm1.gradient.empty()) norm_gradient(b, layers_[i].norm1.gradient);
+  team.rows(batch_.N(), [&](long first, long last, int) { rms_norm::backward(b, first, last); });
+}
+
+}  // namespace attune

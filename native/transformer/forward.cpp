@@ -1,0 +1,278 @@
+// Forward: ids to log-probabilities.
+#include "base/error.h"
+#include "kernels/dropout/dropout.h"
+#include "kernels/embedding/embedding.h"
+#include "kernels/logprob/logprob.h"
+#include "kernels/rms_norm/rms_norm.h"
+#include "transformer/generation.h"
+#include "transformer/model.h"
+#include "transformer/passes.h"
+#include <algorithm>
+#include <cmath>
+
+namespace attune {
+
+attention::Shape Model::attention_shape(long i) const {
+  return {options.dtype,
+          config.heads,
+          config.kv_heads,
+          axes.D,
+          batch_.starts.data(),
+          long(batch_.starts.size()) - 1,
+          forward_.causal,
+          config.windows[i],
+          float(1 / std::sqrt(double(config.head_size))),
+          0.f,
+          cos_.as<float>(),
+          sin_.as<float>()};
+}
+
+matmul::LowRank Model::low_term(const Linear& l, const Memory& p, bool backward) const {
+  if (!l.adapted() || !forward_.adapter) return {};
+  return backward ? lora_matmul::backward_term(l.lora, p.as<char>()) : lora_matmul::forward_term(l.lora, p.as<char>());
+}
+
+matmul::Product Model::product(const Linear& l, bool transposed, const void* a, matmul::Finish finish, void* c, long c_columns) const {
+  matmul::Product p{};
+  p.a = a, p.a_columns = transposed ? l.w.N : l.w.K, p.w = &l.w, p.transposed = transposed, p.finish = finish, p.c = c,
+  p.c_columns = c_columns, p.scale = 1;
+  if (!transposed && !l.bias.empty()) p.bias = l.bias.data();
+  return p;
+}
+
+// cos and sin of each token. All kinds but `dynamic` turn a position by the same angles in every sequence: those rows are made once and copied.
+void Model::rotary_tables(const std::vector<int>& positions, const std::vector<int>& lengths) {
+  const long half = axes.D / 2, N = long(positions.size());
+  cos_.reserve(round32(N) * half * 4), sin_.reserve(round32(N) * half * 4);
+  std::vector<float> f;
+  float factor = 1;
+  long made_for = -1;
+  const bool dynamic = config.rotary.kind == rotary::Kind::dynamic;
+  for (long t = 0; t < N; t++) {
+    float *c = cos_.as<float>() + t * half, *s = sin_.as<float>() + t * half;
+    if (dynamic) {
+      if (made_for != lengths[t]) rotary::frequencies(config.rotary, made_for = lengths[t], f, factor);
+      rotary::row(f, factor, positions[t], half, c, s);
+      continue;
+    }
+    if (frequencies_.empty()) rotary::frequencies(config.rotary, 0, frequencies_, attention_factor_);
+    for (long p = long(table_cos_.size()) / half; p <= positions[t]; p++) {
+      table_cos_.resize((p + 1) * half), table_sin_.resize((p + 1) * half);
+      rotary::row(frequencies_, attention_factor_, p, half, &table_cos_[p * half], &table_sin_[p * half]);
+    }
+    memcpy(c, &table_cos_[positions[t] * half], half * 4), memcpy(s, &table_sin_[positions[t] * half], half * 4);
+  }
+}
+
+// Checks the batch, finds the rows with a target, makes room.
+void Model::start(const Batch& batch, const ForwardOptions& o) {
+  batch_ = batch, forward_ = o, can_backward_ = false;
+  if (batch_.keys.empty())
+    for (size_t s = 0; s + 1 < batch_.starts.size(); s++) batch_.keys.push_back(int(s));
+  rows_.clear(), targets_.clear();
+  std::vector<int> positions, lengths;
+  for (size_t s = 0; s + 1 < batch_.starts.size(); s++)
+    for (int t = batch_.starts[s]; t < batch_.starts[s + 1]; t++)
+      positions.push_back(t - batch_.starts[s]), lengths.push_back(batch_.starts[s + 1] - batch_.starts[s]);
+  for (long t = 0; t < batch_.N(); t++)
+    if (batch_.targets[t] >= 0) rows_.push_back(int(t)), targets_.push_back(batch_.targets[t]);
+  token_keys_.clear();
+  if (dropout_ == 0 || !forward_.adapter) forward_.dropout = false;
+  if (forward_.dropout)
+    for (size_t s = 0, t = 0; s + 1 < batch_.starts.size(); s++)
+      for (; t < size_t(batch_.starts[s + 1]); t++) token_keys_.push_back(uint64_t(batch_.keys[s]) << 32 | uint32_t(positions[t]));
+  rotary_tables(positions, lengths);
+  room(batch_.N());
+}
+
+// Buffers for N tokens. Layers of their own only where the backward pass will read them again.
+void Model::room(long N) {
+  const bool each = each_layer_ = forward_.keep && !options.recompute;
+  kept_.resize(std::max(kept_.size(), size_t(each ? config.layers : 1)));  // never fewer: an evaluation between steps must not free them
+  inputs_.resize(std::max(inputs_.size(), size_t(forward_.keep ? config.layers + 1 : 2)));
+  const long M = round32(N);
+  for (long i = 0; i < (forward_.keep ? config.layers + 1 : 2); i++) inputs_[i].reserve(bytes(N, axes.H));
+  for (long i = 0; i < (each ? config.layers : 1); i++) {
+    Kept& k = kept_[i];
+    k.qkv.reserve(bytes(N, axes.C)), k.attended.reserve(bytes(N, axes.Q)), k.h.reserve(bytes(N, axes.H)),
+        k.gate_up.reserve(bytes(N, 2 * axes.I));
+    k.lse.reserve(config.heads * M * 4), k.inverse1.reserve(M * 4), k.inverse2.reserve(M * 4);
+    if (config.query_key_norm) k.inverse_q.reserve(M * config.heads * 4), k.inverse_k.reserve(M * config.kv_heads * 4);
+    for (long layer = i; layer < (each ? i + 1 : config.layers); layer++)
+      for (int g = 0; g < 4; g++) k.low[g].reserve(bytes(N, layers_[layer].group[g].lora.R));
+  }
+  normed1_.reserve(bytes(N, axes.H)), normed2_.reserve(bytes(N, axes.H)), act_.reserve(bytes(N, axes.I));
+  if (config.query_key_norm) normed_qkv_.reserve(bytes(N, axes.C));
+  if (forward_.dropout) dropped_.reserve(bytes(N, widest())), scratch_.reserve(bytes(team.size() * kPassRows, widest()));
+  work_.reserve(team.size() * matmul::workspace_floats() * 4);
+}
+
+void Model::run_layers() {
+  embed();
+  for (long i = 0; i < config.layers; i++) {
+    Memory &in = inputs_[forward_.keep ? i : i % 2], &out = inputs_[forward_.keep ? i + 1 : (i + 1) % 2];
+    forward_layer(i, kept_[each_layer_ ? i : 0], in.as<char>(), out.as<char>());
+  }
+}
+
+void Model::embed() {
+  const matmul::Weights& w = config.tied ? head_ : embedding_;
+  team.rows(batch_.N(), [&](long first, long last, int) {
+    embedding::forward(w, batch_.tokens.data(), batch_.N(), inputs_[0].as<char>(), first, last);
+  });
+}
+
+void Model::forward_layer(long i, Kept& kept, const void* in, void* out) {
+  norm_and_qkv(i, kept, in);
+  attend(i, kept);
+  output_and_mlp(i, kept, in, out);
+}
+
+rms_norm::Forward Model::layer_norm(const Norm& n, const void* x, void* y, Memory& inverse) const {
+  return {{options.dtype, axes.H, 0, 1, axes.H, config.hidden, config.eps}, x, n.w.data(), y, inverse.as<float>()};
+}
+rms_norm::Forward Model::head_norm(long i, Kept& kept, bool queries) const {
+  const Norm& n = queries ? layers_[i].q_norm : layers_[i].k_norm;
+  const long heads = queries ? config.heads : config.kv_heads;
+  return {{options.dtype, axes.C, queries ? 0 : axes.Q, heads, axes.D, config.head_size, config.eps},
+          kept.qkv.as<char>(),
+          n.w.data(),
+          normed_qkv_.as<char>(),
+          (queries ? kept.inverse_q : kept.inverse_k).as<float>()};
+}
+
+dropout::Site Model::site(long i, int group) const {
+  return {options.dtype, forward_.dropout_key, uint64_t(i * 4 + group), token_keys_.data(), dropout_};
+}
+
+// A pass's worth of rows first .. for this thread, addressed as if the matrix (M, columns) began before it.
+void* Model::scratch_rows(int thread, long first, long columns) {
+  return scratch_.as<char>() + (long(thread) * kPassRows * widest() - first * columns) * bytes_of(options.dtype);
+}
+
+// P = s X A^T of a group, from the inputs themselves or, in training with dropout, from what is left of them.
+void Model::low_rank(long i, int group, const void* x, Memory& p, long first, long last, int thread) {
+  const Linear& l = layers_[i].group[group];
+  if (!l.adapted() || !forward_.adapter) return;
+  if (forward_.dropout) {
+    void* left = scratch_rows(thread, first, l.w.K);
+    dropout::run(site(i, group), x, left, l.w.K, first, last);
+    x = left;
+  }
+  lora_matmul::down(l.lora, x, l.w.K, 0, p.as<char>(), first, last, workspace(thread));
+}
+
+void Model::norm_and_qkv(long i, Kept& kept, const void* in) {
+  const Linear& qkv = layers_[i].group[kQkv];
+  passes(team, batch_.N(), [&](long first, long last, int thread) {
+    float* ws = workspace(thread);
+    rms_norm::forward(layer_norm(layers_[i].norm1, in, normed1_.as<char>(), kept.inverse1), first, last);
+    low_rank(i, kQkv, normed1_.as<char>(), kept.low[kQkv], first, last, thread);
+    matmul::Product p = product(qkv, false, normed1_.as<char>(), matmul::Finish::store, kept.qkv.as<char>(), axes.C);
+    p.low = low_term(qkv, kept.low[kQkv], false);
+    matmul::rows(p, first, last, ws);
+    if (config.query_key_norm) norm_heads(i, kept, first, last);
+  });
+}
+
+// Qwen3: queries and keys normed a head at a time into a copy; what came before the norm is kept for its backward pass.
+void Model::norm_heads(long i, Kept& kept, long first, long last) {
+  const long from = rows_index(first, 0, axes.C), to = rows_index(round32(last), 0, axes.C), size = bytes_of(options.dtype);
+  memcpy(normed_qkv_.as<char>() + from * size, kept.qkv.as<char>() + from * size, (to - from) * size);
+  rms_norm::forward(head_norm(i, kept, true), first, last);
+  rms_norm::forward(head_norm(i, kept, false), first, last);
+}
+
+void Model::attend(long i, Kept& kept) {
+  const void* qkv = config.query_key_norm ? normed_qkv_.as<char>() : kept.qkv.as<char>();
+  if (generation_ && generation_->attend(i, qkv, kept.attended.as<char>())) return;
+  const attention::Shape shape = attention_shape(i);
+  attention_work_.reserve(attention::forward_bytes(shape, team.size()));
+  attention::forward(team, {shape, qkv, kept.attended.as<char>(), kept.lse.as<float>()}, attention_work_.as<char>());
+}
+
+void Model::output_and_mlp(long i, Kept& kept, const void* in, void* out) {
+  const Layer& l = layers_[i];
+  const Linear &o = l.group[kO], &gate_up = l.group[kGateUp], &down = l.group[kDown];
+  passes(team, batch_.N(), [&](long first, long last, int thread) {
+    float* ws = workspace(thread);
+    low_rank(i, kO, kept.attended.as<char>(), kept.low[kO], first, last, thread);
+    matmul::Product p = product(o, false, kept.attended.as<char>(), matmul::Finish::add, kept.h.as<char>(), axes.H);
+    p.residual = in, p.low = low_term(o, kept.low[kO], false);
+    matmul::rows(p, first, last, ws);
+    rms_norm::forward(layer_norm(l.norm2, kept.h.as<char>(), normed2_.as<char>(), kept.inverse2), first, last);
+    low_rank(i, kGateUp, normed2_.as<char>(), kept.low[kGateUp], first, last, thread);
+    p = product(gate_up, false, normed2_.as<char>(), matmul::Finish::swiglu, act_.as<char>(), axes.I);
+    p.kept = kept.gate_up.as<char>(), p.low = low_term(gate_up, kept.low[kGateUp], false);
+    matmul::rows(p, first, last, ws);
+    low_rank(i, kDown, act_.as<char>(), kept.low[kDown], first, last, thread);
+    p = product(down, false, act_.as<char>(), matmul::Finish::add, out, axes.H);
+    p.residual = kept.h.as<char>(), p.low = low_term(down, kept.low[kDown], false);
+    matmul::rows(p, first, last, ws);
+  });
+}
+
+// Rows with a target only: gathered, normed. The rest of the last layer's output is never read.
+void Model::last_norm(const std::vector<int>& rows) {
+  const long R = long(rows.size()), size = bytes_of(options.dtype);
+  const char* x = inputs_[forward_.keep ? config.layers : config.layers % 2].as<char>();
+  compact_.reserve(bytes(R, axes.H)), compact_normed_.reserve(bytes(R, axes.H)), compact_inverse_.reserve(round32(R) * 4);
+  team.rows(R, [&](long first, long last, int) {
+    for (long r = first; r < last; r++)
+      for (long k = 0; k < axes.H; k += 32)
+        memcpy(compact_.as<char>() + rows_index(r, k, axes.H) * size, x + rows_index(rows[r], k, axes.H) * size, 32 * size);
+    rms_norm::forward(layer_norm(norm_, compact_.as<char>(), compact_normed_.as<char>(), compact_inverse_), first, last);
+  });
+}
+
+logprob::Forward Model::head_arguments(Outputs& out) {
+  return {&head_,
+          config.vocabulary,
+          compact_normed_.as<char>(),
+          long(rows_.size()),
+          targets_.data(),
+          0.f,
+          out.logprob.data(),
+          out.lse.data(),
+          out.entropy.empty() ? nullptr : out.entropy.data(),
+          out.mean.empty() ? nullptr : out.mean.data()};
+}
+
+void Model::forward(const Batch& batch, const ForwardOptions& o, Outputs& out) {
+  if (o.keep && options.train == Train::none)
+    throw Error("model_arguments", "the model was loaded with train: 'none'; a forward pass cannot be kept for backward");
+  start(batch, o);
+  run_layers();
+  const size_t R = rows_.size();
+  out.logprob.assign(R, 0.f), out.lse.assign(R, 0.f), out.entropy.assign(o.entropy ? R : 0, 0.f), out.mean.assign(o.mean ? R : 0, 0.f);
+  if (R) {
+    last_norm(rows_);
+    const logprob::Forward f = head_arguments(out);
+    head_work_.reserve(logprob::forward_bytes(f, team.size()));
+    logprob::forward(team, f, head_work_.as<char>());
+  }
+  if (o.keep) kept_outputs_ = out;
+  can_backward_ = o.keep;
+}
+
+std::vector<float> Model::logits(const Batch& batch, bool adapter) {
+  ForwardOptions o;
+  o.adapter = adapter;
+  start(batch, o);
+  run_layers();
+  std::vector<int> all(batch_.N());
+  for (long t = 0; t < batch_.N(); t++) all[t] = int(t);
+  return head_logits(all);
+}
+
+std::vector<float> Model::head_logits(const std::vector<int>& rows) {
+  std::vector<float> z(rows.size() * config.vocabulary);
+  last_norm(rows);
+  matmul::Product p{};
+  p.a = compact_normed_.as<char>(), p.a_columns = axes.H, p.w = &head_, p.finish = matmul::Finish::store_float, p.c = z.data(), p.scale = 1;
+  p.logical_columns = config.vocabulary;
+  passes(team, long(rows.size()), [&](long first, long last, int thread) { matmul::rows(p, first, last, workspace(thread)); });
+  return z;
+}
+
+}  // namespace attune

@@ -1,0 +1,50 @@
+#include "transformer/memory.h"
+#include "transformer/model.h"
+
+namespace attune {
+
+MemoryPlan plan_memory(const Config& c, const Options& o, long tokens, long rank, bool two_packings) {
+  const Axes a(c);
+  const double b = double(bytes_of(o.dtype)), M = double(round32(tokens)), L = double(c.layers);
+  const double linear = double(a.C) * a.H + double(a.Q) * a.H + 3.0 * a.I * a.H;  // of one layer
+  const double vocabulary = double(a.V) * a.H * (c.tied ? 1 : 2);
+  const bool trained = o.train != Train::none;
+  MemoryPlan p;
+  p.fixed = L * linear * b * (trained && two_packings ? 2 : 1) + vocabulary * b;
+  if (o.train == Train::all) p.fixed += 16 * (L * linear + vocabulary);  // fp32 master, gradient, two moments
+  if (rank) {
+    const double R = double(round32(3 * rank)) + 2 * round32(rank) + round32(2 * rank);  // groups q|k|v, o, down, gate|up
+    const double width = double(a.C + 2 * a.H + a.Q + 2 * a.I + a.I + a.H);
+    p.fixed += L * R / 4 * width * (4 * b + (trained ? 16 : 0));
+  }
+  const double layer = M * b * (2 * a.H + a.C + a.Q + 2.0 * a.I) + 4 * M * (c.heads + 2);
+  p.activations = o.train == Train::none ? layer : o.recompute ? layer + L * M * b * a.H : L * layer;
+  p.activations += M * b * (6.0 * a.H + 2 * a.I + a.Q + 2 * a.C) + 8 * M * a.D;  // shared buffers, rotary tables
+  return p;
+}
+
+std::map<std::string, size_t> Model::memory() const {
+  std::map<std::string, size_t> m;
+  auto packed = [](const matmul::Weights& w) { return w.forward.bytes() + w.backward.bytes(); };
+  m["weights"] = packed(head_) + packed(embedding_);
+  for (const Layer& l : layers_)
+    for (const Linear& g : l.group) {
+      m["weights"] += packed(g.w);
+      m["adapter"] += packed(g.lora.a) + packed(g.lora.b);
+      m["gradients"] += 4 * (g.gradient.size() + g.lora.gradient_a.size() + g.lora.gradient_b.size());
+    }
+  m["gradients"] += 4 * (head_gradient_.size() + embedding_gradient_.size());
+  for (const Parameter& p : parameters.all()) m["optimizer"] += 12 * p.size();
+  for (const Memory& x : inputs_) m["activations"] += x.bytes();
+  for (const Kept& k : kept_) {
+    for (const Memory* x : {&k.qkv, &k.attended, &k.h, &k.gate_up, &k.lse, &k.inverse1, &k.inverse2, &k.inverse_q, &k.inverse_k})
+      m["activations"] += x->bytes();
+    for (const Memory& x : k.low) m["activations"] += x.bytes();
+  }
+  for (const Memory* x : {&cos_, &sin_, &normed1_, &normed2_, &act_, &normed_qkv_, &dropped_, &scratch_, &compact_, &compact_normed_, &dx_,
+                          &dh_, &dn_, &dattended_, &dqkv_, &dcompact_, &work_, &attention_work_, &head_work_})
+    m["workspace"] += x->bytes();
+  return m;
+}
+
+}  // namespace attune

@@ -1,0 +1,196 @@
+// The transformer: parameters, forward, backward, adapters, generation. A story in the order it runs:
+//
+//   ids -> embedding -> [ norm -> q|k|v -> (head norms) -> attention -> o + residual -> norm -> gate|up -> SwiGLU -> down + residual ] x layers
+//       -> norm (only the rows with a target) -> logprob
+//
+// Every matrix is in the rows layout, in fp32 or bf16 (Options::dtype); one code for both, the kernels choose. Between two meetings of the team each
+// thread takes its own rows through a run of layers, 256 at a time, so that normed rows, activations and panels share its L2.
+// Symbols: N tokens, M = N rounded up to 32, H hidden, I inner, C = (heads + 2 kv_heads) D, Q = heads D, R ranks of a group, V vocabulary.
+#pragma once
+#include "cpu/memory.h"
+#include "cpu/threads.h"
+#include "kernels/attention/attention.h"
+#include "kernels/dropout/dropout.h"
+#include "kernels/logprob/logprob.h"
+#include "kernels/lora_matmul/lora_matmul.h"
+#include "kernels/rms_norm/rms_norm.h"
+#include "kernels/sample/sample.h"
+#include "transformer/config.h"
+#include "transformer/parameters.h"
+#include <algorithm>
+#include <map>
+#include <memory>
+#include <mutex>
+
+namespace attune {
+
+// One linear layer of the checkpoint inside a group that shares its input.
+struct Part {
+  std::string name;                // model.layers.0.self_attn.q_proj
+  long outputs = 0, inputs = 0;    // logical
+  const int* output_at = nullptr;  // logical -> physical, null: the same
+  const int* input_at = nullptr;
+  bool has_bias = false;
+};
+
+// y = x W^T (+ bias) (+ adapter): q|k|v, o, gate|up or down.
+struct Linear {
+  std::vector<Part> parts;
+  matmul::Weights w;                 // (N, K)
+  std::vector<float> bias;           // (N), empty: none
+  lora_matmul::Group lora;           // R == 0: no adapter
+  std::vector<float> gradient;       // (N, K) rows layout, all weights trained
+  std::vector<float> bias_gradient;  // (N)
+  bool adapted() const { return lora.R > 0; }
+};
+
+struct Norm {
+  std::vector<float> w;         // physical, padding zero
+  std::vector<float> gradient;  // empty: frozen
+};
+
+// What the backward pass needs of one layer. With recomputation all layers share one.
+struct Kept {
+  Memory qkv, attended, h, gate_up;                 // (M, C), (M, Q), (M, H), (M, 2 I)
+  Memory lse;                                       // (heads, N)
+  Memory inverse1, inverse2, inverse_q, inverse_k;  // (M), (M), (M, heads), (M, kv_heads)
+  Memory low[4];                                    // (M, R) of each group
+};
+
+struct Layer {
+  Norm norm1, norm2, q_norm, k_norm;
+  Linear group[4];  // see Groups
+};
+enum Groups : int { kQkv, kO, kGateUp, kDown };
+
+struct Batch {
+  std::vector<int> tokens, starts, targets;  // (N), (S + 1), (N): -1 where nothing is predicted
+  std::vector<int> keys;                     // (S) identity of each sequence for dropout; empty: its index
+  long N() const { return long(tokens.size()); }
+};
+struct ForwardOptions {
+  bool keep = false, adapter = true, causal = true, entropy = false, mean = false, dropout = false;
+  uint64_t dropout_key = 0;
+};
+struct Outputs {
+  std::vector<float> logprob, lse, entropy, mean;  // one per position with a target
+};
+
+struct AdapterTarget {
+  std::string name;
+  long rank = 0;
+  std::vector<float> a, b;  // (rank, inputs), (outputs, rank)
+};
+struct Adapter {
+  float scale = 1, dropout = 0;
+  std::vector<AdapterTarget> targets;
+};
+
+class Generation;
+
+class Model {
+ public:
+  Model(const Config& config, const Options& options, const std::vector<StoredTensor>& tensors);
+  void set_adapter(const Adapter& adapter);
+
+  void forward(const Batch& batch, const ForwardOptions& options, Outputs& out);
+  // Gradients per position with a target, as forward gave them out; empty where not used. Adds to the gradients of the parameters.
+  void backward(const Outputs& gradient);
+  // Logits (N, V) fp32 row-major.
+  std::vector<float> logits(const Batch& batch, bool adapter);
+
+  void zero_gradients();
+  Parameters parameters;
+  std::vector<float> gradient_of(const Parameter& p) const;
+  std::map<std::string, size_t> memory() const;
+
+  const Config config;
+  const Options options;
+  const Axes axes;
+  Team team;
+  std::mutex busy;  // one operation at a time; the binding locks it
+
+ private:
+  friend class Generation;  // generation.cpp: runs its rows through the layers, with a cache where they attend
+  // load.cpp
+  void build();
+  void load(const std::vector<StoredTensor>& tensors);
+  void load_matrix(const StoredTensor& t, matmul::Weights& w, const int* row_at, const int* column_at);
+  std::vector<float> load_vector(const StoredTensor& t, const std::vector<int>* at, long size) const;
+  void train_all(const std::vector<StoredTensor>& tensors);
+  void fill_masters(const std::vector<StoredTensor>& tensors);
+  void train_adapter(Linear& l, size_t target, const AdapterTarget& a);
+  void train_matrix(const std::string& name, matmul::Weights& w, std::vector<float>& gradient, long rows, long columns, const int* row_at,
+                    const int* column_at);
+  void train_vector(const std::string& name, std::vector<float>& w, std::vector<float>& gradient, const int* at, long count);
+  // forward.cpp
+  void start(const Batch& batch, const ForwardOptions& o);
+  void room(long N);
+  void rotary_tables(const std::vector<int>& positions, const std::vector<int>& lengths);
+  void run_layers();
+  void embed();
+  void forward_layer(long i, Kept& kept, const void* in, void* out);
+  void norm_and_qkv(long i, Kept& kept, const void* in);
+  void norm_heads(long i, Kept& kept, long first, long last);
+  void attend(long i, Kept& kept);
+  void output_and_mlp(long i, Kept& kept, const void* in, void* out);
+  void low_rank(long i, int group, const void* x, Memory& p, long first, long last, int thread);
+  void last_norm(const std::vector<int>& rows);
+  logprob::Forward head_arguments(Outputs& out);
+  std::vector<float> head_logits(const std::vector<int>& rows);
+  // backward.cpp
+  void backward_head(const Outputs& gradient);
+  void backward_layer(long i, Kept& kept, const void* in);
+  void backward_mlp_and_output(long i, Kept& kept);
+  void backward_attention(long i, Kept& kept);
+  void backward_qkv(long i, Kept& kept, const void* in);
+  void backward_norm1(long i, Kept& kept, const void* in);
+  void backward_low_rank(long i, int group, const void* dy, long first, long last, int thread);
+  void add_dropped_term(long i, int group, void* dx, long first, long last, int thread);
+  // weight_gradients.cpp
+  void weight_gradients(long i, Kept& kept);
+  void linear_gradients(long i, int group, const void* x, void* dy, Kept& kept);
+  void zero_tail(void* x, long columns) const;
+  void norm_gradient(const rms_norm::Backward& b, std::vector<float>& gradient);
+  // helpers of both
+  attention::Shape attention_shape(long i) const;
+  matmul::Product product(const Linear& l, bool transposed, const void* a, matmul::Finish finish, void* c, long c_columns) const;
+  matmul::LowRank low_term(const Linear& l, const Memory& p, bool backward) const;
+  rms_norm::Forward layer_norm(const Norm& n, const void* x, void* y, Memory& inverse) const;
+  rms_norm::Forward head_norm(long i, Kept& kept, bool queries) const;
+  dropout::Site site(long i, int group) const;
+  void* scratch_rows(int thread, long first, long columns);
+  long widest() const { return std::max({axes.H, axes.Q, 2 * axes.I, axes.C}); }
+  bool trains(const Linear& l) const { return options.train == Train::all || (l.adapted() && forward_.adapter); }
+  size_t bytes(long rows, long columns) const { return size_t(round32(rows)) * columns * bytes_of(options.dtype); }
+  float* workspace(int thread) { return work_.as<float>() + thread * matmul::workspace_floats(); }
+
+  std::vector<Layer> layers_;
+  matmul::Weights embedding_, head_;  // embedding_ is empty when tied
+  std::vector<float> embedding_gradient_, head_gradient_;
+  Norm norm_;
+  float lora_scale_ = 1, dropout_ = 0;
+
+  // The batch in work.
+  Batch batch_;
+  Generation* generation_ = nullptr;  // set while a generation runs its rows through the layers
+  ForwardOptions forward_;
+  bool can_backward_ = false;
+  std::vector<int> rows_, targets_;  // positions with a target, and the targets
+  Memory cos_, sin_;                 // (M, D/2)
+  std::vector<float> frequencies_;
+  float attention_factor_ = 1;
+  std::vector<float> table_cos_, table_sin_;  // rows of positions made so far (all kinds but dynamic)
+  std::vector<Kept> kept_;                    // one a layer, or the first for all
+  bool each_layer_ = false;
+  std::vector<Memory> inputs_;        // (M, H): the input of each layer and of the last norm
+  std::vector<uint64_t> token_keys_;  // (N) for dropout: sequence and position
+  Memory normed1_, normed2_, act_, normed_qkv_, dropped_, scratch_;
+  Memory compact_, compact_normed_, compact_inverse_;
+  Outputs kept_outputs_;
+  Memory dx_, dh_, dn_, dattended_, dqkv_, dlow_[4], dcompact_;
+  std::vector<lora_matmul::GradientTask> gradient_tasks_;
+  Memory work_, attention_work_, head_work_;
+};
+
+}  // namespace attune

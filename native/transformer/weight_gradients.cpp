@@ -1,0 +1,57 @@
+// Gradients of weights: products that contract the tokens. Each task owns columns and adds all tokens in ascending order: the same bits for any
+// number of threads.
+#include "transformer/model.h"
+
+namespace attune {
+
+// Column blocks per task: 4 x 32 columns give SmolLM2's narrowest matrix (192 columns of k) still two tasks, and a task some 100 microseconds.
+constexpr long kColumns = 4;
+
+void Model::weight_gradients(long i, Kept& kept) {
+  linear_gradients(i, kQkv, normed1_.as<char>(), dqkv_.as<char>(), kept);
+  linear_gradients(i, kO, kept.attended.as<char>(), dh_.as<char>(), kept);
+  linear_gradients(i, kGateUp, normed2_.as<char>(), kept.gate_up.as<char>(), kept);  // gate_up holds its gradient by now
+  linear_gradients(i, kDown, act_.as<char>(), dx_.as<char>(), kept);
+  std::vector<lora_matmul::GradientTask>& tasks = gradient_tasks_;
+  team.tasks(long(tasks.size()), [&](long t, int) { matmul::contract(tasks[t].contract, tasks[t].from, tasks[t].to); });
+  tasks.clear();
+}
+
+// Rows past the last token hold whatever a longer batch left there; a product that contracts tokens must meet zeros on one side.
+void Model::zero_tail(void* x, long columns) const {
+  const long N = batch_.N(), size = bytes_of(options.dtype);
+  if (N % 32 == 0) return;
+  for (long k = 0; k < columns; k += 32) memset(static_cast<char*>(x) + rows_index(N, k, columns) * size, 0, (32 - N % 32) * 32 * size);
+}
+
+void Model::linear_gradients(long i, int group, const void* x, void* dy, Kept& kept) {
+  Linear& l = layers_[i].group[group];
+  const long N = batch_.N();
+  if (options.train == Train::all) {
+    zero_tail(dy, l.w.N);
+    const matmul::Contract c{dy, l.w.N, 0, l.w.N, x, l.w.K, 0, l.w.K, N, options.dtype, l.gradient.data()};
+    for (long k = 0; k < l.w.K / 32; k += kColumns) gradient_tasks_.push_back({c, k, std::min(l.w.K / 32, k + kColumns)});
+    if (!l.bias_gradient.empty())
+      team.tasks(l.w.N / 32,
+                 [&](long n, int) { matmul::column_sums(dy, options.dtype, N, l.w.N, n * 32, 32, l.bias_gradient.data() + n * 32); });
+    return;
+  }
+  if (!l.adapted() || !forward_.adapter) return;
+  zero_tail(dlow_[group].as<char>(), l.lora.R), zero_tail(kept.low[group].as<char>(), l.lora.R);
+  if (forward_.dropout) {  // the low-rank term saw what dropout left of x; its tasks must end before the next group's use of the buffer
+    team.rows(N, [&](long first, long last, int) { dropout::run(site(i, group), x, dropped_.as<char>(), l.w.K, first, last); });
+    x = dropped_.as<char>();
+  }
+  lora_matmul::gradient_tasks(l.lora, x, l.w.K, 0, dlow_[group].as<char>(), kept.low[group].as<char>(), dy, l.w.N, 0, N, gradient_tasks_);
+  if (!forward_.dropout) return;
+  team.tasks(long(gradient_tasks_.size()),
+             [&](long t, int) { matmul::contract(gradient_tasks_[t].contract, gradient_tasks_[t].from, gradient_tasks_[t].to); });
+  gradient_tasks_.clear();
+}
+
+void Model::norm_gradient(const rms_norm::Backward& b, std::vector<float>& gradient) {
+  const long M = b.x == compact_.as<char>() ? long(rows_.size()) : batch_.N();
+  team.tasks(b.s.size / 32, [&](long k, int) { rms_norm::weight_gradient(b, M, gradient.data(), k * 32, k * 32 + 32); });
+}
+
+}  // namespace attune
