@@ -1,6 +1,7 @@
 /** Every kernel on typed arrays, for users of single kernels, tests and benches. */
 export { type AdamwArguments, adamw } from './adamw.js';
 export { type KernelOptions, kernelVariants } from './call.js';
+export { type CeilingArguments, ceiling } from './ceiling.js';
 export { type DropoutArguments, dropout } from './dropout.js';
 export { gradientNorm } from './gradient_norm.js';
 export { type RmsNormArguments, type RmsNormBackwardArguments, rmsNorm, rmsNormBackward } from './rms_norm.js';

@@ -4,7 +4,7 @@
 namespace attune::binding {
 
 // Each in kernels/NAME.cpp of this folder.
-#define ATTUNE_KERNELS(row) row(adamw) row(dropout) row(gradient_norm) row(rms_norm) row(rms_norm_backward)
+#define ATTUNE_KERNELS(row) row(adamw) row(ceiling) row(dropout) row(gradient_norm) row(rms_norm) row(rms_norm_backward)
 
 #define ATTUNE_DECLARE(name) extern const Kernel name##_kernel;
 ATTUNE_KERNELS(ATTUNE_DECLARE)
