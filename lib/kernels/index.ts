@@ -5,3 +5,4 @@ export { type CeilingArguments, ceiling } from './ceiling.js';
 export { type DropoutArguments, dropout } from './dropout.js';
 export { gradientNorm } from './gradient_norm.js';
 export { type RmsNormArguments, type RmsNormBackwardArguments, rmsNorm, rmsNormBackward } from './rms_norm.js';
+export { type RotaryArguments, type RotaryScaling, rotary, rotaryFrequencies } from './rotary.js';

@@ -9,6 +9,7 @@
 
 namespace attune::binding {
 
+// Only the thread that JavaScript called may use it: never inside a job of the team.
 class Arguments {
  public:
   // `what` prefixes messages: "[rms_norm] x: expected …".

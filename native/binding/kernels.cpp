@@ -3,8 +3,18 @@
 
 namespace attune::binding {
 
-// Each in kernels/NAME.cpp of this folder.
-#define ATTUNE_KERNELS(row) row(adamw) row(ceiling) row(dropout) row(gradient_norm) row(rms_norm) row(rms_norm_backward)
+// Each in kernels/NAME.cpp of this folder. One a line, by name.
+// clang-format off
+#define ATTUNE_KERNELS(row) \
+  row(adamw) \
+  row(ceiling) \
+  row(dropout) \
+  row(gradient_norm) \
+  row(rms_norm) \
+  row(rms_norm_backward) \
+  row(rotary) \
+  row(rotary_frequencies)
+// clang-format on
 
 #define ATTUNE_DECLARE(name) extern const Kernel name##_kernel;
 ATTUNE_KERNELS(ATTUNE_DECLARE)

@@ -14,7 +14,6 @@ const WITHOUT_BENCH = [
   'logprob',
   'lora_matmul',
   'matmul',
-  'rotary',
   'sample',
   'swiglu',
 ];
