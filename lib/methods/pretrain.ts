@@ -1,0 +1,14 @@
+/** Pre-training and continued pre-training: every token of a text but its first is trained. The loss stands in `cross_entropy.ts`. */
+import { methodOptions } from '../options/index.js';
+import { type CrossEntropyOptions, crossEntropy, crossEntropyOutputs } from './cross_entropy.js';
+import type { Method } from './method.js';
+
+export const pretrain: Method<CrossEntropyOptions> = {
+  name: 'pretrain',
+  summary: 'Learns to continue text: for a domain, a language or a style, from documents as they are.',
+  needs: { rows: ['text', 'prompt', 'instruction', 'chat'], trained: 'all' },
+  options: methodOptions.pretrain,
+  outputs: crossEntropyOutputs,
+  divisor: ({ trainedTokens }) => trainedTokens,
+  loss: crossEntropy,
+};

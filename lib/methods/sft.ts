@@ -1,0 +1,14 @@
+/** Supervised fine-tuning: the answers and their end tokens are trained, the prompts are only read. The loss stands in `cross_entropy.ts`. */
+import { methodOptions } from '../options/index.js';
+import { type CrossEntropyOptions, crossEntropy, crossEntropyOutputs } from './cross_entropy.js';
+import type { Method } from './method.js';
+
+export const sft: Method<CrossEntropyOptions> = {
+  name: 'sft',
+  summary: 'Learns to answer as the examples do: for instructions, chats, and tasks with a known right answer.',
+  needs: { rows: ['text', 'prompt', 'instruction', 'chat'], trained: 'answers' },
+  options: methodOptions.sft,
+  outputs: crossEntropyOutputs,
+  divisor: ({ trainedTokens }) => trainedTokens,
+  loss: crossEntropy,
+};
