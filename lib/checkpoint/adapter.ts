@@ -1,0 +1,46 @@
+/** LoRA adapters: what one is, which layers it sits on, and how PEFT names its tensors. */
+import { nearest, RequestError } from '../errors/index.js';
+import type { AdapterTarget, NetworkConfig } from '../native.js';
+import { type LinearLayer, linearLayers } from './expected_tensors.js';
+
+/** An adapter with its numbers in memory. */
+export interface Adapter {
+  rank: number;
+  alpha: number;
+  rsLora: boolean;
+  /** Dropout that it was trained with. */
+  dropout: number;
+  /** Last parts of the layers' names, as PEFT lists them; full names where not every block has them. */
+  targetModules: string[];
+  targets: AdapterTarget[];
+}
+
+/** alpha / rank, or alpha / √rank with rsLoRA. */
+export const scaleOf = ({ alpha, rank, rsLora }: Pick<Adapter, 'alpha' | 'rank' | 'rsLora'>) => alpha / (rsLora ? Math.sqrt(rank) : rank);
+
+/** Layers that `targets` names: as PEFT, a name stands for every layer that ends in it. */
+export function chosenLayers(targets: 'all-linear' | readonly string[], config: NetworkConfig): LinearLayer[] {
+  const layers = linearLayers(config);
+  if (targets === 'all-linear') return layers;
+  const matches = (target: string, { name }: LinearLayer) => name === target || name.endsWith(`.${target}`);
+  const empty = targets.find((target) => !layers.some((layer) => matches(target, layer)));
+  if (empty !== undefined) {
+    const known = [...new Set(layers.map(({ name }) => name.split('.').at(-1) as string))];
+    const guess = nearest(empty, known);
+    const message = `adapter target ${empty} is no linear layer of the model; it has ${known.join(', ')}${guess ? `; did you mean ${guess}?` : ''}`;
+    throw new RequestError('adapter_target', message);
+  }
+  return layers.filter((layer) => targets.some((target) => matches(target, layer)));
+}
+
+/** The shortest list of names that stands for exactly these layers. */
+export function moduleNames(layers: readonly { name: string }[], config: NetworkConfig): string[] {
+  const last = [...new Set(layers.map(({ name }) => name.split('.').at(-1) as string))].sort();
+  return chosenLayers(last, config).length === layers.length ? last : layers.map(({ name }) => name);
+}
+
+/** Name in PEFT's file of a layer's factor. */
+export const peftName = (layer: string, factor: 'A' | 'B') => `base_model.model.${layer}.lora_${factor}.weight`;
+
+/** Shapes of a target's factors: A (rank, inputs), B (outputs, rank). */
+export const factorShapes = ({ rank, a, b }: AdapterTarget) => ({ a: [rank, a.length / rank], b: [b.length / rank, rank] });

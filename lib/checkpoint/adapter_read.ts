@@ -1,0 +1,129 @@
+/** Reads a PEFT folder and checks it against the network that it is to sit on. */
+import { stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { DataError } from '../errors/index.js';
+import type { AdapterTarget, NetworkConfig, StoredTensor } from '../native.js';
+import { type Adapter, peftName } from './adapter.js';
+import { type LinearLayer, linearLayers } from './expected_tensors.js';
+import { Fields, type Json, readJson } from './json_file.js';
+import { readTensor, storedTensor } from './safetensors.js';
+import { readHeader } from './safetensors_header.js';
+
+const CONFIG = 'adapter_config.json';
+const WEIGHTS = 'adapter_model.safetensors';
+
+/**
+ * Reads an adapter for a network of `config`.
+ * @throws DataError `missing_adapter`, `missing_file`, `malformed_json`, `bad_adapter`, `adapter_shape`, `bad_safetensors`, `tensor_not_finite`
+ */
+export async function readAdapter(folder: string, config: NetworkConfig): Promise<Adapter> {
+  const found = await stat(folder).catch((cause) => {
+    throw new DataError('missing_adapter', 'no such adapter folder', { file: folder, cause });
+  });
+  if (!found.isDirectory()) throw new DataError('missing_adapter', 'is a file; expected a PEFT adapter folder', { file: folder });
+  const file = join(folder, CONFIG);
+  const settings = settingsOf(await readJson(file), file);
+  const path = join(folder, WEIGHTS);
+  const stored = new Map((await readHeader(path)).map((entry) => [entry.name, storedTensor(entry, path)]));
+  const targets: AdapterTarget[] = [];
+  for (const layer of layersOf(stored, config, path)) targets.push(await readTarget(layer, settings.rank, stored, path));
+  checkModules(settings.targetModules, targets, config, file);
+  const last = [...new Set(targets.map(({ name }) => name.split('.').at(-1) as string))].sort();
+  const targetModules = Array.isArray(settings.targetModules) ? settings.targetModules : last;
+  return { ...settings, targetModules, targets };
+}
+
+type Settings = Omit<Adapter, 'targets' | 'targetModules'> & { targetModules: string[] | string };
+
+/** Settings that change what an adapter means and that attune does not compute. */
+const REFUSED = [
+  'use_dora',
+  'use_qalora',
+  'lora_bias',
+  'fan_in_fan_out',
+  'layer_replication',
+  'modules_to_save',
+  'target_parameters',
+  'rank_pattern',
+];
+const ALSO_REFUSED = [
+  'alpha_pattern',
+  'trainable_token_indices',
+  'alora_invocation_tokens',
+  'arrow_config',
+  'use_bdlora',
+  'megatron_config',
+];
+
+const isSet = (value: unknown) => !(value === undefined || value === null || value === false || JSON.stringify(value) === '{}');
+
+function settingsOf(json: Json, file: string): Settings {
+  const fields = new Fields(json, file);
+  const type = fields.text('peft_type', 'LORA');
+  if (type !== 'LORA') throw fields.fault('peft_type', `${type} is not supported; expected LORA`, 'bad_adapter');
+  const refused = [...REFUSED, ...ALSO_REFUSED].find((key) => isSet(json[key]));
+  if (refused !== undefined) throw fields.fault(refused, `${JSON.stringify(json[refused]).slice(0, 80)} is not supported`, 'bad_adapter');
+  if (fields.text('bias', 'none') !== 'none') throw fields.fault('bias', `${json.bias} is not supported; expected none`, 'bad_adapter');
+  const modules = typeof json.target_modules === 'string' ? json.target_modules : fields.texts('target_modules');
+  return {
+    rank: fields.count('r'),
+    alpha: fields.number('lora_alpha', undefined, 0),
+    rsLora: fields.flag('use_rslora', false),
+    dropout: fields.number('lora_dropout', 0),
+    targetModules: modules,
+  };
+}
+
+/** Layers that the file has factors for. Every tensor must be the A or B of a linear layer of the network. */
+function layersOf(stored: Map<string, StoredTensor>, config: NetworkConfig, path: string): LinearLayer[] {
+  const layers = linearLayers(config);
+  const known = new Set(layers.flatMap(({ name }) => [peftName(name, 'A'), peftName(name, 'B')]));
+  const foreign = [...stored.keys()].find((name) => !known.has(name));
+  if (foreign !== undefined) {
+    const message = `${foreign} belongs to no linear layer of the model, which has layers 0 to ${config.layers - 1}`;
+    throw new DataError('bad_adapter', message, { file: path });
+  }
+  const chosen = layers.filter(({ name }) => stored.has(peftName(name, 'A')) || stored.has(peftName(name, 'B')));
+  if (chosen.length === 0) throw new DataError('bad_adapter', 'holds no LoRA tensors', { file: path });
+  return chosen;
+}
+
+async function readTarget(layer: LinearLayer, rank: number, stored: Map<string, StoredTensor>, path: string): Promise<AdapterTarget> {
+  const factor = async (which: 'A' | 'B', expected: number[]) => {
+    const name = peftName(layer.name, which);
+    const tensor = stored.get(name);
+    if (tensor === undefined) throw new DataError('bad_adapter', `${name} is missing, though its other factor is there`, { file: path });
+    if (tensor.shape.join() !== expected.join()) {
+      const why = `r ${rank} and the model's ${layer.name}`;
+      const message = `${name}: expected [${expected.join(', ')}] (${why}), got [${tensor.shape.join(', ')}]`;
+      throw new DataError('adapter_shape', message, { file: path });
+    }
+    const values = await readTensor(tensor);
+    const at = values.findIndex((value) => !Number.isFinite(value));
+    if (at >= 0) throw new DataError('tensor_not_finite', `${name} holds ${values[at]} at ${at}`, { file: path });
+    return values;
+  };
+  return { name: layer.name, rank, a: await factor('A', [rank, layer.inputs]), b: await factor('B', [layer.outputs, rank]) };
+}
+
+/** Every layer that the config targets must have its tensors; a pattern that JavaScript does not read is left alone. */
+function checkModules(modules: string[] | string, targets: AdapterTarget[], config: NetworkConfig, file: string): void {
+  const have = new Set(targets.map(({ name }) => name));
+  const matches = matcher(modules);
+  const lost = linearLayers(config).find(({ name }) => matches(name) && !have.has(name));
+  // Single layers may be left out by layers_to_transform or exclude_modules; a kind of layer that no block has may not.
+  const kind = lost?.name.split('.').at(-1);
+  if (kind !== undefined && !targets.some(({ name }) => name.endsWith(`.${kind}`)))
+    throw new DataError('bad_adapter', `target_modules names ${kind}, but ${WEIGHTS} has no tensors for it`, { file });
+}
+
+function matcher(modules: string[] | string): (name: string) => boolean {
+  if (Array.isArray(modules)) return (name) => modules.some((one) => name === one || name.endsWith(`.${one}`));
+  if (modules === 'all-linear') return () => true;
+  try {
+    const pattern = new RegExp(`^(?:${modules})$`);
+    return (name) => pattern.test(name);
+  } catch {
+    return () => false;
+  }
+}

@@ -1,0 +1,67 @@
+/** Writes a LoRA adapter as PEFT 0.21 does. */
+import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { type Adapter, factorShapes, peftName } from './adapter.js';
+import { writeWhole } from './files.js';
+import { writeSafetensors } from './safetensors.js';
+
+/**
+ * Writes adapter_config.json and adapter_model.safetensors (f32) into `folder`, which is made.
+ * @param base what the adapter belongs to: a folder or hub id
+ */
+export async function writeAdapter(folder: string, adapter: Adapter, base: string): Promise<void> {
+  await mkdir(folder, { recursive: true });
+  const tensors = adapter.targets.flatMap((target) => {
+    const shapes = factorShapes(target);
+    return [
+      { name: peftName(target.name, 'A'), shape: shapes.a, stored: 'f32' as const, pieces: () => [target.a] },
+      { name: peftName(target.name, 'B'), shape: shapes.b, stored: 'f32' as const, pieces: () => [target.b] },
+    ];
+  });
+  const inOrder = tensors.sort((x, y) => (x.name < y.name ? -1 : 1));
+  await writeSafetensors(join(folder, 'adapter_model.safetensors'), inOrder);
+  await writeWhole(join(folder, 'adapter_config.json'), `${JSON.stringify(peftConfig(adapter, base), undefined, 2)}\n`);
+}
+
+/** Every key that PEFT 0.21 writes for a LoRA adapter. */
+function peftConfig({ rank, alpha, rsLora, dropout, targetModules }: Adapter, base: string): Record<string, unknown> {
+  return {
+    alora_invocation_tokens: null,
+    alpha_pattern: {},
+    arrow_config: null,
+    auto_mapping: null,
+    base_model_name_or_path: base,
+    bias: 'none',
+    corda_config: null,
+    ensure_weight_tying: false,
+    eva_config: null,
+    exclude_modules: null,
+    fan_in_fan_out: false,
+    inference_mode: true,
+    init_lora_weights: true,
+    layer_replication: null,
+    layers_pattern: null,
+    layers_to_transform: null,
+    loftq_config: {},
+    lora_alpha: alpha,
+    lora_bias: false,
+    lora_dropout: dropout,
+    megatron_config: null,
+    megatron_core: 'megatron.core',
+    modules_to_save: null,
+    peft_type: 'LORA',
+    peft_version: '0.21.0',
+    qalora_group_size: 16,
+    r: rank,
+    rank_pattern: {},
+    revision: null,
+    target_modules: targetModules,
+    target_parameters: null,
+    task_type: 'CAUSAL_LM',
+    trainable_token_indices: null,
+    use_bdlora: null,
+    use_dora: false,
+    use_qalora: false,
+    use_rslora: rsLora,
+  };
+}

@@ -1,0 +1,89 @@
+/** Writes a whole Hugging Face folder: config.json, weights in shards, and what belongs to the tokenizer. */
+import { copyFile, cp, mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { StoredType } from '../native.js';
+import { exists, writeWhole } from './files.js';
+import type { Json } from './json_file.js';
+import type { ModelFolder } from './model_folder.js';
+import { STORED_BYTES } from './numbers.js';
+import { sizeOf, type TensorToWrite, writeSafetensors } from './safetensors.js';
+
+/** Files of the base that describe text, not weights; copied as they are. */
+const COPIED = [
+  'tokenizer.model',
+  'tokenizer.json',
+  'tokenizer_config.json',
+  'special_tokens_map.json',
+  'added_tokens.json',
+  'vocab.json',
+  'merges.txt',
+  'chat_template.jinja',
+  'chat_template.json',
+  'additional_chat_templates',
+  'generation_config.json',
+];
+
+/** Largest size of a file of weights: transformers' own 5 GB, which every hub and file system takes. */
+const SHARD_BYTES = 5_000_000_000;
+
+export interface WriteModelOptions {
+  base: ModelFolder;
+  tensors: readonly TensorToWrite[];
+  /** Told in config.json; undefined: as the base tells it. */
+  dtype?: StoredType | undefined;
+  /** Most bytes of a file of weights. */
+  shardBytes?: number;
+}
+
+/** Writes into `folder`, which is made. For a folder that appears whole, call it inside `folderWhole`. */
+export async function writeModelFolder(
+  folder: string,
+  { base, tensors, dtype, shardBytes = SHARD_BYTES }: WriteModelOptions,
+): Promise<void> {
+  await mkdir(folder, { recursive: true });
+  await copyCompanions(base.folder, folder);
+  await writeWhole(join(folder, 'config.json'), `${JSON.stringify(withDtype(base.configJson, dtype), undefined, 2)}\n`);
+  const shards = shardsOf(tensors, shardBytes);
+  if (shards.length === 1) return writeSafetensors(join(folder, 'model.safetensors'), tensors);
+  const nameOf = (n: number) => `model-${String(n + 1).padStart(5, '0')}-of-${String(shards.length).padStart(5, '0')}.safetensors`;
+  for (const [n, shard] of shards.entries()) await writeSafetensors(join(folder, nameOf(n)), shard);
+  const weightMap = Object.fromEntries(shards.flatMap((shard, n) => shard.map(({ name }) => [name, nameOf(n)])));
+  const index = { metadata: { total_size: tensors.reduce((sum, tensor) => sum + bytes(tensor), 0) }, weight_map: weightMap };
+  await writeWhole(join(folder, 'model.safetensors.index.json'), `${JSON.stringify(index, undefined, 2)}\n`);
+}
+
+/** Copies the tokenizer's files, templates and generation settings that `from` has. */
+export async function copyCompanions(from: string, to: string): Promise<void> {
+  for (const name of COPIED) {
+    const source = join(from, name);
+    if (!(await exists(source))) continue;
+    if (name === 'additional_chat_templates') await cp(source, join(to, name), { recursive: true });
+    else await copyFile(source, join(to, name));
+  }
+}
+
+const bytes = ({ shape, stored }: TensorToWrite) => sizeOf(shape) * STORED_BYTES[stored];
+
+/** Tensors in order, a new file where the next would make one too large. */
+export function shardsOf(tensors: readonly TensorToWrite[], most: number): TensorToWrite[][] {
+  const shards: TensorToWrite[][] = [[]];
+  let size = 0;
+  for (const tensor of tensors) {
+    if (size > 0 && size + bytes(tensor) > most) {
+      shards.push([]);
+      size = 0;
+    }
+    shards.at(-1)?.push(tensor);
+    size += bytes(tensor);
+  }
+  return shards;
+}
+
+const TORCH_NAMES: Record<StoredType, string> = { f32: 'float32', f16: 'float16', bf16: 'bfloat16' };
+
+/** config.json with the number type under the key that the base uses: `torch_dtype` before transformers 5, `dtype` since. */
+function withDtype(config: Json, dtype: StoredType | undefined): Json {
+  if (dtype === undefined) return config;
+  const key = Object.hasOwn(config, 'torch_dtype') ? 'torch_dtype' : 'dtype';
+  return { ...config, [key]: TORCH_NAMES[dtype] };
+}
