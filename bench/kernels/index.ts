@@ -1,0 +1,139 @@
+// npm run bench -- kernels [--only NAME] [--variant V] [--threads 1,2] [--json]
+//
+// Every kernel, variant and shape: time of one run (middle of several, by turns), GFLOP/s or GB/s, share of the ceiling that this machine showed
+// in the same moment, and error against the reference. The cases come from the *.bench.ts files beside this one.
+import { readdirSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { fileURLToPath, pathToFileURL } from 'node:url';
+import { parseArgs } from 'node:util';
+import { kernelVariants } from '../../lib/kernels/index.js';
+import type { Variant } from '../../lib/native.js';
+import type { BenchCase } from '../cases.js';
+import { type Ceilings, ceilings, describe, giga, machine, middle } from '../machine.js';
+
+const ROUNDS = 5;
+/** A measured run is at least this long: clocks and interrupts then matter little. */
+const SHORTEST = 0.01;
+
+export interface Result {
+  kernel: string;
+  shape: string;
+  dtype: 'f32' | 'bf16';
+  variant: Variant;
+  threads: number;
+  seconds: number;
+  gflops?: number;
+  gbs?: number;
+  /** Of the ceiling that is nearer: `of` names it. */
+  share?: number;
+  of?: 'multiply' | 'memory';
+  /** ||got - reference|| / ||reference||. */
+  error?: number;
+}
+
+const { values: options } = parseArgs({
+  options: {
+    only: { type: 'string', multiple: true },
+    variant: { type: 'string', multiple: true },
+    threads: { type: 'string', default: '' },
+    json: { type: 'boolean', default: false },
+  },
+  allowPositionals: false,
+});
+
+async function allCases(): Promise<BenchCase[]> {
+  const here = dirname(fileURLToPath(import.meta.url));
+  const files = readdirSync(here).filter((name) => name.endsWith('.bench.js'));
+  const lists = await Promise.all(
+    files.map(async (name) => (await import(pathToFileURL(`${here}/${name}`).href)) as { cases: BenchCase[] }),
+  );
+  const wanted = (name: string) => !options.only || options.only.some((only) => name.startsWith(only));
+  return lists.flatMap(({ cases }) => cases).filter(({ kernel }) => wanted(kernel));
+}
+
+function share(one: BenchCase, seconds: number, top: Ceilings): Pick<Result, 'gflops' | 'gbs' | 'share' | 'of'> {
+  const [flops, bytes] = [(one.flops ?? 0) / seconds, (one.bytes ?? 0) / seconds];
+  const shares = { multiply: flops / top[one.dtype], memory: bytes / top.memory };
+  const of = shares.multiply >= shares.memory ? 'multiply' : 'memory';
+  return { ...(flops && { gflops: flops / 1e9 }), ...(bytes && { gbs: bytes / 1e9 }), ...((flops || bytes) && { share: shares[of], of }) };
+}
+
+/** Runs in one measurement: found by doubling, on the way the caches and pages settle. */
+function repeats(run: (repeat: number) => number): number {
+  for (let n = 1; ; n *= 2) {
+    const seconds = run(n) * n;
+    if (seconds >= SHORTEST) return n;
+    if (n >= 1 << 20) return n;
+  }
+}
+
+/** All variants and thread counts of one case, by turns, each round beside a look at the ceiling. */
+function measure(one: BenchCase, variants: Variant[], threads: number[]): Result[] {
+  const prepared = one.prepare();
+  const runs = variants.flatMap((variant) => threads.map((count) => ({ variant, count, times: [] as number[] })));
+  const again = runs.map(({ variant, count }) => repeats((n) => prepared.run(variant, count, n)));
+  for (let round = 0; round < ROUNDS; round++) {
+    for (const [n, { variant, count, times }] of runs.entries()) times.push(prepared.run(variant, count, again[n]!));
+  }
+  return runs.map(({ variant, count, times }) => {
+    const seconds = middle(times);
+    const error = prepared.error?.(variant);
+    const { kernel, shape, dtype } = one;
+    return {
+      kernel,
+      shape,
+      dtype,
+      variant,
+      threads: count,
+      seconds,
+      ...share(one, seconds, ceilings(variant, count, 0.01)),
+      ...(error !== undefined && { error }),
+    };
+  });
+}
+
+const time = (s: number) => (s < 1e-3 ? `${(s * 1e6).toFixed(1)} µs` : s < 1 ? `${(s * 1e3).toFixed(2)} ms` : `${s.toFixed(2)} s`);
+
+function line(r: Result): string {
+  const speed =
+    r.of === 'memory'
+      ? `${r.gbs!.toFixed(1)} GB/s`
+      : r.gflops
+        ? `${giga(r.gflops * 1e9)} GFLOP/s`
+        : r.gbs
+          ? `${r.gbs.toFixed(1)} GB/s`
+          : '';
+  const part = r.share === undefined ? '' : `${(100 * r.share).toFixed(0)} % of ${r.of}`;
+  const error = r.error === undefined ? '' : `error ${r.error.toExponential(1)}`;
+  return [
+    r.kernel.padEnd(22),
+    r.shape.padEnd(26),
+    r.dtype.padEnd(5),
+    r.variant.padEnd(10),
+    String(r.threads).padEnd(3),
+    time(r.seconds).padStart(10),
+    speed.padStart(15),
+    part.padStart(18),
+    error.padStart(15),
+  ].join(' ');
+}
+
+const here = machine();
+const threads = options.threads ? options.threads.split(',').map(Number) : [...new Set([1, here.cpus])];
+const tops = threads.map((count) => ceilings(here.variant, count));
+const cases = await allCases();
+if (cases.length === 0) {
+  process.stderr.write('attune: no bench has such a kernel\n');
+  process.exitCode = 2;
+} else {
+  if (!options.json) console.log(`${describe(here, tops)}\n`);
+  const results: Result[] = [];
+  for (const one of cases) {
+    const variants = kernelVariants(one.kernel).filter((variant) => !options.variant || options.variant.includes(variant));
+    for (const result of measure(one, variants, threads)) {
+      results.push(result);
+      if (!options.json) console.log(line(result));
+    }
+  }
+  if (options.json) console.log(JSON.stringify({ machine: here, ceilings: tops, results }));
+}
