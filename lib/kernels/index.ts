@@ -1,5 +1,15 @@
 /** Every kernel on typed arrays, for users of single kernels, tests and benches. */
 export { type AdamwArguments, adamw } from './adamw.js';
+export {
+  type AttentionArguments,
+  type AttentionBackwardArguments,
+  type AttentionBackwardResult,
+  type AttentionDecodeArguments,
+  type AttentionResult,
+  attention,
+  attentionBackward,
+  attentionDecode,
+} from './attention.js';
 export { type KernelOptions, kernelVariants } from './call.js';
 export { type CeilingArguments, ceiling } from './ceiling.js';
 export { type DropoutArguments, dropout } from './dropout.js';

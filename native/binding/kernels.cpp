@@ -7,6 +7,9 @@ namespace attune::binding {
 // clang-format off
 #define ATTUNE_KERNELS(row) \
   row(adamw) \
+  row(attention) \
+  row(attention_backward) \
+  row(attention_decode) \
   row(ceiling) \
   row(dropout) \
   row(gradient_norm) \

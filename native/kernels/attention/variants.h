@@ -1,0 +1,28 @@
+// What attention.cpp chooses from. Files of an instruction set see arguments and tasks as plain structs, and never the team.
+#pragma once
+#include "kernels/attention/arguments.h"
+#include <stddef.h>
+
+namespace attune {
+class Team;
+}
+namespace attune::attention {
+
+size_t forward_bytes_reference(const Shape& s, int threads);
+size_t backward_bytes_reference(const Shape& s, int threads);
+void forward_reference(Team& team, const Forward& f, char* workspace);
+void backward_reference(Team& team, const Backward& b, char* workspace);
+
+// Row `row` of qkv (rows, (H + 2 G) D) goes to `slot`.
+struct AppendRow {
+  const Cache* cache;
+  const void* qkv;
+  long heads;
+  const float *cos, *sin;  // (rows, D/2) or null
+  long row, slot;
+};
+void append_row_reference(const AppendRow& a);
+// All query heads of key/value head g of one row.
+void decode_task_reference(const Decode& d, long row, long g);
+
+}  // namespace attune::attention

@@ -1,0 +1,182 @@
+import { describe, expect, it } from 'vitest';
+import { attention, attentionBackward, kernelVariants } from '../../lib/kernels/index.js';
+import { type Answer, attentionInDouble, type Problem } from './attention.double.js';
+import { compare, numbers, random, relativeError, roundBf16 } from './harness.js';
+
+type Case = Pick<Problem, 'lengths' | 'heads' | 'kvHeads' | 'headSize'> & {
+  causal?: boolean;
+  window?: number;
+  softcap?: number;
+  scale?: number;
+  rotary?: boolean;
+  /** Deviation of q and k: 3 gives sharp softmaxes. */
+  spread?: number;
+};
+
+const cases: Record<string, Case> = {
+  'one token': { lengths: [1], heads: 1, kvHeads: 1, headSize: 8 },
+  'ragged, odd head size': { lengths: [31, 1, 32, 33], heads: 3, kvHeads: 1, headSize: 7 },
+  'grouped, rotary': { lengths: [5, 64, 70], heads: 4, kvHeads: 2, headSize: 20, rotary: true },
+  'head 64, several blocks, sharp': { lengths: [161], heads: 2, kvHeads: 2, headSize: 64, rotary: true, spread: 3 },
+  'head 128, full': { lengths: [33, 40], heads: 2, kvHeads: 1, headSize: 128, causal: false, scale: 0.2 },
+  'head 130 in 192': { lengths: [37], heads: 1, kvHeads: 1, headSize: 130, rotary: true },
+  'head 256, soft cap': { lengths: [47], heads: 2, kvHeads: 1, headSize: 256, softcap: 2, rotary: true },
+  'soft cap, full, sharp': { lengths: [66, 3], heads: 2, kvHeads: 1, headSize: 32, softcap: 5, causal: false, spread: 3 },
+  'window 1': { lengths: [40], heads: 1, kvHeads: 1, headSize: 16, window: 1 },
+  'window across blocks': { lengths: [150, 20], heads: 2, kvHeads: 1, headSize: 16, window: 37, rotary: true },
+  'narrow window, far blocks': { lengths: [330], heads: 1, kvHeads: 1, headSize: 8, window: 3 },
+  'window, full': { lengths: [100], heads: 1, kvHeads: 1, headSize: 8, window: 10, causal: false },
+  'many queries on one key head': { lengths: [20, 21], heads: 9, kvHeads: 1, headSize: 12, spread: 2 },
+};
+
+function problemOf(c: Case, dtype: 'f32' | 'bf16'): Problem {
+  const tokens = c.lengths.reduce((a, b) => a + b, 0);
+  const round = dtype === 'bf16' ? roundBf16 : (x: Float32Array) => x;
+  const made = (width: number, seed: number, scale = 1) => round(numbers(tokens * width * c.headSize, seed, scale));
+  const angles = Array.from(
+    { length: (tokens * c.headSize) / 2 },
+    (_, i) => Math.floor(i / (c.headSize / 2)) * 100 ** (-(i % (c.headSize / 2)) / c.headSize),
+  );
+  return {
+    ...{ causal: true, window: 0, softcap: 0, scale: 1 / Math.sqrt(c.headSize) },
+    ...c,
+    ...{ q: made(c.heads, 1, c.spread), k: made(c.kvHeads, 2, c.spread), v: made(c.kvHeads, 3), dout: made(c.heads, 4) },
+    ...(c.rotary ? { cos: Float32Array.from(angles, Math.cos), sin: Float32Array.from(angles, Math.sin) } : {}),
+  };
+}
+
+/** Problem, exact answer, and the answer of plain bf16 arithmetic: computed once for all variants. */
+const solved = new Map<string, { p: Problem; exact: Answer; plain: Answer }>();
+function solve(name: string, dtype: 'f32' | 'bf16') {
+  const key = `${dtype} ${name}`;
+  const p = problemOf(cases[name] as Case, dtype);
+  const known = solved.get(key) ?? { p, exact: attentionInDouble(p), plain: attentionInDouble(p, dtype === 'bf16' ? narrow : undefined) };
+  solved.set(key, known);
+  return known;
+}
+
+const startsOf = (lengths: number[]) =>
+  Int32Array.from(
+    [0, ...lengths],
+    (
+      (sum) => (n: number) =>
+        (sum += n)
+    )(0),
+  );
+const argumentsOf = (p: Problem, dtype: 'f32' | 'bf16') =>
+  ({ ...p, dtype, sequenceStarts: startsOf(p.lengths) }) as unknown as Parameters<typeof attentionBackward>[0];
+const narrow = (x: number) => roundBf16([x])[0] as number;
+const RESULTS = ['out', 'dq', 'dk', 'dv'] as const;
+
+describe('the double loops of this test', () => {
+  it.each(['grouped, rotary', 'soft cap, full, sharp', 'window across blocks'])(
+    'have the gradient that finite differences give: %s',
+    (name) => {
+      const c = cases[name] as Case;
+      const p = problemOf({ ...c, lengths: [4, 7], window: c.window ? 3 : 0 }, 'f32');
+      const exact = attentionInDouble(p);
+      const loss = (changed: Problem) => attentionInDouble(changed).out.reduce((sum, x, i) => sum + x * (p.dout[i] ?? 0), 0);
+      for (const [input, gradient] of [
+        ['q', exact.dq],
+        ['k', exact.dk],
+        ['v', exact.dv],
+      ] as const) {
+        const next = random(11);
+        for (let probe = 0; probe < 12; probe++) {
+          const i = Math.floor(next() * gradient.length);
+          const moved = (by: number) => ({ ...p, [input]: Float64Array.from(p[input], (x, j) => (j === i ? x + by : x)) });
+          const slope = (loss(moved(1e-5)) - loss(moved(-1e-5))) / 2e-5;
+          expect(Math.abs(slope - (gradient[i] ?? 0)), `d${input}[${i}]: ${gradient[i]}, differences give ${slope}`).toBeLessThan(1e-7);
+        }
+      }
+    },
+  );
+});
+
+describe.each(kernelVariants('attention'))('attention %s', (variant) => {
+  it.each(Object.keys(cases))('f32 equals double loops: %s', (name) => {
+    const { p, exact: expected } = solve(name, 'f32');
+    const got = attentionBackward(argumentsOf(p, 'f32'), { variant });
+    // Sums of about 1e-7 per term; a score of size s (up to 40 in the sharp cases) adds s * 6e-8 to each probability.
+    for (const what of RESULTS) compare(got[what], expected[what], 2e-5, `${name} ${what}`);
+    for (const what of RESULTS) expect(relativeError(got[what], expected[what]), what).toBeLessThan(2e-6);
+    compare(got.lse, expected.lse, 1e-6, `${name} lse`);
+  });
+
+  it.each(Object.keys(cases))('bf16 errs at most twice as much as plain bf16 arithmetic: %s', (name) => {
+    const { p, exact, plain } = solve(name, 'bf16');
+    const got = attentionBackward(argumentsOf(p, 'bf16'), { variant });
+    for (const what of RESULTS) {
+      // Where the gradient is zero in exact arithmetic (one visible key), what is left is rounding of size 2^-9 on both sides.
+      const size = Math.max(...exact[what].map(Math.abs));
+      if (size < 1e-12) expect(Math.max(...got[what].map(Math.abs)), what).toBeLessThan(0.05);
+      else expect(relativeError(got[what], exact[what]), what).toBeLessThanOrEqual(2 * relativeError(plain[what], exact[what]) + 1e-4);
+    }
+    compare(got.lse, exact.lse, 0.01, `${name} lse`);
+  });
+
+  it.each(['f32', 'bf16'] as const)('%s: same bits alone and packed, with 1 and 2 threads', (dtype) => {
+    const c: Case = { lengths: [45, 200, 7], heads: 4, kvHeads: 2, headSize: 16, rotary: true, window: 150 };
+    const p = problemOf(c, dtype);
+    const packed = attentionBackward(argumentsOf(p, dtype), { variant });
+    const threads = attentionBackward(argumentsOf(p, dtype), { variant, threads: 2 });
+    for (const what of [...RESULTS, 'lse'] as const) expect(threads[what], what).toEqual(packed[what]);
+    const part = (x: ArrayLike<number>, heads: number) => Float32Array.from(x).subarray(45 * heads * 16, 245 * heads * 16);
+    const turn = (x?: ArrayLike<number>) => Float32Array.from(x ?? []).subarray(45 * 8, 245 * 8);
+    const own = { q: part(p.q, 4), k: part(p.k, 2), v: part(p.v, 2), dout: part(p.dout, 4), cos: turn(p.cos), sin: turn(p.sin) };
+    const alone = attentionBackward(argumentsOf({ ...p, ...own, lengths: [200] }, dtype), { variant });
+    for (const what of RESULTS) expect(alone[what], what).toEqual(part(packed[what], what === 'dk' || what === 'dv' ? 2 : 4));
+  });
+
+  it('shows a number that is not finite in every row that sees it, and in no other sequence', () => {
+    const p = problemOf({ lengths: [40, 50, 3], heads: 2, kvHeads: 1, headSize: 8 }, 'f32');
+    for (const input of ['q', 'k', 'v'] as const) {
+      const spoilt = Float32Array.from(p[input]);
+      spoilt[60 * (spoilt.length / 93)] = Number.NaN;
+      for (const dtype of ['f32', 'bf16'] as const) {
+        const { out } = attentionBackward(argumentsOf({ ...p, [input]: spoilt }, dtype), { variant });
+        const rows = Array.from({ length: 93 }, (_, i) => out.subarray(i * 16, i * 16 + 16).some(Number.isNaN));
+        expect(rows[60], input).toBe(true);
+        if (input !== 'q') expect(rows.slice(60, 90).every(Boolean), input).toBe(true);
+        expect(
+          rows.some((bad, i) => bad && (i < 40 || i >= 90)),
+          input,
+        ).toBe(false);
+      }
+    }
+  });
+
+  it.each(['f32', 'bf16'] as const)('%s: an empty batch', (dtype) => {
+    const none = new Float32Array(0);
+    const got = attentionBackward(
+      { heads: 2, kvHeads: 1, headSize: 64, q: none, k: none, v: none, dout: none, sequenceStarts: Int32Array.of(0), dtype },
+      { variant, threads: 2 },
+    );
+    expect([got.out.length, got.lse.length, got.dq.length]).toEqual([0, 0, 0]);
+  });
+});
+
+describe('attention names what does not fit:', () => {
+  const good = {
+    heads: 2,
+    kvHeads: 1,
+    headSize: 4,
+    q: new Float32Array(24),
+    k: new Float32Array(12),
+    v: new Float32Array(12),
+    sequenceStarts: Int32Array.of(0, 3),
+  };
+  it.each([
+    [{ kvHeads: 3 }, '[attention] heads: expected a multiple of kvHeads, 3, got 2'],
+    [{ headSize: 257 }, '[attention] headSize: expected a whole number from 1 to 256, got 257'],
+    [{ q: new Float32Array(25) }, '[attention] q: expected rows of 8, got a Float32Array of 25'],
+    [{ k: new Float32Array(11) }, '[attention] k: expected a Float32Array of 12, got Float32Array of 11'],
+    [{ sequenceStarts: Int32Array.of(0, 2) }, '[attention] sequenceStarts: expected rising offsets from 0 to the number of tokens, 3'],
+    [{ cos: new Float32Array(6) }, '[attention] sin: expected a Float32Array of 6, got undefined'],
+    [{ window: -1 }, '[attention] window: expected a whole number from 0 to'],
+    [{ scale: 0 }, '[attention] scale: expected a positive number, got 0'],
+    [{ softcap: -1 }, '[attention] softcap: expected a positive number, got -1'],
+  ])('%j', (wrong, message) => {
+    expect(() => attention({ ...good, ...wrong })).toThrow(message);
+  });
+});
