@@ -34,8 +34,10 @@ struct Heads {
     std::vector<float> all;
     all.reserve(size_t(rows) * (H + 2 * G) * d);
     const auto piece = [&](const std::vector<float>& x, long m, long width) {
-      if (x.empty()) all.insert(all.end(), width, 0.f);
-      else all.insert(all.end(), x.begin() + m * width, x.begin() + (m + 1) * width);
+      if (x.empty())
+        all.insert(all.end(), width, 0.f);
+      else
+        all.insert(all.end(), x.begin() + m * width, x.begin() + (m + 1) * width);
     };
     for (long m = 0; m < rows; m++) piece(q, m, H * d), piece(k, m, G * d), piece(v, m, G * d);
     return Rows(dtype, all, rows, (H + 2 * G) * d, columns(), places(0, H + 2 * G));
@@ -147,7 +149,8 @@ Napi::Object run_decode(const Arguments& a, Team& team) {
   const long B = rows_of(a, q, "q", s.H * s.d), T = rows_of(a, k, "k", s.G * s.d);
   const long most = a.integer("maxPages", 1, 1L << 20), pages = a.integer("pageCount", 1, 1L << 20);
   const std::vector<int> slots = a.ints_within("slots", T, 0, int(pages * 32 - 1));
-  const std::vector<int> table = a.ints_within("pages", B * most, 0, int(pages - 1)), lengths = a.ints_within("lengths", B, 0, int(most * 32));
+  const std::vector<int> table = a.ints_within("pages", B * most, 0, int(pages - 1)),
+                         lengths = a.ints_within("lengths", B, 0, int(most * 32));
   const Rotation turn_q(a, "cos", "sin", B, s), turn_k(a, "keyCos", "keySin", T, s);
   const Rows past = s.joined({}, k, a.floats("v", T * s.G * s.d), T), now = s.joined(q, {}, {}, B), out(s.dtype, B, s.H * s.D);
   const size_t bytes = size_t(pages) * 32 * s.G * s.D * bytes_of(s.dtype);
