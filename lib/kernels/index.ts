@@ -14,5 +14,15 @@ export { type KernelOptions, kernelVariants } from './call.js';
 export { type CeilingArguments, ceiling } from './ceiling.js';
 export { type DropoutArguments, dropout } from './dropout.js';
 export { gradientNorm } from './gradient_norm.js';
+export {
+  type ContractArguments,
+  columnSums,
+  contract,
+  type MatmulArguments,
+  type MatmulFinish,
+  type MatmulResult,
+  matmul,
+  matmulPlan,
+} from './matmul.js';
 export { type RmsNormArguments, type RmsNormBackwardArguments, rmsNorm, rmsNormBackward } from './rms_norm.js';
 export { type RotaryArguments, type RotaryScaling, rotary, rotaryFrequencies } from './rotary.js';

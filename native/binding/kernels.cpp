@@ -13,6 +13,10 @@ namespace attune::binding {
   row(ceiling) \
   row(dropout) \
   row(gradient_norm) \
+  row(matmul) \
+  row(matmul_column_sums) \
+  row(matmul_contract) \
+  row(matmul_plan) \
   row(rms_norm) \
   row(rms_norm_backward) \
   row(rotary) \

@@ -13,7 +13,6 @@ const WITHOUT_BENCH = [
   'layer_norm',
   'logprob',
   'lora_matmul',
-  'matmul',
   'sample',
   'swiglu',
 ];

@@ -6,12 +6,14 @@
 //   contract    G (R, K) += L^T (R, M) X (M, K)    gradients of weights: the sum runs over tokens
 //
 // A, C, L, X, G are in the rows layout (base/layout.h); A, C, L, X in the dtype of the weights, G in fp32. Sums are fp32.
-// Order of summation: low-rank steps, then K ascending in blocks that depend on shapes only: the same bits for any number of threads.
-// Memory: workspace_floats() fp32 per thread.
+// Order of summation: low-rank steps, then K ascending in one chain; tokens ascending in chunks of fixed size: the same bits for any number of threads.
+// Memory: workspace_floats() fp32 per thread. Reference: the blocking of Goto and van de Geijn 2008, with tiles in the place of registers.
 #pragma once
 #include "base/layout.h"
+#include "cpu/features.h"
 #include "cpu/memory.h"
 #include "cpu/threads.h"
+#include "kernels/matmul/product.h"
 
 namespace attune::matmul {
 
@@ -22,6 +24,7 @@ struct Weights {
   Memory forward;  // panels [N/32][K/32][…]: contracts K
   Memory
       backward;  // panels [K/32][N/32][…]: contracts N. Empty where the product turns forward panels on the fly (fp32, no AMX, or forward only)
+  // Both packings have the same form on every instruction set (product.h), so what was packed under one serves under all.
 };
 
 // Where a packed matrix comes from: rows x columns numbers, row-major. Logical row i goes to physical row row_at[i] (null: i), columns likewise.
@@ -40,6 +43,12 @@ void allocate(Weights& w, DType dtype, long N, long K, bool both);
 bool pack(Weights& w, const Source& source, long first, long last);
 // Number (n, k) of the packed matrix, for the embedding of a tied head and for tests.
 float at(const Weights& w, long n, long k);
+// The right operand of a product: W^T (K x N), or W (N x K) where `transposed`.
+Panels panels(const Weights& w, bool transposed);
+
+// How a product of this contraction is cut: a pure function of its shape and the cache sizes. It changes no bit of the result (product.body.h).
+Plan plan(DType dtype, cpu::Isa isa, long contraction, long l1_bytes, long l2_bytes);
+Plan plan(DType dtype, long contraction);  // for cpu::chosen() and this machine
 
 // The adapter's term: for the 32-column panel n of C, steps window[2 n] .. window[2 n + 1] of L (M, 32 steps) times the right operand `right`
 // (forward panels of B (N, R) for the forward product; transposed A (R, K) for the transposed one).
@@ -76,12 +85,14 @@ struct Product {
   long logical_columns;  // Finish::store_float
 };
 
-// Rows first .. last (first a multiple of 32; last the end of real rows) by the calling thread. Padding rows of the last block are computed or
-// left as they are, never read beyond the buffer.
+// Rows first .. last (first a multiple of 32; last a multiple of 32 or the end of real rows) by the calling thread. Padding rows of C and kept, up
+// to round32(last), become zero.
 void rows(const Product& p, long first, long last, float* workspace);
+// Enough for every product on this machine, at 64-byte alignment.
 size_t workspace_floats();
 
-// G (R, K) += L^T X over tokens 0 .. M, for 32-column blocks from .. to of X (a complete sum: one thread). Rows M .. round32(M) of L must be zero.
+// G (R, K) += L^T X over tokens 0 .. M, for columns from .. to of the K of X (multiples of 32; a complete sum: one thread). Rows M .. round32(M) of
+// L must be zero, those of X finite. Scratch: kept per thread, at most contract_floats().
 struct Contract {
   const void* left;  // (M, left_columns) rows layout; R columns from left_from on
   long left_columns, left_from, R;
@@ -92,6 +103,7 @@ struct Contract {
   float* out;  // (R, K) fp32 rows layout
 };
 void contract(const Contract& c, long from, long to);
+size_t contract_floats();
 // out[k] += sum over tokens of x (M, columns)[from + k]: the gradient of a bias, columns from .. from + K.
 void column_sums(const void* x, DType dtype, long M, long columns, long from, long K, float* out);
 

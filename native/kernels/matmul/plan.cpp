@@ -1,0 +1,43 @@
+// How a product is cut: pure functions from shapes and cache sizes to block sizes.
+#include "kernels/matmul/matmul.h"
+#include <algorithm>
+
+namespace attune::matmul {
+
+static long rounded(long n, long least, long most) { return std::clamp(n / 32 * 32, least, most); }
+
+Plan plan(DType dtype, cpu::Isa isa, long contraction, long l1, long l2) {
+  Plan p;
+  // Each panel that comes from L3 (8 bytes a cycle) must serve some 256 rows to be paid for. Those rows and their results, of layers as wide as
+  // 2 x 2048 bf16 numbers, share L2 with the panels: 8 KiB of L2 a row.
+  p.rows = rounded(l2 / (8 << 10), 64, 256);
+  // Sums that wait for the next contraction block: 9/32 of L2 (590 KiB of 2 MiB).
+  p.columns = rounded(l2 / 32 * 9 / (p.rows * 4), 64, 4096);
+  if (isa == cpu::Isa::amx && dtype == DType::bf16) {
+    // A panel of 64 bytes a step of K stays in L1 while the left side streams past it. All of K where that fits 6/7 of L1 (no spill of sums);
+    // else half of L1, where 12 steps of 64 cycles pay for the 128 lines of sums that come and go.
+    const long all = rounded(l1 / 64 * 6 / 7, 64, 4096);
+    p.depth = contraction <= all ? all : rounded(l1 / 2 / 64, 64, 4096);
+    return p;
+  }
+  // fp32 panels of 128 bytes a step of K: 2/3 of L1, the rest for the left rows that pass.
+  p.depth = rounded(l1 / 128 * 2 / 3, 64, 512);
+  return p;
+}
+Plan plan(DType dtype, long contraction) { return plan(dtype, cpu::chosen(), contraction, cpu::l1_bytes(), cpu::l2_bytes()); }
+
+// Sums that wait, a widened or turned panel, the widened left rows (product.body.h); the deepest of all plans.
+size_t workspace_floats() {
+  size_t most = 0;
+  for (const DType t : {DType::f32, DType::bf16})
+    for (const cpu::Isa isa : {cpu::Isa::avx2, cpu::Isa::amx})
+      for (const long contraction : {32L, 1L << 20}) {
+        const Plan p = plan(t, isa, contraction, cpu::l1_bytes(), cpu::l2_bytes());
+        most = std::max(most, size_t(p.rows * p.columns + p.depth * 32 + p.rows * p.depth));
+      }
+  return most;
+}
+// A chunk of 256 tokens of 32 columns of the left side and of 576 of the right, in fp32 (contract.body.h).
+size_t contract_floats() { return 256 * (32 + 576); }
+
+}  // namespace attune::matmul
