@@ -6,7 +6,7 @@ import { kindOf } from './values.js';
 
 /** One object a line; blank lines are passed over. */
 export async function* readJsonLines(file: string): AsyncGenerator<Row> {
-  for await (const { text, line } of fileLines(file)) if (text.trim() !== '') yield row(parse(text, file, line), file, line);
+  for await (const { text, line } of fileLines(file)) if (text.trim() !== '') yield row(parse(text.trimEnd(), file, line), file, line);
 }
 
 /** An array of objects, one object, or (as many files with this ending are) one object a line. */
@@ -24,7 +24,7 @@ export async function* readJson(file: string): AsyncGenerator<Row> {
 }
 
 function* objectLines(lines: string[], file: string): Generator<Row> {
-  for (const [n, text] of lines.entries()) if (text.trim() !== '') yield row(parse(text, file, n + 1), file, n + 1);
+  for (const [n, text] of lines.entries()) if (text.trim() !== '') yield row(parse(text.trimEnd(), file, n + 1), file, n + 1);
 }
 
 function isObjectLine(line: string): boolean {

@@ -50,9 +50,10 @@ const ANSWER = 'Write a response that appropriately completes the request.';
 /** Prompts of the named templates, with and without a context. The completion is the response as it stands. */
 const NAMED: Record<'plain' | 'dolly' | 'alpaca', { context: string; bare: string }> = {
   plain: { context: '{instruction}\n\n{context}\n\n', bare: '{instruction}\n\n' },
+  // Headings alone: dolly's fields by their names. (Databricks' own prompt opens with alpaca's sentence; that is `alpaca`.)
   dolly: {
-    context: `${TASK}. ${ANSWER}\n\n### Instruction:\n{instruction}\n\nInput:\n{context}\n\n### Response:\n`,
-    bare: `${TASK}. ${ANSWER}\n\n### Instruction:\n{instruction}\n\n### Response:\n`,
+    context: '### Instruction:\n{instruction}\n\n### Context:\n{context}\n\n### Response:\n',
+    bare: '### Instruction:\n{instruction}\n\n### Response:\n',
   },
   alpaca: {
     context: `${TASK}, paired with an input that provides further context. ${ANSWER}\n\n### Instruction:\n{instruction}\n\n### Input:\n{context}\n\n### Response:\n`,

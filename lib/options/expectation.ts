@@ -12,10 +12,17 @@ const SAFE = Number.MAX_SAFE_INTEGER;
 export function expectation(schema: JsonSchema): string {
   if (schema.expected !== undefined) return schema.expected;
   const branches = schema.anyOf ?? schema.oneOf;
-  if (branches !== undefined) return orList([...new Set(branches.map(expectation))]);
+  if (branches !== undefined) return orList([...new Set(branches.flatMap(choices))]);
   if (schema.const !== undefined) return String(schema.const);
   if (schema.enum !== undefined) return schema.enum.length === 1 ? String(schema.enum[0]) : `one of ${schema.enum.join(', ')}`;
   return byType(schema);
+}
+
+/** The words of an enum stand beside the other branches of a union. */
+function choices(branch: JsonSchema): string[] {
+  const open = branch.expected === undefined ? (branch.anyOf ?? branch.oneOf) : undefined;
+  if (open !== undefined) return open.flatMap(choices);
+  return branch.enum === undefined ? [expectation(branch)] : branch.enum.map(String);
 }
 
 function byType(schema: JsonSchema): string {
@@ -31,11 +38,13 @@ function byType(schema: JsonSchema): string {
     case 'null':
       return 'null';
     case 'array':
-      return 'a list';
+      return schema.minItems === undefined ? 'a list' : `a list of at least ${schema.minItems}`;
     default:
-      return `keys and values (${Object.keys(schema.properties ?? {}).join(', ')})`;
+      return `{ ${shortened(Object.keys(schema.properties ?? {}))} }`;
   }
 }
+
+const shortened = (keys: string[]) => (keys.length > 8 ? [...keys.slice(0, 7), '…'] : keys).join(', ');
 
 function range({ minimum, maximum, exclusiveMinimum, exclusiveMaximum }: JsonSchema): string {
   const low = minimum === undefined || minimum === -SAFE ? above(exclusiveMinimum) : `of at least ${minimum}`;
@@ -83,8 +92,8 @@ export function wordsAt(schema: JsonSchema, path: Path): string[] {
 
 /** A value in a message: short, on one line. */
 export function shown(value: unknown): string {
-  if (Array.isArray(value)) return `a list of ${value.length}`;
-  if (value !== null && typeof value === 'object') return `keys and values (${Object.keys(value).slice(0, 5).join(', ')})`;
+  if (Array.isArray(value)) return value.length === 0 ? 'an empty list' : 'a list';
+  if (value !== null && typeof value === 'object') return `{ ${shortened(Object.keys(value))} }`;
   const text = JSON.stringify(value) ?? String(value);
   return text.length > 60 ? `${text.slice(0, 57)}…"` : text;
 }

@@ -31,7 +31,9 @@ function problems(issue: Issue, path: Path, value: unknown): Problem[] {
 /** The one branch of a union that the value was meant for: the branch that accepts its type and complains only about what is inside it. */
 function meantBranch(branches: readonly (readonly Issue[])[]): readonly Issue[] | undefined {
   const meant = branches.filter((issues) => issues.length > 0 && issues.every((issue) => issue.path.length > 0 || insideOnly(issue)));
-  return meant.length === 1 ? meant[0] : undefined;
+  const known = meant.filter((issues) => issues.every((issue) => issue.code !== 'unrecognized_keys'));
+  const [first, second] = known.length > 0 ? known : meant;
+  return second === undefined ? first : undefined;
 }
 
 const insideOnly = (issue: Issue) => issue.code === 'unrecognized_keys' || issue.code === 'custom';
@@ -55,7 +57,7 @@ function elsewhere(key: string): string | undefined {
 function wrongValue(path: Path, actual: unknown): Problem {
   const schema = describedSchema();
   const expected = [...new Set(schemasAt(schema, path).map(expectation))].join(' or ');
-  if (actual === undefined) return { path, onKey: false, message: `${dotted(path)} is missing: ${purpose(path)}expected ${expected}` };
+  if (actual === undefined) return { path, onKey: false, message: `${dotted(path)} is missing; it must be ${expected}${purpose(path)}` };
   const guess = typeof actual === 'string' ? nearest(actual, wordsAt(schema, path)) : undefined;
   const hint = guess === undefined ? '' : `; did you mean ${guess}?`;
   const message =
@@ -66,8 +68,8 @@ function wrongValue(path: Path, actual: unknown): Problem {
 }
 
 function purpose(path: Path): string {
-  const description = schemasAt(describedSchema(), path)[0]?.description;
-  return description === undefined ? '' : `${description} `;
+  const { description = '' } = schemasAt(describedSchema(), path)[0] ?? {};
+  return description === '' ? '' : ` (${description.slice(0, 1).toLowerCase()}${description.slice(1).replace(/\.$/, '')})`;
 }
 
 /** The value at `path`, or undefined. */

@@ -46,9 +46,15 @@ function build(value: unknown, locate: Locate, { set = [], folder }: ReadOptions
   const settings = set.map(parseSetting);
   for (const setting of settings) applySetting(value as Record<string, unknown>, setting);
   refuseLater(value as Record<string, unknown>, locate);
+  dropEmptyGroups(value as Record<string, unknown>);
   const parsed = recipeSchema.safeParse(value);
   if (!parsed.success) throw report(problemsOf(parsed.error.issues, value), settings, locate);
   return { recipe: resolvePaths(parsed.data, resolve(folder ?? '.')), place: (key) => locate(key.split('.')) };
+}
+
+/** `train:` with nothing below it is a group without keys, not a value. */
+function dropEmptyGroups(value: Record<string, unknown>): void {
+  for (const group of ['compute', 'checks', 'train']) if (value[group] === null) delete value[group];
 }
 
 /** What the contract knows and this version cannot do yet. */

@@ -72,6 +72,10 @@ describe('defaults', () => {
     expect(read('train: {steps: 8}').train).not.toHaveProperty('epochs');
   });
 
+  it('takes a group without keys as one with all its defaults', () => {
+    expect(readRecipe(file(`${LEAST}train:\ncompute:\nadapter:\n`)).recipe).toEqual(readRecipe(file(LEAST)).recipe);
+  });
+
   it('reads the recipe of the contract whole, in YAML and as an object', () => {
     const text = `
 model: models/smollm2
@@ -124,7 +128,7 @@ describe('messages', () => {
     ['zero rank', `${LEAST}adapter: {rank: 0}\n`, ':4:17: ', ['adapter.rank must be a whole number of at least 1 and at most 4096, not 0']],
     ['a fraction of a step', `${LEAST}train: {steps: 1.5}\n`, ':4:16: ', ['not 1.5']],
     ['unknown target', `${LEAST}adapter: {targets: [q_porj]}\n`, ':4:21: ', ['q_porj', 'did you mean q_proj?']],
-    ['targets of a wrong type', `${LEAST}adapter: {targets: 7}\n`, ':4:20: ', ['all-linear or a list, not 7']],
+    ['targets of a wrong type', `${LEAST}adapter: {targets: 7}\n`, ':4:20: ', ['all-linear or a list of at least 1, not 7']],
     ['tokens and rows', `${LEAST}train:\n  tokensPerStep: 512\n  rowsPerStep: 4\n`, ':6:16: ', ['tokensPerStep', 'rowsPerStep', 'exclude']],
     ['steps and epochs', `${LEAST}train: {steps: 5, epochs: 4}\n`, ':4:27: ', ['exclude']],
     ['unknown method', 'model: m\nmethod: pretrian\ndata: x\n', ':2:9: ', ['pretrian', 'did you mean pretrain?']],
@@ -140,7 +144,15 @@ describe('messages', () => {
     ['no model', 'method: sft\ndata: [{path: x.jsonl}]\n', ':1:1: ', ['model is missing']],
     ['no data', 'model: m\nmethod: sft\n', ':1:1: ', ['data is missing']],
     ['unknown key of a source', `model: m\nmethod: sft\ndata: [{pth: x}]\n`, '', ['data.0.pth', 'did you mean path?']],
-    ['data of a wrong type', 'model: m\nmethod: sft\ndata: 5\n', ':3:7: ', ['data must be a text or a list, not 5']],
+    ['data of a wrong type', 'model: m\nmethod: sft\ndata: 5\n', ':3:7: ', ['data must be a text or a list of at least 1, not 5']],
+    ['an empty list of data', 'model: m\nmethod: sft\ndata: []\n', ':3:7: ', ['a list of at least 1, not an empty list']],
+    ['a template with a number', `${LEAST}template: {prompt: 5, completion: x}\n`, ':4:20: ', ['template.prompt must be a text, not 5']],
+    [
+      'a template that is a number',
+      `${LEAST}template: 7\n`,
+      ':4:11: ',
+      ['auto, chat, plain, dolly, alpaca, { prompt, completion } or { text }, not 7'],
+    ],
     ['unknown template', `${LEAST}template: doly\n`, ':4:11: ', ['did you mean dolly?']],
     [
       'a word of an enum',
