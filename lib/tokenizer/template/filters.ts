@@ -1,0 +1,63 @@
+/** Filters (`value | name`) where Jinja2 does more, or other, than the library. */
+import { known, type PythonInterpreter } from './interpreter.js';
+import type { Node, Scope, Value } from './library.js';
+import { TEXT_FILTERS } from './strings.js';
+import { isList, isText, isUndefined, itemsOf, list, str, text, valueOf } from './values.js';
+
+/** Turn their operand into a string and are otherwise the library's. */
+const TAKE_STRINGS = ['replace', 'indent'];
+
+interface Filter {
+  name: string;
+  args: Node[];
+}
+
+function filterOf({ type, value, callee, args }: Node): Filter {
+  return type === 'CallExpression'
+    ? { name: (callee as { value: string }).value, args: args as Node[] }
+    : { name: value as string, args: [] };
+}
+
+/** Value of `operand | filter`. */
+export function applyFilter(interpreter: PythonInterpreter, node: Node, scope: Scope): Value {
+  const { name, args } = filterOf(node.filter as Node);
+  const operand = interpreter.evaluate(node.operand as Node, scope);
+  const library = (value: Value) => interpreter.library({ ...node, operand: known(value) }, scope);
+  if (name === 'tojson' && isUndefined(operand)) throw new Error('Object of type Undefined is not JSON serializable');
+  const textual = TEXT_FILTERS[name];
+  if (textual) return textual(str(operand), ...args.map((one) => interpreter.evaluate(one, scope)));
+  if (TAKE_STRINGS.includes(name)) return library(text(str(operand)));
+  const own = onItems(name, operand) ?? onEach(interpreter, name, args, operand, scope);
+  return own ?? library(isUndefined(operand) && name === 'join' ? text('') : operand);
+}
+
+/** Filters on whatever can be looped over: strings are lists of characters to them, undefined names are empty. */
+function onItems(name: string, operand: Value): Value | undefined {
+  if (isList(operand) && !['list', 'count', 'first', 'last'].includes(name)) return undefined;
+  const items = itemsOf(operand);
+  if (!items) return undefined;
+  if (name === 'length' || name === 'count') return valueOf(items.length);
+  if (name === 'list') return list(items);
+  if (name === 'first') return items[0] ?? valueOf(undefined);
+  if (name === 'last') return items.at(-1) ?? valueOf(undefined);
+  if (name === 'reverse' && isText(operand)) return text(items.map(str).reverse().join(''));
+  return undefined;
+}
+
+/** `map('filter')`, `select('test')` and `reject('test')`, which the library knows for attributes only. */
+function onEach(interpreter: PythonInterpreter, name: string, args: Node[], operand: Value, scope: Scope): Value | undefined {
+  const items = itemsOf(operand);
+  const [first, ...rest] = args;
+  if (!items || !['map', 'select', 'reject'].includes(name) || first?.type === 'KeywordArgumentExpression') return undefined;
+  if (name === 'map') {
+    const filter = { type: 'CallExpression', callee: { type: 'Identifier', value: nameIn(first) }, args: rest };
+    const through = (item: Value) => ({ type: 'FilterExpression', operand: known(item), filter });
+    return list(items.map((item) => interpreter.evaluate(through(item), scope)));
+  }
+  const others = rest.map((one) => interpreter.evaluate(one, scope));
+  const test = first ? scope.tests.get(nameIn(first)) : (item: Value) => item.__bool__().value;
+  if (!test) throw new Error(`no test named '${nameIn(first)}'`);
+  return list(items.filter((item) => test(item, ...others) === (name === 'select')));
+}
+
+const nameIn = (node: Node | undefined) => String((node as Node | undefined)?.value);
