@@ -26,3 +26,12 @@ export {
 } from './matmul.js';
 export { type RmsNormArguments, type RmsNormBackwardArguments, rmsNorm, rmsNormBackward } from './rms_norm.js';
 export { type RotaryArguments, type RotaryScaling, rotary, rotaryFrequencies } from './rotary.js';
+export {
+  type Activation,
+  type ActivationArguments,
+  activation,
+  activationBackward,
+  type SwigluArguments,
+  swiglu,
+  swigluBackward,
+} from './swiglu.js';

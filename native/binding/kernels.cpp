@@ -6,6 +6,7 @@ namespace attune::binding {
 // Each in kernels/NAME.cpp of this folder. One a line, by name.
 // clang-format off
 #define ATTUNE_KERNELS(row) \
+  row(activation) \
   row(adamw) \
   row(attention) \
   row(attention_backward) \
@@ -20,7 +21,9 @@ namespace attune::binding {
   row(rms_norm) \
   row(rms_norm_backward) \
   row(rotary) \
-  row(rotary_frequencies)
+  row(rotary_frequencies) \
+  row(swiglu) \
+  row(swiglu_backward)
 // clang-format on
 
 #define ATTUNE_DECLARE(name) extern const Kernel name##_kernel;

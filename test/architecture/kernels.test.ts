@@ -14,7 +14,6 @@ const WITHOUT_BENCH = [
   'logprob',
   'lora_matmul',
   'sample',
-  'swiglu',
 ];
 
 describe('a kernel room', () => {
