@@ -2,7 +2,7 @@
 import { known, type PythonInterpreter } from './interpreter.js';
 import type { Node, Scope, Value } from './library.js';
 import { TEXT_FILTERS } from './strings.js';
-import { isList, isText, isUndefined, itemsOf, list, str, text, valueOf } from './values.js';
+import { isList, isText, isUndefined, itemsOf, list, str, text, toValue } from './values.js';
 
 /** Turn their operand into a string and are otherwise the library's. */
 const TAKE_STRINGS = ['replace', 'indent'];
@@ -36,10 +36,10 @@ function onItems(name: string, operand: Value): Value | undefined {
   if (isList(operand) && !['list', 'count', 'first', 'last'].includes(name)) return undefined;
   const items = itemsOf(operand);
   if (!items) return undefined;
-  if (name === 'length' || name === 'count') return valueOf(items.length);
+  if (name === 'length' || name === 'count') return toValue(items.length);
   if (name === 'list') return list(items);
-  if (name === 'first') return items[0] ?? valueOf(undefined);
-  if (name === 'last') return items.at(-1) ?? valueOf(undefined);
+  if (name === 'first') return items[0] ?? toValue(undefined);
+  if (name === 'last') return items.at(-1) ?? toValue(undefined);
   if (name === 'reverse' && isText(operand)) return text(items.map(str).reverse().join(''));
   return undefined;
 }

@@ -5,7 +5,7 @@
 import { applyFilter } from './filters.js';
 import { Environment, Interpreter, type Node, type Scope, type Value } from './library.js';
 import { includes, joined, METHODS } from './strings.js';
-import { equals, flag, isList, isText, isUndefined, itemsOf, str, text, typeName, valueOf } from './values.js';
+import { equals, flag, isList, isText, isUndefined, itemsOf, str, text, toValue, typeName } from './values.js';
 
 /** `{% break %}` or `{% continue %}` on its way to its loop, with what was printed before it. */
 class LoopSignal {
@@ -36,7 +36,7 @@ export class PythonInterpreter extends Interpreter {
 
   override evaluate(node: Node | undefined, scope: Scope): Value {
     const rule = node && this.#rules[node.type];
-    return (rule && rule(node, scope)) ?? super.evaluate(node, scope);
+    return rule?.(node as Node, scope) ?? super.evaluate(node, scope);
   }
 
   /** Evaluates by the library's own rules. */
@@ -169,11 +169,11 @@ function bind(scope: Scope, variable: Node, value: Value): void {
 
 function loopState(items: readonly Value[], i: number): Value {
   const count = items.length;
-  const state = valueOf({ index: i + 1, index0: i, revindex: count - i, revindex0: count - i - 1, first: i === 0, last: i === count - 1 });
+  const state = toValue({ index: i + 1, index0: i, revindex: count - i, revindex0: count - i - 1, first: i === 0, last: i === count - 1 });
   const members = state.value as Map<string, Value>;
-  members.set('length', valueOf(count));
-  members.set('previtem', items[i - 1] ?? valueOf(undefined));
-  members.set('nextitem', items[i + 1] ?? valueOf(undefined));
+  members.set('length', toValue(count));
+  members.set('previtem', items[i - 1] ?? toValue(undefined));
+  members.set('nextitem', items[i + 1] ?? toValue(undefined));
   members.set(
     'cycle',
     functionOf((args) => args[i % args.length]!),
@@ -183,7 +183,7 @@ function loopState(items: readonly Value[], i: number): Value {
 
 /** A function on values. */
 export function functionOf(call: (args: Value[]) => Value): Value {
-  const value = valueOf(() => undefined);
+  const value = toValue(() => undefined);
   (value as { value: unknown }).value = call;
   return value;
 }

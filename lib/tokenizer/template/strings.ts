@@ -1,6 +1,6 @@
 /** Methods of Python's `str` that templates call, where JavaScript's differ or the library has none. */
 import type { Value } from './library.js';
-import { equals, flag, isList, isText, list, str, text, valueOf } from './values.js';
+import { equals, flag, isList, isText, list, str, text, toValue } from './values.js';
 
 /** Python's white space (`str.isspace`): U+FEFF is none, U+0085 and the separators U+001C to U+001F are. */
 const SPACE = '\\t-\\r\\x1c-\\x20\\x85\\xa0\\u1680\\u2000-\\u200a\\u2028\\u2029\\u202f\\u205f\\u3000';
@@ -65,8 +65,8 @@ export const METHODS: Readonly<Record<string, Method>> = {
   splitlines: (self) => list((self === '' ? [] : self.replace(/(\r\n|[\n\r])$/, '').split(/\r\n|[\n\r]/)).map(text)),
   join: (self, items) => text((items && isList(items) ? items.value : []).map(needText).join(self)),
   find: (self, part) =>
-    valueOf([...self.slice(0, Math.max(self.indexOf(needText(part)), 0))].length - Number(!self.includes(needText(part)))),
-  count: (self, part) => valueOf(self.split(needText(part)).length - 1),
+    toValue([...self.slice(0, Math.max(self.indexOf(needText(part)), 0))].length - Number(!self.includes(needText(part)))),
+  count: (self, part) => toValue(self.split(needText(part)).length - 1),
   isdigit: (self) => flag(/^\p{Nd}+$/u.test(self)),
   isspace: (self) => flag(self !== '' && strip(self, 'both') === ''),
   rsplit: (self, separator, most) => list(rsplit(self, needText(separator), most ? Number(most.value) : -1).map(text)),

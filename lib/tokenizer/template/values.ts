@@ -2,17 +2,17 @@
 import { Environment, type Value } from './library.js';
 
 /** A JavaScript value as the interpreter holds it. */
-export const valueOf = (value: unknown): Value => new Environment().set('value', value);
+export const toValue = (value: unknown): Value => new Environment().set('value', value);
 
 // The library exports its interpreter but not the classes of its values; an example of each leads to them.
 type ValueClass = new (value: unknown) => Value;
-const classOf = (example: unknown) => valueOf(example).constructor as ValueClass;
+const classOf = (example: unknown) => toValue(example).constructor as ValueClass;
 const StringValue = classOf('');
 const ArrayValue = classOf([]);
 
 export const text = (value: string): Value => new StringValue(value);
 export const list = (values: Value[]): Value => new ArrayValue(values);
-export const flag = (value: boolean): Value => valueOf(value);
+export const flag = (value: boolean): Value => toValue(value);
 
 export const isText = (value: Value): value is Value & { value: string } => value.type === 'StringValue';
 export const isUndefined = (value: Value) => value.type === 'UndefinedValue';
