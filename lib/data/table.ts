@@ -40,21 +40,24 @@ class LineTracker {
 /** Rows of a table; every value is text. */
 export async function* readTable(file: string, delimiter: ',' | '\t'): AsyncGenerator<Row> {
   const lines = new LineTracker();
+  let columns: string[] | undefined;
+  // Called while the record is parsed: by the time it is read, the parser is further on.
+  const row = (fields: string[], bytes: number): Row | null => {
+    const line = lines.record(bytes);
+    if (columns !== undefined) return { value: Object.fromEntries(columns.map((column, n) => [column, fields[n]])), file, line };
+    columns = named(fields, file, line);
+    return null;
+  };
   const parser = parse({
     delimiter,
     record_delimiter: ['\r\n', '\n'],
     relax_quotes: delimiter === '\t',
     skip_empty_lines: true,
-    // Put here, while the record is parsed: by the time it is read, the parser is further on. (Its types want the record's own type back.)
-    on_record: (fields, { bytes }) => ({ fields, line: lines.record(bytes) }) as unknown as string[],
+    on_record: (fields, { bytes }) => row(fields, bytes) as unknown as string[] | null, // its types want the record's own type back
   });
   pipeline(Readable.from(tracked(file, lines)), parser, () => {});
-  let columns: string[] | undefined;
   try {
-    for await (const { fields, line } of parser as unknown as AsyncIterable<{ fields: string[]; line: number }>) {
-      if (columns === undefined) columns = named(fields, file, line);
-      else yield { value: Object.fromEntries(columns.map((column, n) => [column, fields[n]])), file, line };
-    }
+    for await (const record of parser) yield record as Row;
   } catch (error) {
     throw error instanceof CsvError ? tableError(error, file, lines.current()) : error;
   }
@@ -68,6 +71,11 @@ async function* tracked(file: string, lines: LineTracker): AsyncGenerator<string
 }
 
 function named(header: string[], file: string, line: number): string[] {
+  const other = header.length === 1 ? /[;|\t]/.exec(header[0] ?? '')?.[0] : undefined;
+  if (other !== undefined) {
+    const message = `one column, ${JSON.stringify(header[0]?.slice(0, 60))}: its names seem to be separated by ${JSON.stringify(other)}`;
+    throw new DataError('bad_table', `${message}; expected commas in .csv and tabs in .tsv`, { file, line });
+  }
   const names = header.map((name, n) => name.trim() || `column ${n + 1}`);
   const twice = names.find((name, n) => names.indexOf(name) !== n);
   if (twice !== undefined) throw new DataError('bad_table', `column ${twice} is there twice`, { file, line });

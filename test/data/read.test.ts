@@ -113,6 +113,8 @@ describe('bad files', () => {
     ['too many fields', 'csv', 'id,text\n1,2\n\n1,2,3\n', ':4', ['3 fields', 'header 2']],
     ['too few fields', 'tsv', 'id\ttext\n1\n', ':2', ['1 fields', 'header 2']],
     ['a column twice', 'csv', 'id,id\n1,2\n', ':1', ['id is there twice']],
+    ['semicolons', 'csv', 'id;text\n1;x\n', ':1', ['separated by ";"', 'commas']],
+    ['tabs in CSV', 'csv', 'id\ttext\n1\tx\n', ':1', ['separated by "\\t"']],
     ['CSV that is no UTF-8', 'csv', Buffer.from('text\ncaf\xe9\n', 'latin1'), ':2', ['UTF-8']],
     ['a broken array', 'json', '[\n {"text": "a"},\n {"text" "b"}\n]\n', ':3', ['not valid JSON']],
     ['an array that ends early', 'json', '[\n {"text": "a"}\n', ':2', ['not valid JSON']],
