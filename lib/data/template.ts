@@ -116,8 +116,9 @@ function rendered(row: ShapedRow, chat: ChatRenderer | undefined): Segment[] {
   try {
     return chat.render(messages, tools === undefined ? {} : { tools });
   } catch (cause) {
-    const reason = (cause as Error).message.split('\n')[0];
-    throw new DataError('chat_template', `the model's chat template refuses this row: ${reason}`, { file, line, cause });
+    const { message, code = 'refused_chat', file: ownFile } = cause as Partial<DataError> & Error;
+    if (ownFile !== undefined) throw cause; // the template itself is broken, whatever the row
+    throw new DataError(code, message.split('\n')[0] ?? '', { file, line, cause });
   }
 }
 

@@ -8,9 +8,8 @@ import { microBatches, packBatch } from '../../lib/data/pack.js';
 import { StepPlan } from '../../lib/data/plan.js';
 import { readRows } from '../../lib/data/read.js';
 import { holdOut } from '../../lib/data/split.js';
-import { openTokenizer } from '../../lib/tokenizer/index.js';
+import { openChat, openTokenizer } from '../../lib/tokenizer/index.js';
 import { sharedPath, stories260k, WITHOUT } from '../support/shared.js';
-import { simpleChat } from './pairs.js';
 import { all, failure } from './room.js';
 
 const root = sharedPath('data') ?? '';
@@ -84,6 +83,8 @@ type Change = Partial<DatasetOptions>;
 describe.skipIf(stories260k === undefined)(`a real tokenizer on real rows ${WITHOUT}`, async () => {
   if (stories260k === undefined) return;
   const tokenizer = await openTokenizer(stories260k);
+  const chatml = '{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}</s>\n{% endfor %}';
+  const chat = openChat({ chatTemplate: () => chatml, specialTokens: {} });
   const load = (name: string, change: Change = {}) =>
     loadDataset({
       data: [{ path: at(name), weight: 1 }],
@@ -129,7 +130,7 @@ describe.skipIf(stories260k === undefined)(`a real tokenizer on real rows ${WITH
 
   it('ShareGPT with function calls: every answer of the assistant is trained', async () => {
     const name = 'instruct/toolcall_chat_dev.jsonl.gz';
-    const { sequences, counts, mappings } = await load(name, { chat: simpleChat, maxLength: 1e9 });
+    const { sequences, counts, mappings } = await load(name, { chat, maxLength: 1e9 });
     expect(counts).toMatchObject({ in: 221, kept: 221 });
     expect(mappings[0]).toMatchObject({ shape: 'conversations', template: 'chat' });
     for (const [n, row] of parsed(at(name)).slice(0, 40).entries()) {
