@@ -14,6 +14,7 @@ export { type KernelOptions, kernelVariants } from './call.js';
 export { type CeilingArguments, ceiling } from './ceiling.js';
 export { type DropoutArguments, dropout } from './dropout.js';
 export { gradientNorm } from './gradient_norm.js';
+export { type LoraMatmulArguments, type LoraMatmulResult, type LoraTarget, loraMatmul } from './lora_matmul.js';
 export {
   type ContractArguments,
   columnSums,

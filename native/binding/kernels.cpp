@@ -14,6 +14,7 @@ namespace attune::binding {
   row(ceiling) \
   row(dropout) \
   row(gradient_norm) \
+  row(lora_matmul) \
   row(matmul) \
   row(matmul_column_sums) \
   row(matmul_contract) \

@@ -12,7 +12,6 @@ const WITHOUT_BENCH = [
   'gradient_norm',
   'layer_norm',
   'logprob',
-  'lora_matmul',
   'sample',
 ];
 

@@ -138,9 +138,9 @@ Napi::Object run_contract(const Arguments& a, Team& team) {
   const Rows out(DType::f32, start.empty() ? std::vector<float>(R * K) : start, R, K, columns);
   const matmul::Contract c{
       left.data(), round32(R), 0, round32(R), right.data(), columns, 0, columns, M, t, static_cast<float*>(out.data())};
-  const long task = 32 * a.integer("taskBlocks", 1, 1 << 16, 18);
+  const long task = a.integer("taskBlocks", 1, 1 << 16, 18), blocks = columns / 32;
   const auto work = [&] {
-    team.tasks((columns + task - 1) / task, [&](long i, int) { matmul::contract(c, i * task, std::min(columns, (i + 1) * task)); });
+    team.tasks((blocks + task - 1) / task, [&](long i, int) { matmul::contract(c, i * task, std::min(blocks, (i + 1) * task)); });
   };
   work();
   Napi::Object result = Napi::Object::New(a.env());

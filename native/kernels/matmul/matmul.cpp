@@ -28,14 +28,29 @@ void check(const Product& p, long first) {
   if (p.finish == Finish::add && !p.residual) fail("residual: expected the rows to add to");
   if (p.finish == Finish::store_float && (p.logical_columns < 0 || p.logical_columns > N))
     fail("logical_columns: expected at most " + std::to_string(N));
+  if (p.column_count || p.contract_count) {
+    if (p.low.left || (p.finish != Finish::store && p.finish != Finish::store_scaled))
+      fail("a part of a product is stored, and has no low-rank term");
+    within("part", p.column_from, p.column_count, N), within("part of the contraction", p.contract_from, p.contract_count, K);
+  }
   if (!p.low.left) return;
   const Weights& r = *p.low.right;
   if ((p.low.right_transposed ? r.K : r.N) != N || r.dtype != p.w->dtype)
     fail("low rank: its right side does not have the product's columns and dtype");
 }
 
-// What one element of every row-layout column offset costs: 32 rows of a block lie between neighbouring columns of blocks.
+// Rows layout: column blocks lie 32 rows apart.
 const void* moved(const void* x, DType t, long from) { return x ? (const char*)x + from * 32 * bytes_of(t) : nullptr; }
+
+// Narrows a plain product to the part that is asked for.
+void cut(const Product& p, Rows& r) {
+  const long size = bytes_of(r.dtype);
+  r.right.at = (const char*)r.right.at + (p.column_from / 32 * r.right.per_column + p.contract_from / 32 * r.right.per_step) * kStep * size;
+  if (p.column_count) r.right.columns = p.column_count;
+  if (p.contract_count) r.right.steps = p.contract_count / 32;
+  r.a = moved(r.a, r.dtype, p.contract_from), r.c = const_cast<void*>(moved(r.c, r.dtype, p.column_from));
+  if (r.bias) r.bias += p.column_from;
+}
 
 Rows plain(const Product& p) {
   Rows r{};
@@ -50,6 +65,7 @@ Rows plain(const Product& p) {
   r.c = p.finish == Finish::store_float ? p.c : const_cast<void*>(moved(p.c, r.dtype, p.c_from)), r.c_columns = p.c_columns;
   r.residual = moved(p.residual, r.dtype, p.c_from), r.bias = p.bias, r.kept = p.kept, r.scale = p.scale,
   r.logical_columns = p.logical_columns;
+  if (p.column_count || p.contract_count) cut(p, r);
   return r;
 }
 
@@ -74,13 +90,13 @@ void rows(const Product& p, long first, long last, float* workspace) {
 
 void contract(const Contract& c, long from, long to) {
   within("left", c.left_from, c.R, c.left_columns), within("right", c.right_from, c.K, c.right_columns),
-      within("columns", from, to - from, c.K);
+      within("column blocks", from * 32, (to - from) * 32, c.K);
   static thread_local Memory scratch;
   scratch.reserve(contract_floats() * sizeof(float));
   const Sums s{
       c.dtype, moved(c.left, c.dtype, c.left_from), c.left_columns, c.R, moved(c.right, c.dtype, c.right_from), c.right_columns, c.K, c.M,
       c.out};
-  table().contract(s, from, to, scratch.as<float>());
+  table().contract(s, from * 32, to * 32, scratch.as<float>());
 }
 
 void column_sums(const void* x, DType dtype, long M, long columns, long from, long K, float* out) {

@@ -83,6 +83,9 @@ struct Product {
   void* kept;            // see Finish
   float scale;
   long logical_columns;  // Finish::store_float
+  // A part of the product, for right sides with empty corners (store and store_scaled alone; multiples of 32; count 0: all). Columns of C from
+  // column_from on, and those numbers of the contraction from contract_from on; a_from and c_from still speak of the whole.
+  long column_from = 0, column_count = 0, contract_from = 0, contract_count = 0;
 };
 
 // Rows first .. last (first a multiple of 32; last a multiple of 32 or the end of real rows) by the calling thread. Padding rows of C and kept, up
@@ -91,8 +94,8 @@ void rows(const Product& p, long first, long last, float* workspace);
 // Enough for every product on this machine, at 64-byte alignment.
 size_t workspace_floats();
 
-// G (R, K) += L^T X over tokens 0 .. M, for columns from .. to of the K of X (multiples of 32; a complete sum: one thread). Rows M .. round32(M) of
-// L must be zero, those of X finite. Scratch: kept per thread, at most contract_floats().
+// G (R, K) += L^T X over tokens 0 .. M, for 32-column blocks from .. to of X (a complete sum: one thread). Rows M .. round32(M) of L must be zero,
+// those of X finite. Scratch: contract_floats(), kept per thread.
 struct Contract {
   const void* left;  // (M, left_columns) rows layout; R columns from left_from on
   long left_columns, left_from, R;
