@@ -42,8 +42,10 @@ export function renderPreview(dataset: Dataset, tokenizer: RowTokenizer, count: 
 function renderRow({ ids, trained, trainedTokens, file, line }: Tokens, tokenizer: RowTokenizer, colours: boolean): string {
   const { bold, dim, green, underline } = createColors(colours);
   const mark = (text: string) => (colours ? green(underline(text)) : `⟦${text}⟧`);
+  // Decoded from the start each time: alone, a stretch would lose the space that some tokenizers strip from a text's beginning.
+  const upTo = (end: number) => tokenizer.decode(ids.subarray(0, end));
   const body = stretches(trained).map(({ start, end, on }) => {
-    const text = visible(tokenizer.decode(ids.subarray(start, end)));
+    const text = visible(upTo(end).slice(upTo(start).length));
     // Styles end before a line end, so that a pager that cuts lines keeps them apart.
     return on
       ? text

@@ -1,4 +1,5 @@
 /** Recipes: one schema for types, defaults, JSON Schema, help and messages. */
+export { COMPUTE_FLAGS, type ComputeFlag, computeFlagHelp, readComputeFlags } from './flags.js';
 export { type RecipeKey, recipeKeys } from './keys.js';
 export { LATER_METHODS, METHOD_NAMES, type MethodName, type MethodOptions, methodOptions } from './methods.js';
 export { DTYPES, type Dtype, LINEAR_LAYERS, TEMPLATE_NAMES } from './parts.js';

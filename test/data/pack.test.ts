@@ -1,9 +1,11 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { fileHash, sequencesHash } from '../../lib/data/hash.js';
 import { epochLength, epochOrder } from '../../lib/data/order.js';
 import { microBatches, packBatch } from '../../lib/data/pack.js';
 import { type Cursor, StepPlan, type StepRules } from '../../lib/data/plan.js';
 import { Random } from '../../lib/data/random.js';
+import { makeRoom } from './room.js';
 
 /** Sequences of any lengths, from up to three sources, some with nothing trained; ids are unique. */
 const sequence = fc.record({
@@ -162,6 +164,30 @@ function checkBatch(batch: ReturnType<typeof packBatch>, sequences: Sequences): 
     expect(batch.targets[i]).toBe(own.trained[place + 1] === 1 ? own.ids[place + 1] : -1);
   }
 }
+
+describe('hashes', () => {
+  it('change with any id, flag, border or source', () => {
+    const base = [
+      { ids: Int32Array.of(1, 2), trained: Uint8Array.of(0, 1), source: 0 },
+      { ids: Int32Array.of(3), trained: Uint8Array.of(0), source: 0 },
+    ];
+    const [first, second] = base as [(typeof base)[0], (typeof base)[0]];
+    const others = [
+      [second, first],
+      [first],
+      [{ ...first, ids: Int32Array.of(1, 4) }, second],
+      [{ ...first, trained: Uint8Array.of(0, 0) }, second],
+      [first, { ...second, source: 1 }],
+      [{ ...first, ids: Int32Array.of(1, 2, 3), trained: Uint8Array.of(0, 1, 0) }],
+    ];
+    expect(new Set([base, ...others].map(sequencesHash)).size).toBe(7);
+    expect(sequencesHash([...base])).toBe(sequencesHash(base));
+  });
+
+  it('of a file are those of sha256sum', async () => {
+    expect(await fileHash(makeRoom().write('abc.txt', 'abc'))).toBe('ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad');
+  });
+});
 
 describe('random numbers', () => {
   it('are fixed for good, and go on from a saved state', () => {
