@@ -105,33 +105,39 @@ interface Marked {
   marks: Uint8Array;
 }
 
-/**
- * Where rewriting changes the stretch, it is cut around each border and the parts are rewritten alone. A character that grows together
- * across a border (a letter and the accent that follows it) belongs to both sides and counts as trained.
- */
+/** Bytes of a stretch, and which of them are trained. Undefined where its rewriting cannot be followed. */
 function markBytes(stretch: string, ranges: readonly Range[], { rewrite, identity }: Normaliser): Marked | undefined {
   if (!rewrite) return undefined;
   const whole = identity ? stretch : rewrite(stretch);
+  if (whole === stretch) return laidOut(whole, stretch, ranges, (part) => part);
+  const wider = ranges.map(({ start, end }) => ({ start: safeCut(stretch, start, -1, rewrite), end: safeCut(stretch, end, 1, rewrite) }));
+  return laidOut(whole, stretch, wider, rewrite);
+}
+
+/**
+ * Where rewriting changes a stretch, it is cut at each border and the parts are rewritten alone; together they must be the whole. A
+ * character that grows together across a border (a letter and the accent that follows it) belongs to both sides and counts as trained:
+ * the ranges are wider by it.
+ */
+function laidOut(whole: string, stretch: string, ranges: readonly Range[], rewrite: (text: string) => string): Marked | undefined {
   const bytes = Buffer.from(whole);
   const marks = new Uint8Array(bytes.length);
-  const changed = whole !== stretch;
-  const cut = (at: number, step: 1 | -1) => (changed ? safeCut(stretch, at, step, rewrite) : at);
+  const parts: string[] = [];
   let [at, place] = [0, 0];
-  let again = '';
   const pass = (to: number, mark: 0 | 1) => {
     if (to <= at) return;
-    const part = changed ? rewrite(stretch.slice(at, to)) : stretch.slice(at, to);
+    const part = rewrite(stretch.slice(at, to));
     const size = Buffer.byteLength(part);
     if (mark) marks.fill(1, place, place + size);
-    if (changed) again += part;
+    parts.push(part);
     [at, place] = [to, place + size];
   };
   for (const { start, end } of ranges) {
-    pass(cut(start, -1), 0);
-    pass(cut(end, 1), 1);
+    pass(start, 0);
+    pass(end, 1);
   }
   pass(stretch.length, 0);
-  return !changed || again === whole ? { bytes, marks } : undefined;
+  return parts.join('') === whole ? { bytes, marks } : undefined;
 }
 
 /** Compares the bytes of the ids with those of the stretch, and flags the ids that reach into a marked part. */

@@ -1,5 +1,6 @@
 /** Where the contents of the assistant's messages stand in a rendered conversation. */
 import { DataError } from '../errors/index.js';
+import { complete } from './chat_widen.js';
 import { markSource, withMarks, withoutMarks } from './marks.js';
 
 /** A message as chat templates take it. */
@@ -21,7 +22,7 @@ export interface ChatSpan {
 type Render = (messages: readonly ChatMessage[]) => string;
 
 /** One text of an assistant message. */
-interface Slot {
+export interface Slot {
   message: number;
   /** Part of the content, where it is a list. */
   part: number | undefined;
@@ -29,14 +30,14 @@ interface Slot {
 }
 
 /** A stretch of a slot's text, [from, to), and where it was found in the rendering; `at` is undefined where it was left out. */
-interface Block {
+export interface Block {
   from: number;
   to: number;
   at?: { start: number; end: number };
 }
 
 /** A slot whose stretches are to be found. */
-interface Job {
+export interface Job {
   slot: Slot;
   blocks: Block[];
 }
@@ -63,7 +64,8 @@ function slotsOf({ role, content }: ChatMessage, message: number): Slot[] {
   return content.flatMap(({ text }, part) => (text ? [{ message, part, text }] : []));
 }
 
-type Find = (jobs: Job[]) => Job[] | undefined;
+/** Renders with marks around blocks; undefined where the marks change the text, or come out in disorder. */
+export type Find = (jobs: Job[]) => Job[] | undefined;
 
 /** Together first (most templates put contents in as they are), then one by one. */
 function groupSpans(plain: string, slots: Slot[], find: Find): ChatSpan[] {
@@ -107,7 +109,7 @@ function blocksOf(text: string): Block[] {
   return blocks;
 }
 
-/** Renders with marks around the blocks; undefined where the marks change the text, or come out in disorder. */
+/** What `Find` does. */
 function locate(plain: string, messages: readonly ChatMessage[], render: Render, used: string, jobs: Job[]): Job[] | undefined {
   const next = markSource(used);
   const marked = jobs.map(({ slot, blocks }) => ({ slot, blocks: blocks.map((block) => ({ block, opens: next(), closes: next() })) }));
@@ -148,59 +150,4 @@ function markedMessages(messages: readonly ChatMessage[], jobs: readonly MarkedJ
     else message.content = (message.content as { type: string }[]).map((part, i) => (i === slot.part ? { ...part, text } : part));
   }
   return copy;
-}
-
-/** Blocks that stand in the rendering as in the content, with what lies between and around them there, become one. */
-function complete(plain: string, { slot, blocks }: Job, find: Find): Job {
-  const { text } = slot;
-  const joined: Block[] = [];
-  for (const block of blocks.filter(({ at }) => at)) {
-    const last = joined.at(-1);
-    const gap = last && text.slice(last.to, block.from);
-    if (last && plain.slice(last.at!.end, block.at!.start) === gap)
-      joined[joined.length - 1] = { from: last.from, to: block.to, at: { start: last.at!.start, end: block.at!.end } };
-    else joined.push(block);
-  }
-  const [first, last] = [joined[0], joined.at(-1)];
-  if (first) widen(plain, slot, first, -1, find);
-  if (last) widen(plain, slot, last, 1, find);
-  return { slot, blocks: joined };
-}
-
-/**
- * Takes the rest of the content before (or behind) a block in where the rendering has it. White space proves nothing (the template may
- * have put the same there after trimming), so it is asked with a mark in it.
- */
-function widen(plain: string, slot: Slot, block: Block, side: 1 | -1, find: Find): void {
-  const before = side < 0;
-  const rest = before ? slot.text.slice(0, block.from) : slot.text.slice(block.to);
-  const at = block.at!;
-  const matches = (length: number) =>
-    before
-      ? plain.slice(at.start - length, at.start) === rest.slice(-length)
-      : plain.slice(at.end, at.end + length) === rest.slice(0, length);
-  const kept = (length: number) => length === 0 || (matches(length) && survives(slot, block, before ? -length : length, find));
-  let length = rest.trim() !== '' && matches(rest.length) ? rest.length : 0;
-  if (length === 0) length = largest(rest.length, kept);
-  if (before) [block.from, at.start] = [block.from - length, at.start - length];
-  else [block.to, at.end] = [block.to + length, at.end + length];
-}
-
-/** Whether the text between a block's edge and a place beyond it comes out whole. */
-function survives(slot: Slot, block: Block, beyond: number, find: Find): boolean {
-  const [from, to] = beyond < 0 ? [block.from + beyond, block.from] : [block.to, block.to + beyond];
-  const found = find([{ slot, blocks: [{ from, to }] }])?.[0]?.blocks[0]?.at;
-  return found !== undefined && found.end - found.start === Math.abs(beyond);
-}
-
-/** The largest length up to `most` that is kept, where every shorter one is kept as well. */
-function largest(most: number, kept: (length: number) => boolean): number {
-  if (kept(most)) return most;
-  let [low, high] = [0, most];
-  while (high - low > 1) {
-    const middle = (low + high) >> 1;
-    if (kept(middle)) low = middle;
-    else high = middle;
-  }
-  return low;
 }

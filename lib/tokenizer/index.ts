@@ -15,3 +15,4 @@ export type { DecodeOptions, StreamDecoder } from './decode.js';
 export { type OpenOptions, openTokenizer } from './open.js';
 export type { Segment } from './spans.js';
 export type { EncodeOptions, SpanOptions, Tokenizer, Tokens } from './tokenizer.js';
+export { type TokenizerSettings, type TrainTokenizerOptions, trainTokenizer, writeTokenizer } from './train.js';

@@ -114,34 +114,53 @@ interface Field {
 }
 
 function* fields(bytes: Uint8Array): Generator<Field> {
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  let at = 0;
-  const varint = (): number => {
-    let value = 0;
-    for (let shift = 0; shift < 70; shift += 7) {
-      const byte = view.getUint8(at++);
-      if (shift < 32) value |= (byte & 0x7f) << shift;
-      if (byte < 0x80) return value >>> 0;
-    }
-    throw new Error(`a number of more than 70 bits at byte ${at}`);
-  };
-  const take = (size: number): number => {
-    if (at + size > bytes.length) throw new Error(`ends at byte ${bytes.length}, ${at + size - bytes.length} too early`);
-    at += size;
-    return at - size;
-  };
-  while (at < bytes.length) {
-    const tag = varint();
-    const [field, wire] = [tag >>> 3, tag & 7];
-    if (wire === 0) yield { field, value: varint() };
-    else if (wire === 1) yield { field, value: view.getFloat64(take(8), true) };
-    else if (wire === 2) yield { field, value: slice(bytes, varint(), take) };
-    else if (wire === 5) yield { field, value: view.getFloat32(take(4), true) };
-    else throw new Error(`wire type ${wire} at byte ${at}`);
+  const reader = new Reader(bytes);
+  while (!reader.done) {
+    const tag = reader.varint();
+    yield { field: tag >>> 3, value: reader.value(tag & 7) };
   }
 }
 
-function slice(bytes: Uint8Array, size: number, take: (size: number) => number): Uint8Array {
-  const from = take(size);
-  return bytes.subarray(from, from + size);
+/** Reads the wire format of protocol buffers, front to back. */
+class Reader {
+  readonly #bytes: Uint8Array;
+  readonly #view: DataView;
+  #at = 0;
+
+  constructor(bytes: Uint8Array) {
+    this.#bytes = bytes;
+    this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  }
+
+  get done(): boolean {
+    return this.#at >= this.#bytes.length;
+  }
+
+  /** A number of variable length; of long ones the lower 32 bits. */
+  varint(): number {
+    let value = 0;
+    for (let shift = 0; shift < 70; shift += 7) {
+      const byte = this.#view.getUint8(this.#take(1));
+      if (shift < 32) value |= (byte & 0x7f) << shift;
+      if (byte < 0x80) return value >>> 0;
+    }
+    throw new Error(`a number of more than 70 bits at byte ${this.#at}`);
+  }
+
+  value(wire: number): number | Uint8Array {
+    if (wire === 0) return this.varint();
+    if (wire === 1) return this.#view.getFloat64(this.#take(8), true);
+    if (wire === 5) return this.#view.getFloat32(this.#take(4), true);
+    if (wire !== 2) throw new Error(`wire type ${wire} at byte ${this.#at}`);
+    const size = this.varint();
+    const from = this.#take(size);
+    return this.#bytes.subarray(from, from + size);
+  }
+
+  #take(size: number): number {
+    const from = this.#at;
+    this.#at += size;
+    if (this.#at > this.#bytes.length) throw new Error(`ends at byte ${this.#bytes.length}, ${this.#at - this.#bytes.length} too early`);
+    return from;
+  }
 }

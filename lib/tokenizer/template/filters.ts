@@ -40,7 +40,10 @@ function onItems(name: string, operand: Value): Value | undefined {
   if (name === 'list') return list(items);
   if (name === 'first') return items[0] ?? toValue(undefined);
   if (name === 'last') return items.at(-1) ?? toValue(undefined);
-  if (name === 'reverse' && isText(operand)) return text(items.map(str).reverse().join(''));
+  if (!isText(operand)) return undefined;
+  if (name === 'reverse') return text(items.map(str).reverse().join(''));
+  // Characters have no attributes: none of them passes a test on one.
+  if (name === 'selectattr' || name === 'rejectattr') return list(name === 'selectattr' ? [] : items);
   return undefined;
 }
 

@@ -4,14 +4,9 @@
  */
 import { applyFilter } from './filters.js';
 import { Environment, Interpreter, type Node, type Scope, type Value } from './library.js';
+import { bind, LoopSignal, loopState, signal } from './loops.js';
 import { includes, joined, METHODS } from './strings.js';
 import { equals, flag, isList, isText, isUndefined, itemsOf, str, text, toValue, typeName } from './values.js';
-
-/** `{% break %}` or `{% continue %}` on its way to its loop, with what was printed before it. */
-class LoopSignal {
-  printed = '';
-  constructor(readonly breaks: boolean) {}
-}
 
 /** An expression that is known already. */
 export const known = (value: Value) => ({ type: 'Known', value }) as Node;
@@ -134,10 +129,6 @@ export class PythonInterpreter extends Interpreter {
   }
 }
 
-function signal(breaks: boolean): never {
-  throw new LoopSignal(breaks);
-}
-
 function binary(operator: string, left: Value, right: Value): Value | undefined {
   if (operator === '==' || operator === '!=') return flag(equals(left, right) === (operator === '=='));
   if (operator === '~') return joined(left, right);
@@ -151,41 +142,6 @@ function binary(operator: string, left: Value, right: Value): Value | undefined 
 function compared(operator: string, order: number): Value | undefined {
   const holds = { '<': order < 0, '>': order > 0, '<=': order <= 0, '>=': order >= 0 }[operator];
   return holds === undefined ? undefined : flag(holds);
-}
-
-/** Gives a loop's variable, or its variables, their values. */
-function bind(scope: Scope, variable: Node, value: Value): void {
-  if (variable.type === 'Identifier') {
-    scope.setVariable(variable.value as string, value);
-    return;
-  }
-  const names = variable.value as { value: string }[];
-  const items = itemsOf(value);
-  if (items?.length !== names.length) throw new Error(`cannot unpack ${typeName(value)} into ${names.length} names`);
-  names.forEach((name, i) => {
-    scope.setVariable(name.value, items[i]!);
-  });
-}
-
-function loopState(items: readonly Value[], i: number): Value {
-  const count = items.length;
-  const state = toValue({ index: i + 1, index0: i, revindex: count - i, revindex0: count - i - 1, first: i === 0, last: i === count - 1 });
-  const members = state.value as Map<string, Value>;
-  members.set('length', toValue(count));
-  members.set('previtem', items[i - 1] ?? toValue(undefined));
-  members.set('nextitem', items[i + 1] ?? toValue(undefined));
-  members.set(
-    'cycle',
-    functionOf((args) => args[i % args.length]!),
-  );
-  return state;
-}
-
-/** A function on values. */
-export function functionOf(call: (args: Value[]) => Value): Value {
-  const value = toValue(() => undefined);
-  (value as { value: unknown }).value = call;
-  return value;
 }
 
 const nameOf = ({ type, value, property }: Node): string =>
