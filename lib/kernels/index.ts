@@ -27,6 +27,7 @@ export {
 } from './matmul.js';
 export { type RmsNormArguments, type RmsNormBackwardArguments, rmsNorm, rmsNormBackward } from './rms_norm.js';
 export { type RotaryArguments, type RotaryScaling, rotary, rotaryFrequencies } from './rotary.js';
+export { type SampleArguments, sample } from './sample.js';
 export {
   type Activation,
   type ActivationArguments,

@@ -23,6 +23,7 @@ namespace attune::binding {
   row(rms_norm_backward) \
   row(rotary) \
   row(rotary_frequencies) \
+  row(sample) \
   row(swiglu) \
   row(swiglu_backward)
 // clang-format on
