@@ -13,6 +13,8 @@ namespace attune::binding {
   row(attention_decode) \
   row(ceiling) \
   row(dropout) \
+  row(embedding) \
+  row(embedding_backward) \
   row(gradient_norm) \
   row(lora_matmul) \
   row(matmul) \

@@ -1,0 +1,53 @@
+#include "kernels/embedding/embedding.h"
+#include "binding/kernels.h"
+#include "binding/rows.h"
+
+namespace attune::binding {
+namespace {
+
+const std::vector<cpu::Isa> variants{cpu::Isa::reference, cpu::Isa::avx2, cpu::Isa::avx512};
+
+// x (N, columns): the rows `ids` of weight (V, columns).
+Napi::Object forward(const Arguments& a, Team& team) {
+  const DType dtype = a.dtype();
+  const long V = a.integer("vocabulary", 1, 1L << 24), H = a.integer("columns", 1, 1 << 20);
+  const std::vector<float> table = a.floats("weight", V * H);
+  const std::vector<int> ids = a.ints_within("ids", -1, 0, int(V) - 1);
+  const long N = long(ids.size());
+  matmul::Weights w;
+  matmul::allocate(w, dtype, round32(V), round32(H), false);
+  matmul::pack(w, {table.data(), Stored::f32, V, H, nullptr, nullptr}, 0, V);
+  const Rows x(dtype, N, w.K);
+  const auto run = [&] { team.rows(N, [&](long first, long last, int) { embedding::forward(w, ids.data(), N, x.data(), first, last); }); };
+  run();
+  Napi::Object out = Napi::Object::New(a.env());
+  out.Set("x", to_js(a.env(), x.floats(H)));
+  time_repeats(a, out, run);
+  return out;
+}
+
+// dweight (V, columns) from dx (N, columns).
+Napi::Object backward(const Arguments& a, Team& team) {
+  const DType dtype = a.dtype();
+  const long V = a.integer("vocabulary", 1, 1L << 24), H = a.integer("columns", 1, 1 << 20), physical = round32(H);
+  const std::vector<int> ids = a.ints_within("ids", -1, 0, int(V) - 1);
+  const long N = long(ids.size());
+  const Rows dx(dtype, a.floats("dx", N * H), N, H, physical), dw(DType::f32, V, physical);
+  const auto run = [&] {
+    team.tasks(physical / 32, [&](long t, int) {
+      embedding::backward(dx.data(), dtype, ids.data(), N, physical, (float*)dw.data(), t * 32, t * 32 + 32);
+    });
+  };
+  run();
+  Napi::Object out = Napi::Object::New(a.env());
+  out.Set("dweight", to_js(a.env(), dw.floats(H)));
+  time_repeats(a, out, run);
+  return out;
+}
+
+}  // namespace
+
+extern const Kernel embedding_kernel{"embedding", variants, forward};
+extern const Kernel embedding_backward_kernel{"embedding_backward", variants, backward};
+
+}  // namespace attune::binding
