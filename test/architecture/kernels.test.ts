@@ -6,14 +6,6 @@ import { cppSuffixes, files, includes, root } from './source.js';
 
 /** Rooms whose bench is not written yet. An entry goes with the commit that writes it, which the second test insists on. */
 const WITHOUT_BENCH = ['adamw', 'attention', 'gradient_norm', 'layer_norm', 'logprob'];
-const WITHOUT_BENCH = [
-  'adamw',
-  'attention',
-  'gradient_norm',
-  'layer_norm',
-  'logprob',
-  'lora_matmul',
-];
 
 describe('a kernel room', () => {
   // A header alone is an interface on which others already build; a room is a kernel from its first source on.
