@@ -26,8 +26,12 @@ export interface Answer {
   dv: Float64Array;
 }
 
-/** Rounds what a plain low-precision implementation keeps in its number type; the identity for the exact answer. */
-export type Narrow = (x: number) => number;
+/** Where a plain implementation in a lower precision rounds: what it stores, and what it sums. Nowhere for the exact answer. */
+export interface Rounding {
+  stored: (x: number) => number;
+  summed: (x: number) => number;
+}
+const none: Rounding = { stored: (x) => x, summed: (x) => x };
 
 const at = (x: ArrayLike<number>, i: number) => x[i] ?? 0;
 
@@ -54,13 +58,13 @@ const addTo = (sum: Float64Array, x: ArrayLike<number>, factor: number) => {
   for (let i = 0; i < x.length; i++) sum[i] = (sum[i] as number) + factor * (x[i] as number);
 };
 
-function oneHead(p: Problem, first: number, n: number, h: number, narrow: Narrow, answer: Answer): void {
+function oneHead(p: Problem, first: number, n: number, h: number, { stored, summed }: Rounding, answer: Answer): void {
   const { headSize: d, heads, kvHeads } = p;
   const g = Math.floor(h / (heads / kvHeads));
   const place = (i: number, head: number, count: number) => ((first + i) * count + head) * d;
   const rows = (x: ArrayLike<number>, head: number, count: number, turn: boolean) =>
     Array.from({ length: n }, (_, i) =>
-      turn ? rotated(p, x, first + i, place(i, head, count)).map(narrow) : rowOf(x, place(i, head, count), d),
+      turn ? rotated(p, x, first + i, place(i, head, count)).map(stored) : rowOf(x, place(i, head, count), d),
     );
   const [q, k] = [rows(p.q, h, heads, true), rows(p.k, g, kvHeads, true)];
   const [v, go] = [rows(p.v, g, kvHeads, false), rows(p.dout, h, heads, false)];
@@ -69,23 +73,23 @@ function oneHead(p: Problem, first: number, n: number, h: number, narrow: Narrow
   for (let i = 0; i < n; i++) {
     const seen = [];
     for (let j = 0; j < n; j++) if ((!p.causal || j <= i) && (!p.window || i - j < p.window)) seen.push(j);
-    const caps = seen.map((j) => (p.softcap ? Math.tanh((dot(q[i]!, k[j]!) * p.scale) / p.softcap) : 0));
-    const scores = seen.map((j, x) => (p.softcap ? p.softcap * caps[x]! : dot(q[i]!, k[j]!) * p.scale));
+    const caps = seen.map((j) => (p.softcap ? Math.tanh((summed(dot(q[i]!, k[j]!)) * p.scale) / p.softcap) : 0));
+    const scores = seen.map((j, x) => (p.softcap ? p.softcap * caps[x]! : summed(summed(dot(q[i]!, k[j]!)) * p.scale)));
     const top = scores.reduce((a, b) => Math.max(a, b), Number.NEGATIVE_INFINITY);
     const total = scores.reduce((sum, s) => sum + Math.exp(s - top), 0);
     const out = new Float64Array(d);
     const weight = scores.map((s) => Math.exp(s - top) / total);
     seen.forEach((j, x) => {
-      addTo(out, v[j]!, narrow(weight[x]!));
+      addTo(out, v[j]!, stored(weight[x]!));
     });
-    answer.out.set(out.map(narrow), place(i, h, heads));
+    answer.out.set(out.map(stored), place(i, h, heads));
     answer.lse[h * tokens + first + i] = top + Math.log(total);
-    const delta = dot(go[i]!, out.map(narrow));
+    const delta = summed(dot(go[i]!, out.map(stored)));
     seen.forEach((j, x) => {
-      const ds = narrow(weight[x]! * (dot(go[i]!, v[j]!) - delta) * (1 - caps[x]! ** 2)) * p.scale;
+      const ds = stored(weight[x]! * (summed(dot(go[i]!, v[j]!)) - delta) * (1 - caps[x]! ** 2)) * p.scale;
       addTo(dq[i]!, k[j]!, ds);
       addTo(dk[j]!, q[i]!, ds);
-      addTo(dv[j]!, go[i]!, narrow(weight[x]!));
+      addTo(dv[j]!, go[i]!, stored(weight[x]!));
     });
   }
   for (let i = 0; i < n; i++) {
@@ -98,7 +102,7 @@ function oneHead(p: Problem, first: number, n: number, h: number, narrow: Narrow
 const zeros = (n: number, d: number) => Array.from({ length: n }, () => new Float64Array(d));
 const rowOf = (x: ArrayLike<number>, from: number, d: number) => Float64Array.from({ length: d }, (_, i) => at(x, from + i));
 
-export function attentionInDouble(p: Problem, narrow: Narrow = (x) => x): Answer {
+export function attentionInDouble(p: Problem, rounding = none): Answer {
   const tokens = p.lengths.reduce((a, b) => a + b, 0);
   const sizes = { q: tokens * p.heads * p.headSize, k: tokens * p.kvHeads * p.headSize };
   const answer: Answer = {
@@ -110,9 +114,9 @@ export function attentionInDouble(p: Problem, narrow: Narrow = (x) => x): Answer
   };
   let first = 0;
   for (const n of p.lengths) {
-    for (let h = 0; h < p.heads; h++) oneHead(p, first, n, h, narrow, answer);
+    for (let h = 0; h < p.heads; h++) oneHead(p, first, n, h, rounding, answer);
     first += n;
   }
-  for (const name of ['out', 'dq', 'dk', 'dv'] as const) answer[name] = answer[name].map(narrow);
+  for (const name of ['out', 'dq', 'dk', 'dv'] as const) answer[name] = answer[name].map(rounding.stored);
   return answer;
 }

@@ -1,6 +1,6 @@
 // What attention.cpp chooses from. Files of an instruction set see arguments and tasks as plain structs, and never the team.
 #pragma once
-#include "kernels/attention/arguments.h"
+#include "kernels/attention/blocks.h"
 #include <stddef.h>
 
 namespace attune {
@@ -12,6 +12,11 @@ size_t forward_bytes_reference(const Shape& s, int threads);
 size_t backward_bytes_reference(const Shape& s, int threads);
 void forward_reference(Team& team, const Forward& f, char* workspace);
 void backward_reference(Team& team, const Backward& b, char* workspace);
+
+// Ways of working in blocks, for either number type.
+const Blocked& blocked_avx2(DType t);
+const Blocked& blocked_avx512(DType t);
+const Blocked& blocked_amx();  // bf16
 
 // Row `row` of qkv (rows, (H + 2 G) D) goes to `slot`.
 struct AppendRow {

@@ -1,0 +1,103 @@
+// How attention is cut: into blocks of 32 tokens counted from the start of each sequence, and into tasks. Pure functions over numbers, shared by
+// the scheduling (attention.cpp) and by every variant that works in blocks.
+//
+//   pack      a stretch of blocks of one key/value head: keys (rotated) and values in the layout of the variant's products
+//   forward   kQueryBlocks blocks of queries of one head against all the keys that they see: complete by itself
+//   backward  the same; the gradient of the queries is complete, those of keys and values are added to sums shared by the group of heads, a chunk of
+//             kKeyBlocks blocks at a time and strictly in the order of tasks: a chunk has a turn, which counts the tasks that have added to it.
+//             So every sum has one order, whoever does the work, and no memory is spent on partial sums. A task waits only for earlier ones of the
+//             list, and tasks are taken in the order of the list: somebody can always go on.
+//   finish    a stretch of blocks of one key/value head: gradients of keys (turned back) and values to their rows
+#pragma once
+#include "kernels/attention/arguments.h"
+#include <stddef.h>
+#include <stdint.h>
+
+namespace attune::attention {
+
+// 128 keys a pass: 16 KiB of fp32 scores for 32 queries stay in L1, and four products share one load and store of the sums.
+constexpr long kKeyBlocks = 4;
+// 256 queries a task: each key read from L2 or L3 serves so many, their packed forms (at most 1 MiB) still fit L2, and a sequence of 512 tokens
+// gives two tasks a head.
+constexpr long kQueryBlocks = 8;
+// Blocks of one head that are packed or finished by one task: enough work to be worth taking, little enough to share out.
+constexpr long kPackBlocks = 8;
+
+// A score that is not seen, before scaling; finite, because infinity minus infinity is no number. A maximum starts at a tenth of it: what is not
+// seen then weighs 2^(-huge) = 0, whether or not anything seen came before.
+constexpr float kHidden = -1e30f, kStart = -1e29f;
+
+struct Job {
+  Shape shape;
+  long columns;  // of qkv
+  long tokens;   // N
+  long blocks;   // over all sequences
+  long chunks;   // of kKeyBlocks, over all sequences
+  float factor;  // of a score (after its soft cap) to powers of two: scale log2(e), or softcap log2(e)
+  const void* qkv;
+  void* out;  // forward: written; backward: read
+  float* lse;
+  const void* dout;
+  void* dqkv;
+  char* packed[3];                            // [G][blocks][D/32][1024] each, in the variant's own number type and order
+  float *dk, *dv;                             // [G][blocks][D/32][1024] sums
+  int* turns;                                 // [G][chunks]
+  void (*await)(const int* turn, int value);  // returns when *turn is value
+  void (*pass)(int* turn);                    // one more task has added to the chunk
+};
+
+struct Task {
+  long first, last;  // tokens of the sequence
+  long base;         // its first block in the packed arrays
+  long chunk;        // its first chunk in turns
+  long head;         // query head (forward, backward) or key/value head (pack, finish)
+  long from, to;     // blocks of the sequence
+};
+static inline long task_blocks(const Task& t) { return (t.last - t.first + 31) / 32; }
+
+// A sequence's block q sees its block k when k <= q (causal) and q <= k + reach: the nearest two tokens of the blocks are 32 (q - k) - 31 apart.
+static inline long reach(const Shape& s) { return s.window ? (s.window + 30) / 32 : 1L << 40; }
+
+struct Range {
+  long from, to;  // to excluded
+};
+static inline long least(long a, long b) { return a < b ? a : b; }
+static inline long most(long a, long b) { return a > b ? a : b; }
+// Key blocks that query blocks q.from .. q.to see, of a sequence of `blocks`; query blocks that see key blocks k.from .. k.to.
+static inline Range keys_of(const Shape& s, Range q, long blocks) { return {most(0, q.from - reach(s)), s.causal ? q.to : blocks}; }
+static inline Range queries_of(const Shape& s, Range k, long blocks) { return {s.causal ? k.from : 0, least(blocks, k.to + reach(s))}; }
+
+// Tasks that add to chunk c before a given one: heads of the group ascending, then queries ascending. `member`: place of the head in its group.
+static inline int turn_of(const Shape& s, long c, long member, long from, long blocks) {
+  const Range q = queries_of(s, {c * kKeyBlocks, least(blocks, (c + 1) * kKeyBlocks)}, blocks);
+  const long first = q.from / kQueryBlocks, count = (q.to - 1) / kQueryBlocks - first + 1;
+  return int(member * count + from / kQueryBlocks - first);
+}
+
+// Does a block of scores need a mask, and bit i of it: query q * 32 + i does not see key `j`. n: tokens of the sequence.
+static inline bool is_partial(const Shape& s, long q, long k, long n) {
+  return (s.causal && k == q) || (s.window && q * 32 + 31 - k * 32 >= s.window) || k * 32 + 32 > n;
+}
+static inline uint32_t hidden(const Shape& s, long q, long j, long n) {
+  if (j >= n) return ~0u;
+  uint32_t bits = 0;
+  const long before = j - q * 32;  // queries before this one do not see key j where attention is causal
+  if (s.causal && before > 0) bits = before >= 32 ? ~0u : (1u << before) - 1;
+  const long beyond = before + s.window;  // nor do those from this one on, where there is a window
+  if (s.window && beyond < 32) bits |= beyond <= 0 ? ~0u : ~0u << beyond;
+  return bits;
+}
+
+// One way of working in blocks.
+struct Blocked {
+  long packed_bytes;                    // of a number in Job::packed
+  int forward_arrays, backward_arrays;  // of Job::packed
+  size_t (*forward_own)(long D);        // workspace of a thread
+  size_t (*backward_own)(long D);
+  void (*pack)(const Job& j, const Task& t, bool backward, char* own);
+  void (*forward)(const Job& j, const Task& t, char* own);
+  void (*backward)(const Job& j, const Task& t, char* own);
+  void (*finish)(const Job& j, const Task& t);
+};
+
+}  // namespace attune::attention
