@@ -1,0 +1,122 @@
+/**
+ * Checkpoints of a run, `checkpoints/step-000050/`: everything that going on needs. One appears whole or not at all, so the newest one there is
+ * always good. Its weights are also what other programs open: a PEFT folder, or a Hugging Face folder with all weights.
+ */
+import { mkdir, readdir, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { DataError } from '../errors/index.js';
+import type { NativeModel, ParameterPart } from '../native.js';
+import { folderWhole, removePartial, writeWhole } from './files.js';
+import { type Json, readJson } from './json_file.js';
+import { readTensor, storedTensor, type TensorToWrite, writeSafetensors } from './safetensors.js';
+import { readHeader } from './safetensors_header.js';
+
+const STATE = 'state.json';
+const OPTIMIZER = 'optimizer.safetensors';
+const NAME = /^step-(\d{6,})$/;
+
+/** Name of the folder of a step. */
+export const checkpointName = (step: number) => `step-${String(step).padStart(6, '0')}`;
+
+/** The folder of a run in which its checkpoints lie. */
+export const checkpointsFolder = (run: string) => join(run, 'checkpoints');
+
+export interface SaveCheckpoint {
+  step: number;
+  /** Figures of the run, as JSON: cursor, best evaluation, hashes, sums. */
+  state: object;
+  /** The resolved recipe as YAML. */
+  recipe: string;
+  model: NativeModel;
+  /** Writes the trained tensors into the folder, under the names of `model.parameters()`. */
+  writeWeights(folder: string): Promise<void>;
+}
+
+/** Writes a checkpoint and returns its folder. */
+export async function saveCheckpoint(run: string, { step, state, recipe, model, writeWeights }: SaveCheckpoint): Promise<string> {
+  const above = checkpointsFolder(run);
+  await mkdir(above, { recursive: true });
+  const path = join(above, checkpointName(step));
+  await folderWhole(path, async (folder) => {
+    await writeWeights(folder);
+    await writeSafetensors(join(folder, OPTIMIZER), [...momentsOf(model, 'first'), ...momentsOf(model, 'second')]);
+    await writeWhole(join(folder, 'recipe.yaml'), recipe);
+    await writeWhole(join(folder, STATE), `${JSON.stringify({ step, ...state }, undefined, 1)}\n`);
+  });
+  return path;
+}
+
+function momentsOf(model: NativeModel, part: 'first' | 'second'): TensorToWrite[] {
+  return model
+    .parameters()
+    .map(({ name, shape }) => ({ name: `${part}.${name}`, shape, stored: 'f32', pieces: () => read(model, name, part) }));
+}
+
+async function* read(model: NativeModel, name: string, part: ParameterPart): AsyncGenerator<Float32Array> {
+  yield await model.read(name, part);
+}
+
+/** The trained tensors of a model, to be written under their own names in f32. */
+export function trainedTensors(model: NativeModel): TensorToWrite[] {
+  return model.parameters().map(({ name, shape }) => ({ name, shape, stored: 'f32', pieces: () => read(model, name, 'value') }));
+}
+
+/** A checkpoint on the disk. */
+export interface Checkpoint {
+  folder: string;
+  step: number;
+  state: Json;
+}
+
+/** The newest checkpoint of a run, or undefined. What a killed process left half-written is removed. */
+export async function latestCheckpoint(run: string): Promise<Checkpoint | undefined> {
+  const above = checkpointsFolder(run);
+  await removePartial(above);
+  const step = Math.max(-1, ...(await stepsIn(above)));
+  if (step < 0) return undefined;
+  const folder = join(above, checkpointName(step));
+  const state = await readJson(join(folder, STATE));
+  if (state.step !== step)
+    throw new DataError('bad_checkpoint', `tells of step ${state.step}, not of ${step}`, { file: join(folder, STATE) });
+  return { folder, step, state };
+}
+
+async function stepsIn(folder: string): Promise<number[]> {
+  const names = await readdir(folder).catch(() => []);
+  return names.map((name) => NAME.exec(name)?.[1]).flatMap((digits) => (digits === undefined ? [] : [Number(digits)]));
+}
+
+/**
+ * Gives a model the parameters and optimiser state of a checkpoint.
+ * @throws DataError `bad_checkpoint` where it lacks a tensor or has one of another shape
+ */
+export async function restoreModel({ folder }: Checkpoint, model: NativeModel): Promise<void> {
+  const files = (await readdir(folder)).filter((name) => name.endsWith('.safetensors')).sort();
+  const paths = files.map((name) => join(folder, name));
+  const entries = (await Promise.all(paths.map(async (path) => (await readHeader(path)).map((entry) => storedTensor(entry, path))))).flat();
+  const stored = new Map(entries.map((tensor) => [tensor.name, tensor]));
+  const restore = async (name: string, shape: number[], part: 'value' | 'first' | 'second') => {
+    const tensor = stored.get(part === 'value' ? name : `${part}.${name}`);
+    if (tensor === undefined) throw new DataError('bad_checkpoint', `has no ${part} of ${name}`, { file: folder });
+    if (tensor.shape.join() !== shape.join())
+      throw new DataError('bad_checkpoint', `${name}: expected [${shape.join(', ')}], got [${tensor.shape.join(', ')}]`, { file: folder });
+    await model.write(name, part, await readTensor(tensor));
+  };
+  for (const { name, shape } of model.parameters())
+    for (const part of ['value', 'first', 'second'] as const) await restore(name, shape, part);
+}
+
+/** Checkpoints kept beside the best one: the last, and the one before it in case the last was of a run gone wrong. */
+const KEPT = 2;
+
+/** Steps that may go: all but the newest few and the best. */
+export function superfluous(steps: readonly number[], best: number | undefined): number[] {
+  const newest = [...steps].sort((a, b) => b - a).slice(0, KEPT);
+  return steps.filter((step) => !newest.includes(step) && step !== best);
+}
+
+/** Deletes the checkpoints of a run that are neither new nor the best. */
+export async function pruneCheckpoints(run: string, best: number | undefined): Promise<void> {
+  const above = checkpointsFolder(run);
+  for (const step of superfluous(await stepsIn(above), best)) await rm(join(above, checkpointName(step)), { recursive: true, force: true });
+}

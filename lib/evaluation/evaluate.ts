@@ -1,0 +1,80 @@
+/** Mean nats a token over rows, as a model without any padding sees them: what `attune evaluate` answers. */
+import { resolve } from 'node:path';
+import { loadDataset, microBatches, packBatch, type Tokens } from '../data/index.js';
+import { DataError, RequestError } from '../errors/index.js';
+import type { NativeModel } from '../native.js';
+import type { Template } from '../options/index.js';
+import { openChat } from '../tokenizer/index.js';
+import type { Model } from './model.js';
+
+/** Rows to measure a model on. */
+export interface EvaluationData {
+  /** Files or globs. */
+  data: string | readonly string[];
+  /** Rows are cut after so many tokens; default: the model's context. */
+  maxLength?: number | undefined;
+  /** How fields become text; default `auto`. */
+  template?: Template | undefined;
+  /** Only the tokens of answers count, their end token included. Default: every token but a row's first. */
+  trainedOnly?: boolean | undefined;
+  onProgress?: ((done: { rows: number; of: number }) => void) | undefined;
+  signal?: AbortSignal | undefined;
+}
+
+export interface Evaluation {
+  /** Mean of -log p over the predicted tokens. */
+  nll: number;
+  /** e to the power of `nll`. */
+  perplexity: number;
+  /** Predicted tokens. */
+  tokens: number;
+  rows: number;
+}
+
+/**
+ * @throws RequestError `beyond_context`; DataError for files and rows that are wrong, `nothing_to_evaluate`
+ */
+export async function evaluateModel(model: Model, options: EvaluationData): Promise<Evaluation> {
+  const { maxLength = model.context, trainedOnly = false, template = 'auto', signal } = options;
+  if (maxLength > model.context)
+    throw new RequestError('beyond_context', `the maximal length ${maxLength} is beyond the model's context of ${model.context} tokens`);
+  const paths = typeof options.data === 'string' ? [options.data] : options.data;
+  const dataset = await loadDataset({
+    data: paths.map((path) => ({ path: resolve(path), weight: 1 })),
+    tokenizer: model.tokenizer,
+    chat: openChat(model.tokenizer),
+    template,
+    trained: trainedOnly ? 'answers' : 'all',
+    // A text is measured as it stands; an answer with its end token, as it is trained.
+    end: 'answers',
+    checks: { nothingTrained: 'drop', noStop: 'keep', doubleBos: 'keep' },
+    maxLength,
+    overlong: 'truncate',
+    signal,
+  }).catch((error) => Promise.reject(nothingLeft(error)));
+  const { sum, tokens } = await sumOfNats(model.native, dataset.sequences, options);
+  return { nll: sum / tokens, perplexity: Math.exp(sum / tokens), tokens, rows: dataset.counts.kept };
+}
+
+function nothingLeft(error: unknown): unknown {
+  if (!(error instanceof DataError) || error.code !== 'nothing_trained' || error.line !== undefined) return error;
+  return new DataError('nothing_to_evaluate', 'no row has a token to predict', { file: error.file, cause: error });
+}
+
+/** Tokens in one pass: enough for the matrix kernels, few enough for any memory. */
+const PASS_TOKENS = 2048;
+
+/** Sum of -log p over the trained tokens of sequences, in their order, and the number of those tokens. */
+async function sumOfNats(native: NativeModel, sequences: readonly Tokens[], { onProgress, signal }: EvaluationData) {
+  let [sum, tokens, rows] = [0, 0, 0];
+  for (const group of microBatches(sequences, [...sequences.keys()], PASS_TOKENS)) {
+    signal?.throwIfAborted();
+    const batch = packBatch(sequences, group);
+    const { logprob } = await native.forward(batch);
+    for (const value of logprob) sum -= value;
+    tokens += logprob.length;
+    rows += group.length;
+    onProgress?.({ rows, of: sequences.length });
+  }
+  return { sum, tokens };
+}

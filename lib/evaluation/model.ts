@@ -1,0 +1,64 @@
+/** A model that is loaded to be asked: weights, tokenizer and chat template together. */
+import { readAdapter } from '../checkpoint/adapter_read.js';
+import { contextOf } from '../checkpoint/config.js';
+import type { HubOptions } from '../checkpoint/hub.js';
+import { checkVocabulary, type ModelFolder, openModelFolder } from '../checkpoint/model_folder.js';
+import { modelPlace } from '../checkpoint/model_place.js';
+import { loadNative, nativeAdapter } from '../checkpoint/native_model.js';
+import type { DType, NativeModel } from '../native.js';
+import { openTokenizer, type Tokenizer } from '../tokenizer/index.js';
+import { type Evaluation, type EvaluationData, evaluateModel } from './evaluate.js';
+import { type GenerateOptions, type Generation, generateText } from './generate.js';
+
+export interface LoadModelOptions extends HubOptions {
+  /** PEFT folder. */
+  adapter?: string | undefined;
+  /** Arithmetic; default bf16. */
+  dtype?: DType | undefined;
+  /** CPU threads; results are the same for every number. */
+  threads?: number | 'auto' | undefined;
+}
+
+/** A loaded model. Call `dispose` when done: its weights lie outside of JavaScript's heap. */
+export class Model {
+  constructor(
+    readonly base: ModelFolder,
+    readonly tokenizer: Tokenizer,
+    readonly native: NativeModel,
+  ) {}
+
+  /** Most tokens of a sequence. */
+  get context(): number {
+    return contextOf(this.base.config);
+  }
+
+  /** Text after a prompt or a chat, piece by piece; the generator returns the whole. */
+  generate(prompt: string, options: GenerateOptions = {}): Generation {
+    return generateText(this, prompt, options);
+  }
+
+  /** Mean nats over the predicted tokens of files. */
+  evaluate(data: EvaluationData): Promise<Evaluation> {
+    return evaluateModel(this, data);
+  }
+
+  dispose(): void {
+    this.native.dispose();
+  }
+}
+
+/**
+ * Opens a Hugging Face folder, or a hub id, with its tokenizer and maybe an adapter.
+ * @throws DataError for files that are missing or wrong; WorkError `native_missing`
+ */
+export async function loadModel(model: string, options: LoadModelOptions = {}): Promise<Model> {
+  const { adapter: adapterFolder, dtype = 'bf16', threads = 'auto', ...hub } = options;
+  const base = await openModelFolder(await modelPlace(model, hub));
+  const tokenizer = await openTokenizer(base.folder);
+  checkVocabulary(base, tokenizer.vocabularySize);
+  const adapter = adapterFolder === undefined ? undefined : await readAdapter(adapterFolder, base.config);
+  hub.signal?.throwIfAborted();
+  const native = await loadNative(base, { dtype, threads });
+  if (adapter !== undefined) await native.setAdapter(nativeAdapter(adapter));
+  return new Model(base, tokenizer, native);
+}

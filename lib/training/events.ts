@@ -1,0 +1,67 @@
+/** What a run tells while it runs: the lines of metrics.jsonl, of `--json`, and what the iterator of `train` yields. */
+import type { Counts } from '../data/index.js';
+
+/** Before the first step. */
+export interface StartEvent {
+  event: 'start';
+  /** Steps of the whole run; a resumed one goes on after `from`. */
+  steps: number;
+  from: number;
+  /** Numbers that are trained. */
+  parameters: number;
+  counts: Counts;
+  /** Sequences trained on and held out. */
+  sequences: number;
+  heldOut: number;
+  /** Most tokens in flight. */
+  microBatchTokens: number;
+}
+
+/** One step of the optimiser; the method's own figures stand beside these. */
+export interface StepEvent {
+  event: 'step';
+  /** From 1. */
+  step: number;
+  /** Over all trained tokens of the step, before its update. */
+  loss: number;
+  learningRate: number;
+  /** L2 over all trained tensors, before clipping. */
+  gradientNorm: number;
+  tokens: number;
+  trainedTokens: number;
+  tokensPerSecond: number;
+  /** Resident memory of the process. */
+  memoryMiB: number;
+  [metric: string]: number | string;
+}
+
+/** Held-out rows: mean nats over their trained tokens. Step 0 is before training. */
+export interface EvaluationEvent {
+  event: 'evaluation';
+  step: number;
+  nll: number;
+  perplexity: number;
+  tokens: number;
+}
+
+export interface CheckpointEvent {
+  event: 'checkpoint';
+  step: number;
+  path: string;
+}
+
+export interface WarningEvent {
+  event: 'warning';
+  code: string;
+  message: string;
+}
+
+/** The last event of a run that went well. */
+export interface DoneEvent {
+  event: 'done';
+  step: number;
+  /** Folder of the adapter or model. */
+  output: string;
+}
+
+export type TrainingEvent = StartEvent | StepEvent | EvaluationEvent | CheckpointEvent | WarningEvent | DoneEvent;

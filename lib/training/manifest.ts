@@ -1,0 +1,64 @@
+/** What a run was made of: hashes of base and data, counts of rows, versions, machine. */
+import { createHash } from 'node:crypto';
+import { open } from 'node:fs/promises';
+import { arch, cpus, platform, totalmem } from 'node:os';
+import { basename, join } from 'node:path';
+import { setImmediate } from 'node:timers/promises';
+import type { ModelFolder } from '../checkpoint/model_folder.js';
+import type { Dataset } from '../data/index.js';
+import { addon } from '../native.js';
+
+/** SHA-256 by file. */
+export type Hashes = Record<string, string>;
+
+/** Bytes between two turns of the event loop: some 3 ms of hashing. */
+const PIECE = 1 << 22;
+
+/** SHA-256 of a file, read in pieces. */
+export async function hashFile(path: string, signal?: AbortSignal): Promise<string> {
+  const hash = createHash('sha256');
+  const file = await open(path, 'r');
+  try {
+    const piece = Buffer.alloc(PIECE);
+    for (;;) {
+      const { bytesRead } = await file.read(piece, 0, PIECE, null);
+      if (bytesRead === 0) return hash.digest('hex');
+      hash.update(piece.subarray(0, bytesRead));
+      await setImmediate();
+      signal?.throwIfAborted();
+    }
+  } finally {
+    await file.close();
+  }
+}
+
+/** Hashes of config.json and of the files of weights, by name in the folder. */
+export async function baseHashes({ folder, tensors }: ModelFolder, signal?: AbortSignal): Promise<Hashes> {
+  const paths = [join(folder, 'config.json'), ...new Set(tensors.map(({ path }) => path))];
+  return hashesOf(paths, basename, signal);
+}
+
+/** Hashes of every file of rows, by path. */
+export async function dataHashes(datasets: readonly Dataset[], signal?: AbortSignal): Promise<Hashes> {
+  const files = new Set(datasets.flatMap(({ mappings }) => mappings.map(({ file }) => file)));
+  return hashesOf([...files], (path) => path, signal);
+}
+
+async function hashesOf(paths: readonly string[], nameOf: (path: string) => string, signal?: AbortSignal): Promise<Hashes> {
+  const hashes: Hashes = {};
+  for (const path of paths) hashes[nameOf(path)] = await hashFile(path, signal);
+  return hashes;
+}
+
+/** The machine and the versions that computed. */
+export function machine(): object {
+  const { version, cpu } = addon();
+  return {
+    attune: version,
+    node: process.version,
+    platform: `${platform()} ${arch()}`,
+    processor: cpus()[0]?.model ?? 'unknown',
+    cpu,
+    memoryBytes: totalmem(),
+  };
+}

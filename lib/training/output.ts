@@ -1,0 +1,69 @@
+/** What a run leaves behind: checkpoints on the way, and at the end an adapter (PEFT) or a model (Hugging Face folder). */
+import { rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { type Adapter, peftName } from '../checkpoint/adapter.js';
+import { writeAdapter } from '../checkpoint/adapter_write.js';
+import { exists, folderWhole } from '../checkpoint/files.js';
+import { checkpointName, checkpointsFolder, pruneCheckpoints, restoreModel, saveCheckpoint, trainedTensors } from '../checkpoint/resume.js';
+import { writeModelFolder } from '../checkpoint/write_model.js';
+import type { NativeModel } from '../native.js';
+import { resolvedRecipe } from '../options/index.js';
+import type { Run } from './prepare.js';
+
+/** Writes a checkpoint of the last step, deletes those that are neither new nor the best, and returns its folder. */
+export async function keepCheckpoint(run: Run): Promise<string> {
+  const { out, state, native, recipe } = run;
+  const path = join(checkpointsFolder(out), checkpointName(state.step));
+  // A resumed run may be stopped again before its next step.
+  if (!(await exists(path)))
+    await saveCheckpoint(out, {
+      step: state.step,
+      state: state.toJSON(),
+      recipe: resolvedRecipe(recipe),
+      model: native,
+      writeWeights: (folder) => writeWeights(run, folder),
+    });
+  await pruneCheckpoints(out, bestCheckpoint(run));
+  return path;
+}
+
+/** The step of the best evaluation, if a checkpoint of it was written. */
+const bestCheckpoint = ({ state }: Run) => (state.best !== undefined && state.best.step > 0 ? state.best.step : undefined);
+
+async function writeWeights({ native, adapter, base, recipe }: Run, folder: string): Promise<void> {
+  if (adapter !== undefined) return writeAdapter(folder, await trainedAdapter(native, adapter), recipe.model);
+  const tensors = trainedTensors(native);
+  return writeModelFolder(folder, { base, tensors, dtype: 'f32' });
+}
+
+/** The adapter with the values that it has been trained to. */
+async function trainedAdapter(native: NativeModel, adapter: Adapter): Promise<Adapter> {
+  const targets = [];
+  for (const target of adapter.targets) {
+    const [a, b] = [await native.read(peftName(target.name, 'A'), 'value'), await native.read(peftName(target.name, 'B'), 'value')];
+    targets.push({ ...target, a, b });
+  }
+  return { ...adapter, targets };
+}
+
+/** Where the end product of a run goes. */
+export const outputFolder = ({ out, adapter }: Pick<Run, 'out' | 'adapter'>) => join(out, adapter === undefined ? 'model' : 'adapter');
+
+/** The output of a run that was finished already, so that resuming it changes nothing. */
+export async function finishedOutput(run: Run): Promise<string | undefined> {
+  const output = outputFolder(run);
+  const isWhole = (await exists(output)) && (await exists(join(run.out, 'report.json')));
+  return isWhole ? output : undefined;
+}
+
+/** Writes adapter/ or model/. With early stopping that is the best checkpoint, else the last step. */
+export async function writeOutput(run: Run): Promise<string> {
+  const output = outputFolder(run);
+  const best = bestCheckpoint(run);
+  const folder = join(checkpointsFolder(run.out), checkpointName(best ?? 0));
+  const takesBest = run.recipe.train.earlyStopping !== null && best !== undefined && best !== run.state.step && (await exists(folder));
+  if (takesBest) await restoreModel({ folder, step: best, state: {} }, run.native);
+  await rm(output, { recursive: true, force: true });
+  await folderWhole(output, (temporary) => writeWeights(run, temporary));
+  return output;
+}

@@ -1,0 +1,25 @@
+/** report.json: what a run came to. */
+import { describeCounts, describeMapped } from '../data/index.js';
+import type { Run } from './prepare.js';
+
+export function finalReport({ state, recipe, rows, microBatchTokens, native, out, adapter }: Run, output: string): object {
+  const { sums, best, evaluations } = state;
+  const { counts, mappings } = rows.dataset;
+  return {
+    output,
+    out,
+    method: recipe.method,
+    trained: adapter === undefined ? 'all weights' : `adapter of rank ${adapter.rank} on ${adapter.targetModules.join(', ')}`,
+    steps: state.step,
+    epochs: state.cursor.epoch + (counts.pieces > 0 ? state.cursor.position / rows.sequences.length : 0),
+    loss: { first: sums.firstLoss, last: sums.lastLoss },
+    evaluation: evaluations.length === 0 ? null : { first: evaluations[0], last: evaluations.at(-1), best: best ?? null },
+    rows: { summary: describeCounts(counts), mapping: mappings.map(describeMapped), counts },
+    tokens: sums.tokens,
+    trainedTokens: sums.trainedTokens,
+    seconds: sums.seconds,
+    tokensPerSecond: sums.seconds > 0 ? sums.tokens / sums.seconds : null,
+    memory: { peakMiB: sums.peakMemoryMiB, bytes: native.memory() },
+    microBatchTokens,
+  };
+}

@@ -1,0 +1,92 @@
+/** What a run remembers from step to step, and what a checkpoint keeps of it beside the tensors. */
+import { isDeepStrictEqual } from 'node:util';
+import type { Checkpoint } from '../checkpoint/resume.js';
+import type { Cursor } from '../data/index.js';
+import { DataError, RequestError } from '../errors/index.js';
+import type { EvaluationEvent, StepEvent } from './events.js';
+import { type Best, betterOf } from './held_out.js';
+import type { Hashes } from './manifest.js';
+
+/** Version of what a checkpoint holds. */
+const FORMAT = 1;
+
+interface Fixed {
+  /** Chosen once: another split of a step would round its sums otherwise. */
+  microBatchTokens: number;
+  hashes: { base: Hashes; data: Hashes };
+}
+
+/** Sums and figures over the whole run, also over what was before a resume. */
+export interface Sums {
+  tokens: number;
+  trainedTokens: number;
+  seconds: number;
+  firstLoss: number | undefined;
+  lastLoss: number | undefined;
+  peakMemoryMiB: number;
+}
+
+export class RunState {
+  step = 0;
+  cursor: Cursor = { step: 0, epoch: 0, position: 0 };
+  best: Best | undefined;
+  evaluations: { step: number; nll: number }[] = [];
+  sums: Sums = { tokens: 0, trainedTokens: 0, seconds: 0, firstLoss: undefined, lastLoss: undefined, peakMemoryMiB: 0 };
+
+  constructor(private readonly fixed: Fixed) {}
+
+  get microBatchTokens(): number {
+    return this.fixed.microBatchTokens;
+  }
+
+  /**
+   * The state in a checkpoint, if base and data are still the same.
+   * @throws RequestError `data_changed`; DataError `bad_checkpoint`
+   */
+  static from({ folder, state: json }: Checkpoint, hashes: Fixed['hashes']): RunState {
+    if (json.format !== FORMAT)
+      throw new DataError('bad_checkpoint', `has the format ${json.format}; this version reads ${FORMAT}`, { file: folder });
+    const saved = json as unknown as ReturnType<RunState['toJSON']>;
+    for (const [what, before] of Object.entries(saved.hashes)) checkSame(what, before, hashes[what as 'base' | 'data']);
+    const state = new RunState({ microBatchTokens: saved.microBatchTokens, hashes });
+    const { step, cursor, best, evaluations, sums } = saved;
+    return Object.assign(state, { step, cursor, best, evaluations, sums });
+  }
+
+  /** What the checkpoint's state.json holds. */
+  toJSON() {
+    const { step, cursor, best, evaluations, sums, fixed } = this;
+    return { format: FORMAT, step, cursor, microBatchTokens: fixed.microBatchTokens, best, evaluations, sums, hashes: fixed.hashes };
+  }
+
+  /** Takes a step into account. `cursor` stands behind it. */
+  tookStep({ step, loss, tokens, trainedTokens, tokensPerSecond, memoryMiB }: StepEvent, cursor: Cursor): void {
+    const { sums } = this;
+    this.step = step;
+    this.cursor = cursor;
+    this.sums = {
+      tokens: sums.tokens + tokens,
+      trainedTokens: sums.trainedTokens + trainedTokens,
+      seconds: sums.seconds + tokens / tokensPerSecond,
+      firstLoss: sums.firstLoss ?? loss,
+      lastLoss: loss,
+      peakMemoryMiB: Math.max(sums.peakMemoryMiB, memoryMiB),
+    };
+  }
+
+  /** Takes an evaluation into account. */
+  evaluated(event: EvaluationEvent, minimum: number): void {
+    this.evaluations.push({ step: event.step, nll: event.nll });
+    this.best = betterOf(this.best, event, minimum);
+  }
+}
+
+function checkSame(what: string, before: Hashes, now: Hashes): void {
+  if (isDeepStrictEqual(before, now)) return;
+  const files = [...new Set([...Object.keys(before), ...Object.keys(now)])].filter((file) => before[file] !== now[file]);
+  const which = what === 'base' ? 'the base model' : 'the data';
+  throw new RequestError(
+    'data_changed',
+    `${which} changed since the checkpoint was written: ${files.slice(0, 5).join(', ')}; start anew with another --out`,
+  );
+}
