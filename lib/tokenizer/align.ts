@@ -9,8 +9,8 @@ import type { Range } from './spans.js';
 export interface AlignRules {
   pieces: PieceTable;
   normaliser: Normaliser;
-  /** An id (the EOS) that is trained where it directly follows a trained part. */
-  stop: number | undefined;
+  /** Ids (the EOS) that are trained where they directly follow a trained part. */
+  stops: readonly number[];
 }
 
 /**
@@ -51,7 +51,7 @@ function alignAdded(walk: Walk): boolean {
   const behind = start + content.length;
   const end = rstrip ? skipSpace(walk.text, behind) : behind;
   const inside = rangesIn(walk, walk.at, end).length > 0;
-  walk.trained[walk.index++] = Number(inside || (id === walk.rules.stop && walk.afterTrained));
+  walk.trained[walk.index++] = Number(inside || (walk.afterTrained && walk.rules.stops.includes(id)));
   walk.afterTrained = rangesIn(walk, end - 1, end).length > 0;
   walk.at = end;
   return true;
@@ -147,7 +147,7 @@ function flagTokens(walk: Walk, until: number, { bytes, marks }: Marked, lead: 0
   for (let i = walk.index; i < until; i++) {
     const piece = bytesOf(rules.pieces, ids[i]!);
     const follows = at > 0 ? marks[at - 1] === 1 : walk.afterTrained;
-    let mark = ids[i] === rules.stop && follows ? 1 : 0;
+    let mark = follows && rules.stops.includes(ids[i]!) ? 1 : 0;
     for (let j = 0; j < piece.length; j++, at++) {
       if (piece[j] !== (at < 0 ? 0x20 : bytes[at])) return false;
       if (at >= 0) mark |= marks[at]!;

@@ -30,6 +30,8 @@ export interface RenderedChat {
   text: string;
   /** What the assistant says, in UTF-16 units of `text`, in order. */
   spans: ChatSpan[];
+  /** Text of the end token, where it was given. */
+  eosToken: string | undefined;
   /** Who says so: the template's `{% generation %}`, or the contents of the messages. */
   from: 'generation' | 'content';
 }
@@ -42,15 +44,16 @@ export interface RenderedChat {
 export function renderChat(template: string, messages: readonly ChatMessage[], options: ChatOptions = {}): RenderedChat {
   const { tools, specialTokens, variables } = options;
   const render = renderer(options);
+  const eosToken = specialTokens?.eos_token;
   const used = template + JSON.stringify([messages, tools, specialTokens, variables]);
   if (marksGeneration(template)) {
     const marked = generationSpans(template, (source) => render(source, messages), messages, used);
-    if (marked.spans.length > 0) return { ...marked, from: 'generation' };
+    if (marked.spans.length > 0) return { ...marked, eosToken, from: 'generation' };
   }
   const source = withoutTags(template);
   const text = render(source, messages);
   const spans = contentSpans(text, messages, (conversation) => render(source, conversation), used);
-  return { text, spans, from: 'content' };
+  return { text, spans, eosToken, from: 'content' };
 }
 
 type Render = (source: string, messages: readonly ChatMessage[]) => string;
@@ -68,19 +71,31 @@ export interface ChatSegment extends Segment {
 }
 
 /**
- * A rendered conversation as segments, for `tokenizer.encodeSpans(segments, { stop: tokenizer.eos, special: true })`.
+ * A rendered conversation as segments. White space that a template puts between an answer and the end token (Llama 2 does) is part of the
+ * answer: else the end token would not follow it, and no answer would be seen to end. For `tokenizer.encodeSpans(segments, { stop: tokenizer.eos, special: true })`.
  * @param isTrained which messages are trained; default: all that have a span
  */
-export function chatSegments({ text, spans }: RenderedChat, isTrained: (messageIndex: number) => boolean = () => true): ChatSegment[] {
+export function chatSegments(
+  { text, spans, eosToken }: RenderedChat,
+  isTrained: (messageIndex: number) => boolean = () => true,
+): ChatSegment[] {
   const segments: ChatSegment[] = [];
   let at = 0;
-  for (const { start, end, messageIndex } of spans) {
+  for (const { start, end: last, messageIndex } of spans) {
+    const end = beforeEnd(text, last, eosToken);
     segments.push({ text: text.slice(at, start), trained: false, field: 'template' });
     segments.push({ text: text.slice(start, end), trained: isTrained(messageIndex), field: `messages[${messageIndex}].content` });
     at = end;
   }
   segments.push({ text: text.slice(at), trained: false, field: 'template' });
   return segments.filter((segment) => segment.text !== '');
+}
+
+/** The place of the end token, if only white space lies between; else `from`. */
+function beforeEnd(text: string, from: number, eosToken: string | undefined): number {
+  let at = from;
+  while (/\s/.test(text.charAt(at))) at++;
+  return eosToken && text.startsWith(eosToken, at) ? at : from;
 }
 
 /** A model's chat template, ready to be used. */

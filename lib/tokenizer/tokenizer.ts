@@ -36,8 +36,8 @@ export interface EncodeOptions {
 }
 
 export interface SpanOptions extends EncodeOptions {
-  /** An id, the EOS of a chat, that is trained where it directly follows a trained part. */
-  stop?: number;
+  /** An id, the EOS of a chat (or several), that is trained where it directly follows a trained part. */
+  stop?: number | readonly number[];
 }
 
 /** Ids of a row, with 1 for each that is trained and 0 for the others. No BOS, no EOS but what the text holds. */
@@ -149,14 +149,15 @@ export class Tokenizer {
     return rows;
   }
 
-  async #trained(ids: Int32Array, text: string, ranges: Range[], { stop }: SpanOptions): Promise<Uint8Array> {
+  async #trained(ids: Int32Array, text: string, ranges: Range[], { stop = [] }: SpanOptions): Promise<Uint8Array> {
     if (ranges.length === 0) return new Uint8Array(ids.length);
     const { engine, pieces, normaliser, file } = this.#parts;
-    const exact = alignTrained(ids, text, ranges, { pieces, normaliser, stop });
+    const stops = typeof stop === 'number' ? [stop] : stop;
+    const exact = alignTrained(ids, text, ranges, { pieces, normaliser, stops });
     if (exact) return exact;
     const located = await engine.locate?.(text);
     if (located?.ids.length === ids.length && located.ids.every((id, i) => id === ids[i]))
-      return withStop(ids, trainedByOffsets(located.offsets, text, ranges), stop);
+      return withStops(ids, trainedByOffsets(located.offsets, text, ranges), stops);
     const what = JSON.stringify(text.length > 60 ? `${text.slice(0, 60)}…` : text);
     const remedy = engine.name === 'javascript' ? '; the package tokenizers, once installed, may know' : '';
     throw new DataError('unaligned_text', `the tokenizer rewrites ${what} so that its tokens cannot be traced back to the text${remedy}`, {
@@ -187,8 +188,8 @@ function join(rows: readonly ArrayLike<number>[]): Int32Array {
   return ids;
 }
 
-function withStop(ids: Int32Array, trained: Uint8Array, stop: number | undefined): Uint8Array {
+function withStops(ids: Int32Array, trained: Uint8Array, stops: readonly number[]): Uint8Array {
   const before = trained.slice();
-  if (stop !== undefined) for (let i = 1; i < ids.length; i++) if (ids[i] === stop && before[i - 1] === 1) trained[i] = 1;
+  for (let i = 1; i < ids.length; i++) if (before[i - 1] === 1 && stops.includes(ids[i]!)) trained[i] = 1;
   return trained;
 }

@@ -1,8 +1,8 @@
 /** Filters (`value | name`) where Jinja2 does more, or other, than the library. */
-import { known, type PythonInterpreter } from './interpreter.js';
+import type { PythonInterpreter } from './interpreter.js';
 import type { Node, Scope, Value } from './library.js';
 import { TEXT_FILTERS } from './strings.js';
-import { isList, isText, isUndefined, itemsOf, list, str, text, toValue } from './values.js';
+import { isList, isText, isUndefined, itemsOf, known, list, str, text, toValue } from './values.js';
 
 /** Turn their operand into a string and are otherwise the library's. */
 const TAKE_STRINGS = ['replace', 'indent'];

@@ -6,10 +6,7 @@ import { applyFilter } from './filters.js';
 import { Environment, Interpreter, type Node, type Scope, type Value } from './library.js';
 import { bind, LoopSignal, loopState, signal } from './loops.js';
 import { includes, joined, METHODS } from './strings.js';
-import { equals, flag, isList, isText, isUndefined, itemsOf, str, text, toValue, typeName } from './values.js';
-
-/** An expression that is known already. */
-export const known = (value: Value) => ({ type: 'Known', value }) as Node;
+import { equals, flag, isList, isText, isUndefined, itemsOf, known, str, text, typeName } from './values.js';
 
 type Rule = (node: Node, scope: Scope) => Value | undefined;
 

@@ -1,5 +1,5 @@
 /** Values of the template interpreter, and what Python makes of them where the JavaScript library differs. */
-import { Environment, type Value } from './library.js';
+import { Environment, type Node, type Value } from './library.js';
 
 /** A JavaScript value as the interpreter holds it. */
 export const toValue = (value: unknown): Value => new Environment().set('value', value);
@@ -9,6 +9,9 @@ type ValueClass = new (value: unknown) => Value;
 const classOf = (example: unknown) => toValue(example).constructor as ValueClass;
 const StringValue = classOf('');
 const ArrayValue = classOf([]);
+
+/** An expression whose value is known already. */
+export const known = (value: Value): Node => ({ type: 'Known', value });
 
 export const text = (value: string): Value => new StringValue(value);
 export const list = (values: Value[]): Value => new ArrayValue(values);
