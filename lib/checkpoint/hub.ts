@@ -18,7 +18,7 @@ export interface HubProgress {
 }
 
 export interface HubOptions {
-  onProgress?: (progress: HubProgress) => void;
+  onDownload?: (progress: HubProgress) => void;
   signal?: AbortSignal;
   env?: NodeJS.ProcessEnv;
 }
@@ -133,6 +133,6 @@ class Meter {
   /** `more` bytes of `file` have come; negative where a file starts again. */
   count(file: string, more: number): void {
     this.bytes += more;
-    this.options.onProgress?.({ event: 'download', file, bytes: this.bytes, totalBytes: this.totalBytes });
+    this.options.onDownload?.({ event: 'download', file, bytes: this.bytes, totalBytes: this.totalBytes });
   }
 }

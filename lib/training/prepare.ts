@@ -67,13 +67,13 @@ export async function prepareRun(input: TrainInput, options: TrainOptions): Prom
   const checkpoint = await startingPoint(out, options.resume ?? false);
   checkDevice(read);
   const { signal } = options;
-  const base = await openModelFolder(await modelPlace(read.recipe.model, { signal, onProgress: options.onDownload }));
+  const base = await openModelFolder(await modelPlace(read.recipe.model, { signal, onDownload: options.onDownload }));
   const recipe = withMaxLength(read.recipe, contextOf(base.config), read.place('train.maxLength'));
   if (checkpoint !== undefined) checkSameRecipe(checkpoint, recipe);
   const adapter = await startingAdapter(recipe, base.config, read);
   const tokenizer = await openTokenizer(base.folder);
   checkVocabulary(base, tokenizer.vocabularySize);
-  const [rows, ofBase] = await Promise.all([loadRows(recipe, tokenizer, read.place, signal), baseHashes(base, signal)]);
+  const [rows, ofBase] = await Promise.all([loadRows(recipe, tokenizer, { place: read.place, signal }), baseHashes(base, signal)]);
   const hashes = { base: ofBase, data: await dataHashes(rows.datasets, signal) };
   const saved = checkpoint === undefined ? undefined : RunState.from(checkpoint, hashes);
   const microBatchTokens = saved?.microBatchTokens ?? plannedMicroBatch(recipe, base.config, adapter, rows);
@@ -94,7 +94,8 @@ export async function prepareRun(input: TrainInput, options: TrainOptions): Prom
   };
 }
 
-function readInput(input: TrainInput): ReadRecipe {
+/** A recipe from any of its forms. */
+export function readInput(input: TrainInput): ReadRecipe {
   if (typeof input === 'string') return readRecipe(input);
   return 'recipe' in input && 'place' in input ? (input as ReadRecipe) : parseRecipe(input);
 }

@@ -16,26 +16,32 @@ export interface Rows {
   warnings: Warning[];
 }
 
-/** @throws DataError with file and line for the first row that is wrong */
-export async function loadRows(
-  recipe: Recipe & { train: { maxLength: number } },
+export interface LoadRowsOptions {
+  /** Place of a key of the recipe. */
+  place?: (key: string) => ErrorPlace;
+  signal?: AbortSignal | undefined;
+  /** Sequences whose text is kept. */
+  keepText?: number;
+}
+
+type WholeRecipe = Recipe & { train: { maxLength: number } };
+
+/** A function that reads files as the recipe has rows read. */
+export function loadDatasets(
+  recipe: WholeRecipe,
   tokenizer: Tokenizer,
-  place: (key: string) => ErrorPlace,
-  signal?: AbortSignal,
-): Promise<Rows> {
-  const load = (data: readonly DataSource[]) =>
-    loadDataset({
-      data,
-      tokenizer,
-      chat: openChat(tokenizer),
-      template: recipe.template,
-      trained: methods[recipe.method.name].needs.trained,
-      checks: recipe.checks,
-      maxLength: recipe.train.maxLength,
-      overlong: recipe.train.overlong,
-      place,
-      signal,
-    });
+  options: LoadRowsOptions,
+): (data: readonly DataSource[]) => Promise<Dataset> {
+  const { template, checks, train } = recipe;
+  const { trained } = methods[recipe.method.name].needs;
+  const { maxLength, overlong } = train;
+  const chat = openChat(tokenizer);
+  return (data) => loadDataset({ data, tokenizer, chat, template, trained, checks, maxLength, overlong, ...options });
+}
+
+/** @throws DataError with file and line for the first row that is wrong */
+export async function loadRows(recipe: WholeRecipe, tokenizer: Tokenizer, options: LoadRowsOptions): Promise<Rows> {
+  const load = loadDatasets(recipe, tokenizer, options);
   const dataset = await load(recipe.data);
   const { evaluate } = recipe;
   const other = evaluate?.data === undefined ? undefined : await load(evaluate.data);

@@ -33,7 +33,7 @@ describe('a model named by hub id', () => {
   it('is fetched into the cache of huggingface_hub, and from there the next time', async () => {
     const { stub, env, cache } = await start();
     const seen: HubProgress[] = [];
-    const folder = await fetchModel('owner/name', { env, onProgress: (progress) => seen.push(progress) });
+    const folder = await fetchModel('owner/name', { env, onDownload: (progress) => seen.push(progress) });
     expect(folder).toBe(join(cache, 'snapshots', stub.commit));
     expect(readdirSync(folder).sort()).toEqual(['config.json', 'model.safetensors', 'tokenizer.json']);
     expect(readFileSync(join(folder, 'model.safetensors'))).toEqual(FILES['model.safetensors']);

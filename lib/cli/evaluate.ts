@@ -1,0 +1,48 @@
+/** `attune evaluate` */
+import { TEMPLATE_NAMES } from '../options/parts.js';
+import { ADAPTER, type Command, DTYPE, MODEL, THREADS } from './command.js';
+
+export const evaluate: Command = {
+  name: 'evaluate',
+  summary: 'Measures how well a model predicts texts: mean nats a token, and perplexity.',
+  options: {
+    model: MODEL,
+    adapter: ADAPTER,
+    data: { value: 'FILE', describe: 'a file or glob of rows; may be given several times', required: true, many: true },
+    'max-length': { value: 'N', describe: 'cut rows after N tokens; default: the model’s context', kind: 'whole', least: 2 },
+    template: { value: 'NAME', describe: 'how fields become text', choices: ['auto', 'chat', ...TEMPLATE_NAMES] },
+    'trained-only': { describe: 'count only the tokens of answers, as they are trained' },
+    dtype: DTYPE,
+    threads: THREADS,
+  },
+  examples: [
+    ['attune evaluate --model models/tiny --data papers.jsonl', 'every token of every text'],
+    ['attune evaluate --model models/tiny --adapter runs/x/adapter --data qa.jsonl --trained-only', 'answers only, with an adapter'],
+  ],
+  async run(values, context) {
+    const { loadModel } = await import('../evaluation/model.js');
+    const model = await loadModel(values.model as string, {
+      adapter: values.adapter as string | undefined,
+      dtype: values.dtype as 'bf16' | 'f32' | undefined,
+      threads: values.threads as number | 'auto' | undefined,
+      signal: context.signal,
+    });
+    try {
+      const result = await model.evaluate({
+        data: values.data as string[],
+        maxLength: values['max-length'] as number | undefined,
+        template: values.template as 'auto' | undefined,
+        trainedOnly: values['trained-only'] === true,
+        signal: context.signal,
+      });
+      const { nll, perplexity, tokens, rows } = result;
+      context.print(
+        context.json
+          ? JSON.stringify({ nll, perplexity, tokens, rows })
+          : `${nll.toFixed(6)} nats a token, perplexity ${perplexity.toPrecision(6)}, over ${tokens} tokens of ${rows} rows`,
+      );
+    } finally {
+      model.dispose();
+    }
+  },
+};

@@ -1,0 +1,131 @@
+/** How a run is shown: one live line on a terminal, plain lines elsewhere. */
+import type { WriteStream } from 'node:tty';
+import type { HubProgress } from '../checkpoint/hub.js';
+import { describeCounts } from '../data/preview.js';
+import type { EvaluationEvent, StartEvent, StepEvent, TrainingEvent } from '../training/events.js';
+
+/** Milliseconds between plain lines, so that a log of a long run stays readable. */
+const PAUSE = 5000;
+/** Weight of the newest step in the smoothed rate, from which the time left is told. */
+const NEWEST = 0.1;
+
+type Stream = Pick<WriteStream, 'write'> & Partial<Pick<WriteStream, 'isTTY' | 'columns'>>;
+
+export class Progress {
+  #live = '';
+  #steps = 0;
+  #secondsPerStep: number | undefined;
+  #lastPlain = Number.NEGATIVE_INFINITY;
+  #lastLine = '';
+
+  /** @param quiet only a live line is shown, as events go elsewhere */
+  constructor(
+    private readonly stream: Stream,
+    private readonly quiet: boolean,
+    private readonly now: () => number = () => performance.now(),
+  ) {}
+
+  tell(event: TrainingEvent): void {
+    if (event.event === 'start') this.#steps = event.steps;
+    if (event.event === 'step') this.#step(event);
+    else this.say(describe(event));
+  }
+
+  download({ file, bytes, totalBytes }: HubProgress): void {
+    const mib = (n: number) => (n / 2 ** 20).toFixed(0);
+    this.#show(`fetching ${file}: ${mib(bytes)} of ${mib(totalBytes)} MiB`, bytes === totalBytes);
+  }
+
+  /** A line that stays. */
+  say(line: string): void {
+    if (this.quiet && !this.stream.isTTY) return;
+    this.#clear();
+    this.stream.write(`${line}\n`);
+    this.#draw(this.#live);
+  }
+
+  /** Takes the live line away, leaving what it said last. */
+  end(): void {
+    this.#clear();
+    this.#live = '';
+  }
+
+  #step(event: StepEvent): void {
+    const seconds = event.tokens / event.tokensPerSecond;
+    this.#secondsPerStep = this.#secondsPerStep === undefined ? seconds : this.#secondsPerStep + NEWEST * (seconds - this.#secondsPerStep);
+    const left = (this.#steps - event.step) * this.#secondsPerStep;
+    this.#show(describeStep(event, this.#steps, left), event.step === 1 || event.step === this.#steps);
+  }
+
+  #show(line: string, always: boolean): void {
+    if (this.stream.isTTY) {
+      this.#clear();
+      this.#live = line;
+      this.#draw(line);
+      return;
+    }
+    if (this.quiet || line === this.#lastLine || (!always && this.now() - this.#lastPlain < PAUSE)) return;
+    this.#lastPlain = this.now();
+    this.#lastLine = line;
+    this.stream.write(`${line}\n`);
+  }
+
+  #draw(line: string): void {
+    // One column is left free: some terminals break a line that is full.
+    if (this.stream.isTTY && line !== '') this.stream.write(line.slice(0, (this.stream.columns ?? 80) - 1));
+  }
+
+  #clear(): void {
+    if (this.stream.isTTY && this.#live !== '') this.stream.write('\r\u001b[2K');
+  }
+}
+
+/** What an event is in words; steps have a line of their own. */
+function describe(event: Exclude<TrainingEvent, StepEvent>): string {
+  switch (event.event) {
+    case 'start':
+      return describeStart(event);
+    case 'evaluation':
+      return describeEvaluation(event);
+    case 'warning':
+      return `warning: ${event.message}`;
+    case 'checkpoint':
+      return `step ${event.step}: checkpoint ${event.path}`;
+    case 'done':
+      return `done after ${event.step} steps`;
+  }
+}
+
+const count = (n: number) => Math.round(n).toLocaleString('en-US');
+
+/** `step 12/100  loss 2.3142  lr 2.0e-4  norm 0.83  1,234 tokens/s  3 min 12 s left  812 MiB` */
+export function describeStep(event: StepEvent, steps: number, secondsLeft: number): string {
+  const { step, loss, learningRate, gradientNorm, tokensPerSecond, memoryMiB } = event;
+  const parts = [
+    `step ${step}/${steps}`,
+    `loss ${loss.toFixed(4)}`,
+    `lr ${learningRate.toExponential(1)}`,
+    `norm ${gradientNorm.toPrecision(3)}`,
+    `${count(tokensPerSecond)} tokens/s`,
+    step < steps ? `${duration(secondsLeft)} left` : '',
+    `${count(memoryMiB)} MiB`,
+  ];
+  return parts.filter((part) => part !== '').join('  ');
+}
+
+function describeStart({ steps, from, parameters, counts, heldOut, microBatchTokens }: StartEvent): string {
+  const again = from > 0 ? `, going on after step ${from}` : '';
+  const held = heldOut > 0 ? ` ${count(heldOut)} sequences held out.` : '';
+  return `${describeCounts(counts)}${held}\n${count(parameters)} numbers are trained in ${count(steps)} steps, at most ${count(microBatchTokens)} tokens in flight${again}`;
+}
+
+const describeEvaluation = ({ step, nll, perplexity, tokens }: EvaluationEvent) =>
+  `step ${step}: held out ${nll.toFixed(4)} nats a token, perplexity ${perplexity.toPrecision(4)}, over ${count(tokens)} tokens`;
+
+/** `8 s`, `3 min 12 s`, `2 h 5 min` */
+export function duration(seconds: number): string {
+  const whole = Math.round(seconds);
+  if (whole < 60) return `${whole} s`;
+  if (whole < 3600) return `${Math.floor(whole / 60)} min ${whole % 60} s`;
+  return `${Math.floor(whole / 3600)} h ${Math.floor((whole % 3600) / 60)} min`;
+}

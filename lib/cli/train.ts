@@ -1,0 +1,53 @@
+/** `attune train RECIPE` */
+import type { TrainingEvent } from '../training/events.js';
+import { type Command, type Context, DTYPE, THREADS, type Values } from './command.js';
+import { Progress } from './progress.js';
+
+export const train: Command = {
+  name: 'train',
+  summary: 'Trains as a recipe says, and writes an adapter or a model.',
+  positional: { name: 'RECIPE', describe: 'a recipe in YAML or JSON' },
+  options: {
+    out: { value: 'DIR', describe: 'output folder; wins over out: in the recipe' },
+    set: { value: 'KEY=VALUE', describe: 'changes a key of the recipe, as train.steps=3; may be given several times', many: true },
+    resume: { describe: 'go on from the newest checkpoint in the output folder' },
+    dtype: DTYPE,
+    threads: THREADS,
+    device: { value: 'DEVICE', describe: 'where the arithmetic runs: auto, cpu or cuda:0' },
+  },
+  examples: [
+    ['attune train recipe.yaml', 'trains into the recipe’s out'],
+    ['attune train recipe.yaml --out runs/x --set train.steps=20', 'another folder, fewer steps'],
+    ['attune train recipe.yaml --out runs/x --resume', 'goes on after Ctrl-C or a crash'],
+  ],
+  async run(values, context) {
+    const [{ readRecipe }, { train: start }] = await Promise.all([import('../options/index.js'), import('../training/train.js')]);
+    const recipe = readRecipe(values.RECIPE as string, { set: settings(values) });
+    const progress = new Progress(process.stderr, context.json);
+    const { signal } = context;
+    signal.addEventListener('abort', () => progress.say('stopping after this step; Ctrl-C again stops at once'));
+    const events = start(recipe, {
+      signal,
+      out: values.out as string | undefined,
+      resume: values.resume === true,
+      onDownload: (download) => progress.download(download),
+    });
+    try {
+      for await (const event of events) tell(event, context, progress);
+    } finally {
+      progress.end();
+    }
+  },
+};
+
+function tell(event: TrainingEvent, context: Context, progress: Progress): void {
+  if (context.json) context.print(JSON.stringify(event));
+  progress.tell(event);
+  if (!context.json && event.event === 'done') context.print(event.output);
+}
+
+/** Options that stand for keys of the recipe. */
+function settings({ set = [], dtype, threads, device }: Values): string[] {
+  const keys = Object.entries({ 'compute.dtype': dtype, 'compute.threads': threads, 'compute.device': device });
+  return [...(set as string[]), ...keys.filter(([, value]) => value !== undefined).map(([key, value]) => `${key}=${value}`)];
+}
