@@ -16,6 +16,8 @@ namespace attune::binding {
   row(embedding) \
   row(embedding_backward) \
   row(gradient_norm) \
+  row(layer_norm) \
+  row(layer_norm_backward) \
   row(lora_matmul) \
   row(matmul) \
   row(matmul_column_sums) \
