@@ -72,6 +72,9 @@ Rows plain(const Product& p) {
 }  // namespace
 
 static const Table& table() {
+#if defined(ATTUNE_HAVE_AMX)
+  if (cpu::chosen() >= cpu::Isa::amx) return amx_table;
+#endif
 #if defined(ATTUNE_HAVE_AVX512)
   if (cpu::chosen() >= cpu::Isa::avx512) return avx512_table;
 #endif

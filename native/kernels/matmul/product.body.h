@@ -1,215 +1,71 @@
-// The product of a rows block with packed panels, written once per instruction set; see matmul.h for what it computes.
+// The product of rows with packed panels, for the instruction set that includes this; see matmul.h for what it computes.
 //
-//   product(view, first, last, workspace, e)   calls e.row(m, n, r, lo, hi) once for each finished row piece: row m + r, columns n … n + 31
-//   accumulate(view, first, last, sums, fresh) adds to fp32 sums that stay (the vocabulary passes); drain() hands them to an epilogue
+//   product<T>(view, first, last, workspace, e)           calls e.row(m, n, r, lo, hi) once for each finished row piece: row m + r, columns n … n + 31
+//   accumulate<T>(view, first, last, sums, fresh, space)  adds to fp32 sums that stay (the vocabulary passes); drain<T>() hands them to an epilogue
 //
-// Loop order  rows blocks (L2) > column groups > contraction blocks > panels (L1) > 32 rows > register block
+// Loop order  rows blocks (L2) > column groups > contraction blocks > panels (L1) > 32 rows > register or tile block
 // Sum order   low-rank steps, then the contraction ascending, each sum in one fp32 chain (blocks are spilled, not summed apart), so that a number
 //             depends neither on blocking nor on which rows are computed with it
 #pragma once
-#include "kernels/matmul/product.h"
-#include "kernels/matmul/square.body.h"
+#include "kernels/matmul/registers.body.h"
+#if defined(__AMX_TILE__)
+#include "kernels/matmul/tiles.body.h"
+#endif
 
 namespace attune::ATTUNE_ISA {
 
-using matmul::Panels;
-using matmul::ProductView;
-
-#if defined(__AVX512F__)
-// 8 rows x 32 columns: 16 sums, 2 lines of the panel, 1 broadcast. 16 FMAs (8 cycles on two ports, 4 cycles of latency) per 10 loads, and
-// 32 rows divide evenly.
-constexpr int kRows = 8, kWide = 2;
-#else
-// 6 rows x 16 columns: 12 sums of 8 lanes, 2 lines, 1 broadcast in 16 registers; 32 rows = 4 x 6 + 2 x 4.
-constexpr int kRows = 6, kWide = 1;
-#endif
-// Rows of the next register block where `left` are to come: never a last block of one or two rows, whose FMAs would wait for each other.
-ATTUNE_INLINE long rows_next(long left) {
-  if (kRows == 6 && (left == 8 || left == 7)) return 4;
-  return left < kRows ? left : kRows;
-}
-
-// s (R, 16 kWide) += left (R, 32 steps) right (32 steps, 16 kWide). The left side lies in blocks of [32 rows][32 k], or (across) [32 k][32 rows].
-template <int R, bool across>
-ATTUNE_INLINE void multiply(F16 (&s)[R][kWide], const float* left, long left_step, const float* right, long right_step, long steps) {
-  for (long i = 0; i < steps; i++, left += left_step, right += right_step) {
-#pragma GCC unroll 4
-    for (int k = 0; k < 32; k++) {
-      F16 b[kWide];
-#pragma GCC unroll 2
-      for (int w = 0; w < kWide; w++) b[w] = load(right + k * 32 + w * 16);
-#pragma GCC unroll 8
-      for (int r = 0; r < R; r++) {
-        const F16 x = set1(across ? left[k * 32 + r] : left[r * 32 + k]);
-#pragma GCC unroll 2
-        for (int w = 0; w < kWide; w++) s[r][w] = fma(x, b[w], s[r][w]);
-      }
-    }
-  }
-}
-
-// A run of steps of one contraction: both sides in fp32.
-struct Run {
-  const float* left;
-  long left_step;
-  const float* right;
-  long right_step;
-  long steps;
+// Which engine multiplies numbers of type T.
+template <class T, class Epilogue> struct EngineOf {
+  using type = RegisterEngine<T, Epilogue>;
 };
-
-// to (32, 32) rows r … r + R = [from +] the sums of two runs.
-template <int R, bool across> static void register_block(const Run& x, const Run& y, long r, const float* from, float* to) {
-  for (int w = 0; w < 2; w += kWide) {
-    F16 s[R][kWide];
-#pragma GCC unroll 8
-    for (int i = 0; i < R; i++)
-#pragma GCC unroll 2
-      for (int v = 0; v < kWide; v++) s[i][v] = from ? load(from + (r + i) * 32 + (w + v) * 16) : zero();
-    const long down = across ? r : r * 32;
-    if (x.steps) multiply<R, across>(s, x.left + down, x.left_step, x.right + w * 16, x.right_step, x.steps);
-    multiply<R, across>(s, y.left + down, y.left_step, y.right + w * 16, y.right_step, y.steps);
-#pragma GCC unroll 8
-    for (int i = 0; i < R; i++)
-#pragma GCC unroll 2
-      for (int v = 0; v < kWide; v++) store(to + (r + i) * 32 + (w + v) * 16, s[i][v]);
-  }
-}
-template <bool across> static void register_rows(long rows, const Run& x, const Run& y, long r, const float* from, float* to) {
-  switch (rows) {
-    case 1:
-      return register_block<1, across>(x, y, r, from, to);
-    case 2:
-      return register_block<2, across>(x, y, r, from, to);
-    case 3:
-      return register_block<3, across>(x, y, r, from, to);
-    case 4:
-      return register_block<4, across>(x, y, r, from, to);
-    case 5:
-      return register_block<5, across>(x, y, r, from, to);
-    case 6:
-      return register_block<6, across>(x, y, r, from, to);
-#if defined(__AVX512F__)
-    case 7:
-      return register_block<7, across>(x, y, r, from, to);
-    case 8:
-      return register_block<8, across>(x, y, r, from, to);
-#endif
-  }
-}
-
-// The part s0 … s1 of the steps of one operand pair, ready for the inner loop: fp32 where it lies, all else through scratch.
-template <class T> struct Part {
-  const T* left;
-  long columns;  // of the matrix that left is a part of
-  const Panels* right;
-  long from, to;      // steps
-  const float* wide;  // widened left rows of the pass, [32-row block][to - from][1024]; null: left is fp32 and used where it lies
-  float* scratch;     // (to - from) squares
+#if defined(__AMX_TILE__)
+template <class Epilogue> struct EngineOf<bf16, Epilogue> {
+  using type = TileEngine<Epilogue>;
 };
-// Widens the left rows of a part (bf16 alone).
-ATTUNE_INLINE void widen_left(const Part<float>&, long, long, float*) {}
-static inline void widen_left(const Part<bf16>& p, long first, long last, float* out) {
-  const long steps = p.to - p.from;
-  for (long m = first; m < last; m += 32) {
-    const bf16* in = p.left + m * p.columns + p.from * kStep;
-    float* to = out + (m - first) * 32 * steps;
-    const long count = (last - m < 32 ? last - m : 32) * 32;
-    for (long s = 0; s < steps; s++)
-      for (long i = 0; i < count; i += 16) store(to + s * kStep + i, load(in + s * kStep + i));
-  }
-}
-// The right side of steps from … to for column block n, in fp32.
-template <class T> static inline void right_of(const Part<T>& p, long n, long from, long to, Run& run) {
-  const T* at = (const T*)p.right->at + n * p.right->per_column * kStep;
-  run.steps = to - from;
-  if (sizeof(T) == 4 && !p.right->turned) {
-    run.right = (const float*)(const void*)at + from * p.right->per_step * kStep, run.right_step = p.right->per_step * kStep;
-    return;
-  }
-  for (long s = from; s < to; s++) square_to_float(at + s * p.right->per_step * kStep, p.right->turned, p.scratch + (s - p.from) * kStep);
-  run.right = p.scratch + (from - p.from) * kStep, run.right_step = kStep;
-}
-template <class T> static inline void left_of(const Part<T>& p, long m, long m0, long from, Run& run) {
-  run.left_step = kStep;
-  if (p.wide)
-    run.left = p.wide + (m - m0) * 32 * (p.to - p.from) + (from - p.from) * kStep;
-  else
-    run.left = (const float*)(const void*)p.left + m * p.columns + from * kStep;
-}
+#endif
+template <class T, class Epilogue> using Engine = typename EngineOf<T, Epilogue>::type;
 
-// One contraction block: virtual steps c0 … c1, where the low-rank steps come first. `sums` holds what earlier blocks left (fresh: nothing yet) and,
-// unless `last_block`, takes the result: [column block - n0][32-row block][32][32].
-template <class T, class Epilogue> static void contraction_block(const ProductView<T>& v, long m0, long m1, long n0, long n1, long c0,
-                                                                 long c1, bool fresh, bool last_block, float* sums, float* scratch,
-                                                                 Epilogue&& e) {
-  const long low_steps = v.low_left ? v.low.steps : 0;
-  auto within = [&](long s) { return s < low_steps ? s : low_steps; };
-  Part<T> low{v.low_left, v.low_columns, &v.low, within(c0), within(c1), nullptr, scratch};
-  Part<T> main{v.a, v.a_columns, &v.right, c0 - low.from, c1 - low.to, nullptr, scratch + (low.to - low.from) * kStep};
-  const long blocks = (m1 - m0 + 31) / 32;
-  if (sizeof(T) == 2) {
-    float* wide = scratch + (c1 - c0) * kStep;
-    widen_left(low, m0, m1, wide), low.wide = wide;
-    wide += blocks * (low.to - low.from) * kStep;
-    widen_left(main, m0, m1, wide), main.wide = wide;
-  }
-  alignas(64) float done[1024];
-  for (long n = n0; n < n1; n++) {
-    Run x{}, y{};
-    const long w0 = v.window ? v.window[2 * n] : 0, w1 = v.window ? v.window[2 * n + 1] : low_steps;
-    const long from = low.from > w0 ? low.from : w0, to = low.to < w1 ? low.to : w1;
-    if (from < to) right_of(low, n, from, to, x);
-    right_of(main, n, main.from, main.to, y);
-    for (long m = m0; m < m1; m += 32) {
-      if (x.steps) left_of(low, m, m0, from, x);
-      left_of(main, m, m0, main.from, y);
-      float* sum = sums ? sums + ((n - n0) * blocks + (m - m0) / 32) * kStep : nullptr;
-      float* out = last_block ? done : sum;
-      const long rows = m1 - m < 32 ? m1 - m : 32;
-      for (long r = 0, step; r < rows; r += step) {
-        step = rows_next(rows - r);
-        register_rows<false>(step, x, y, r, fresh ? nullptr : sum, out);
-        if (last_block)
-          for (long i = r; i < r + step; i++) e.row(m, n * 32, int(i), load(done + i * 32), load(done + i * 32 + 16));
-      }
-    }
-  }
-}
-
+// workspace: workspace_floats() of matmul.h, for the view's plan.
 template <class T, class Epilogue> static void product(const ProductView<T>& v, long first, long last, float* workspace, Epilogue&& e) {
-  const long steps = (v.low_left ? v.low.steps : 0) + v.right.steps, panels = v.right.columns / 32, depth = v.plan.depth / 32;
+  Engine<T, Epilogue> engine{v, e, workspace + v.plan.rows * v.plan.columns};
+  engine.start();
+  const long steps = engine.steps(), panels = v.right.columns / 32, depth = v.plan.depth / 32;
   const long group = steps <= depth ? panels : v.plan.columns / 32;
-  float* scratch = workspace + v.plan.rows * v.plan.columns;
   for (long m = first; m < last; m += v.plan.rows) {
     const long end = last < m + v.plan.rows ? last : m + v.plan.rows;
     for (long n = 0; n < panels; n += group) {
       const long to = panels < n + group ? panels : n + group;
       for (long c = 0; c < steps; c += depth) {
         const long next = steps < c + depth ? steps : c + depth;
-        contraction_block(v, m, end, n, to, c, next, c == 0, next == steps, workspace, scratch, e);
+        engine.block(m, end, n, to, c, next, c == 0, next == steps, workspace);
       }
     }
   }
+  engine.end();
 }
 
 struct NoEpilogue {
   inline __attribute__((always_inline)) void row(long, long, int, F16, F16) {}
 };
-// sums[column block][32-row block of this call] += A B; fresh: they hold nothing yet. The order inside a block of 1024 is this file's own: drain() knows it.
+// sums[column block][32-row block of this call][1024] += A B; fresh: they hold nothing yet. The order inside a block is the engine's own: drain() knows it.
 template <class T> static void accumulate(const ProductView<T>& v, long first, long last, float* sums, bool fresh, float* workspace) {
-  const long steps = (v.low_left ? v.low.steps : 0) + v.right.steps, depth = v.plan.depth / 32;
   NoEpilogue none;
+  Engine<T, NoEpilogue> engine{v, none, workspace + v.plan.rows * v.plan.columns};
+  engine.start();
+  const long steps = engine.steps(), depth = v.plan.depth / 32;
   for (long c = 0; c < steps; c += depth)
-    contraction_block(v, first, last, 0, v.right.columns / 32, c, steps < c + depth ? steps : c + depth, fresh && c == 0, false, sums,
-                      workspace + v.plan.rows * v.plan.columns, none);
+    engine.block(first, last, 0, v.right.columns / 32, c, steps < c + depth ? steps : c + depth, fresh && c == 0, false, sums);
+  engine.end();
 }
 template <class T, class Epilogue> static void drain(const float* sums, long columns, long first, long last, Epilogue&& e) {
   const long blocks = (last - first + 31) / 32;
   for (long m = first; m < last; m += 32)
-    for (long n = 0; n < columns / 32; n++) {
-      const float* s = sums + (n * blocks + (m - first) / 32) * kStep;
-      for (int r = 0; r < 32 && m + r < last; r++) e.row(m, n * 32, r, load(s + r * 32), load(s + r * 32 + 16));
-    }
+    for (long n = 0; n < columns / 32; n++)
+      for (int r = 0; r < 32 && m + r < last; r++) {
+        F16 lo, hi;
+        Engine<T, NoEpilogue>::sums_of(sums + (n * blocks + (m - first) / 32) * kStep, r, lo, hi);
+        e.row(m, n * 32, r, lo, hi);
+      }
 }
 
 }  // namespace attune::ATTUNE_ISA

@@ -102,4 +102,31 @@ static inline void square_to_float(const bf16* in, bool turned, float* out) {
   if (turned) turn32(straight, out);
 }
 
+#if defined(__AVX512F__)
+// A square of bf16 panels as a square of the transposed matrix: [2 halves of n][16 pairs of k][16 n][2] -> [2 halves of k][16 pairs of n][16 k][2].
+// 128 shuffles; lets one packing serve both products.
+static inline void turn_pairs(const bf16* in, bf16* out) {
+  const __m512i swap = _mm512_broadcast_i32x4(_mm_setr_epi8(0, 1, 4, 5, 2, 3, 6, 7, 8, 9, 12, 13, 10, 11, 14, 15));
+  for (int h = 0; h < 2; h++)      // which 16 of n
+    for (int l = 0; l < 2; l++) {  // which 16 of k
+      __m512i x[8], y[8];
+#pragma GCC unroll 8
+      for (int i = 0; i < 8; i++) x[i] = _mm512_shuffle_epi8(_mm512_loadu_si512(in + h * 512 + (l * 8 + i) * 32), swap);
+#pragma GCC unroll 4
+      for (int i = 0; i < 8; i += 2) y[i] = _mm512_unpacklo_epi64(x[i], x[i + 1]), y[i + 1] = _mm512_unpackhi_epi64(x[i], x[i + 1]);
+#pragma GCC unroll 2
+      for (int i = 0; i < 8; i += 4)
+#pragma GCC unroll 2
+        for (int j = 0; j < 2; j++) {  // 128-bit lanes 0, 2 and 1, 3 of each
+          x[i + j] = _mm512_shuffle_i64x2(y[i + j], y[i + j + 2], 0x88), x[i + j + 2] = _mm512_shuffle_i64x2(y[i + j], y[i + j + 2], 0xdd);
+        }
+#pragma GCC unroll 4
+      for (int j = 0; j < 4; j++) y[j] = _mm512_shuffle_i64x2(x[j], x[j + 4], 0x88), y[j + 4] = _mm512_shuffle_i64x2(x[j], x[j + 4], 0xdd);
+    // Bit 0 of j is the half of the unpacking, bits 1 and 2 the lane: y[j] is the pair of n number 2 lane + half.
+#pragma GCC unroll 8
+      for (int j = 0; j < 8; j++) _mm512_storeu_si512(out + l * 512 + (h * 8 + ((j >> 1) & 1) * 2 + (j >> 2) * 4 + (j & 1)) * 32, y[j]);
+    }
+}
+#endif
+
 }  // namespace attune::ATTUNE_ISA
