@@ -4,8 +4,8 @@
 
 namespace attune {
 
-// Columns per task: 128 give SmolLM2's narrowest matrix (192 columns of k) still two tasks, and a task some 100 microseconds.
-constexpr long kColumns = 128;
+// Column blocks per task: 4 x 32 columns give SmolLM2's narrowest matrix (192 columns of k) still two tasks, and a task some 100 microseconds.
+constexpr long kColumns = 4;
 
 void Model::weight_gradients(long i, Kept& kept) {
   linear_gradients(i, kQkv, normed1_.as<char>(), dqkv_.as<char>(), kept);
@@ -30,7 +30,7 @@ void Model::linear_gradients(long i, int group, const void* x, void* dy, Kept& k
   if (options.train == Train::all) {
     zero_tail(dy, l.w.N);
     const matmul::Contract c{dy, l.w.N, 0, l.w.N, x, l.w.K, 0, l.w.K, N, options.dtype, l.gradient.data()};
-    for (long k = 0; k < l.w.K; k += kColumns) gradient_tasks_.push_back({c, k, std::min(l.w.K, k + kColumns)});
+    for (long k = 0; k < l.w.K / 32; k += kColumns) gradient_tasks_.push_back({c, k, std::min(l.w.K / 32, k + kColumns)});
     if (!l.bias_gradient.empty())
       team.tasks(l.w.N / 32,
                  [&](long n, int) { matmul::column_sums(dy, options.dtype, N, l.w.N, n * 32, 32, l.bias_gradient.data() + n * 32); });
