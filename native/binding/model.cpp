@@ -1,8 +1,9 @@
 #include "binding/model.h"
+#include "binding/checked.h"
+#include "binding/generation.h"
 #include "binding/model_options.h"
 #include "binding/task.h"
 #include "cpu/features.h"
-#include "transformer/generation.h"
 #include "transformer/memory.h"
 #include "transformer/model.h"
 #include <cstdio>
@@ -18,15 +19,6 @@ Shared alive(const Shared& model) {
   if (!model) throw Error("model_arguments", "the model was disposed of");
   return model;
 }
-// Runs f, and turns what it throws into a JavaScript error with a code.
-template <class F> auto checked(Napi::Env env, F&& f) {
-  try {
-    return f();
-  } catch (...) {
-    throw to_js_error(env);
-  }
-}
-
 Batch read_batch(const Arguments& a, const Config& c) {
   Batch b;
   b.tokens = a.ints_within("tokens", -1, 0, int(c.vocabulary - 1));
@@ -35,68 +27,6 @@ Batch read_batch(const Arguments& a, const Config& c) {
   b.keys = a.ints("sequenceKeys", long(b.starts.size()) - 1, true);
   return b;
 }
-
-// A generation; its own calls are synchronous but `feed`.
-class NativeGeneration : public Napi::ObjectWrap<NativeGeneration> {
- public:
-  static Napi::Object create(Napi::Env env, std::shared_ptr<Generation> g) {
-    Napi::Function f =
-        DefineClass(env, "NativeGeneration",
-                    {InstanceMethod("feed", &NativeGeneration::feed), InstanceMethod("sample", &NativeGeneration::sample),
-                     InstanceMethod("logits", &NativeGeneration::logits), InstanceAccessor("length", &NativeGeneration::length, nullptr),
-                     InstanceMethod("dispose", &NativeGeneration::dispose)});
-    const Napi::Object o = f.New({});
-    Unwrap(o)->generation_ = std::move(g);
-    return o;
-  }
-  explicit NativeGeneration(const Napi::CallbackInfo& info) : Napi::ObjectWrap<NativeGeneration>(info) {}
-
- private:
-  std::shared_ptr<Generation> get() const {
-    if (!generation_) throw Error("model_arguments", "the generation was disposed of");
-    return generation_;
-  }
-  Napi::Value feed(const Napi::CallbackInfo& info) {
-    return checked(info.Env(), [&]() -> Napi::Value {
-      const auto g = get();
-      Napi::Object o = Napi::Object::New(info.Env());
-      o.Set("tokens", info[0]);
-      auto tokens =
-          std::make_shared<std::vector<int>>(Arguments(o, "feed").ints_within("tokens", -1, 0, int(g->model().config.vocabulary - 1)));
-      return Task::run(
-          info.Env(),
-          [g, tokens] {
-            std::lock_guard<std::mutex> lock(g->model().busy);
-            g->feed(*tokens);
-          },
-          nullptr);
-    });
-  }
-  Napi::Value sample(const Napi::CallbackInfo& info) {
-    return checked(info.Env(), [&]() -> Napi::Value {
-      const Arguments a(info[0], "sample");
-      sample::Options o;
-      o.temperature = float(a.number("temperature", 1)), o.top_k = a.integer("topK", 0, 1L << 30, 0), o.top_p = float(a.number("topP", 1)),
-      o.min_p = float(a.number("minP", 0));
-      o.repetition_penalty = float(a.number("repetitionPenalty", 1)), o.unit = a.number("unit", 0);
-      const sample::Choice c = get()->sample(o);
-      Napi::Object out = Napi::Object::New(info.Env());
-      out.Set("id", c.id), out.Set("logprob", c.logprob);
-      return out;
-    });
-  }
-  Napi::Value logits(const Napi::CallbackInfo& info) {
-    return checked(info.Env(), [&]() -> Napi::Value { return to_js(info.Env(), get()->logits()); });
-  }
-  Napi::Value length(const Napi::CallbackInfo& info) {
-    return checked(info.Env(), [&]() -> Napi::Value { return Napi::Number::New(info.Env(), double(get()->length())); });
-  }
-  Napi::Value dispose(const Napi::CallbackInfo& info) {
-    generation_.reset();
-    return info.Env().Undefined();
-  }
-  std::shared_ptr<Generation> generation_;
-};
 
 class NativeModel : public Napi::ObjectWrap<NativeModel> {
  public:
@@ -281,7 +211,7 @@ class NativeModel : public Napi::ObjectWrap<NativeModel> {
       Napi::Object o = Napi::Object::New(info.Env());
       o.Set("capacity", info[0]);
       const long capacity = Arguments(o, "startGeneration").integer("capacity", 1, 1L << 24);
-      return NativeGeneration::create(info.Env(), std::make_shared<Generation>(alive(model_), capacity));
+      return create_generation(info.Env(), alive(model_), capacity);
     });
   }
 
