@@ -178,7 +178,7 @@ Napi::Object run_decode(const Arguments& a, Team& team) {
   return o;
 }
 
-const std::vector<cpu::Isa> kVariants{cpu::Isa::reference, cpu::Isa::avx2, cpu::Isa::avx512};
+const std::vector<cpu::Isa> kVariants{cpu::Isa::reference, cpu::Isa::avx2, cpu::Isa::avx512, cpu::Isa::amx};
 
 }  // namespace
 

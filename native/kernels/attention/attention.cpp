@@ -22,6 +22,9 @@ void check(const Shape& s) {
 
 // Null: the reference.
 const Blocked* variant(DType t) {
+#if defined(ATTUNE_HAVE_AMX)
+  if (cpu::chosen() >= cpu::Isa::amx && t == DType::bf16) return &blocked_amx();
+#endif
 #if defined(ATTUNE_HAVE_AVX512)
   if (cpu::chosen() >= cpu::Isa::avx512) return &blocked_avx512(t);
 #endif

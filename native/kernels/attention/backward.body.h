@@ -74,7 +74,7 @@ static void tile(const Job& j, const Task& t, Range k, Range q, const float* key
       product<false>(w.s + place, true, values + c * db * kStep, kStep, w.o_panel + at, kStep, db);
       if (j.shape.softcap) cap(j, w.p + place);
       slopes<ExpDegree<T>::value>(j, w.p + place, w.s + place, w.delta + (b - t.from) * 32, w.stat + (b - t.from) * 32);
-      if (is_partial(j.shape, b, c, t.last - t.first)) mask(j, t, w.p + place, b, c, 0), mask(j, t, w.s + place, b, c, 0);
+      if (is_partial(j.shape, b, c, t.last - t.first)) mask<false>(j, t, w.p + place, b, c, 0), mask<false>(j, t, w.s + place, b, c, 0);
     }
   }
 }
@@ -131,14 +131,14 @@ template <class T> static void backward(const Job& j, const Task& t, char* own) 
     if (!waited) j.await(turn, order);
     j.pass(turn);
   }
-  for (long q = t.from; q < t.to; q++) scatter<T>(j, w.dq + (q - t.from) * db * kStep, j.shape.scale, t.head * D, t, q, true);
+  for (long q = t.from; q < t.to; q++) scatter<T, false>(j, w.dq + (q - t.from) * db * kStep, j.shape.scale, t.head * D, t, q, true);
 }
 
 template <class T> static void finish(const Job& j, const Task& t) {
   const long D = j.shape.D, at = (t.head * j.blocks + t.base) * D / 32 * kStep;
   for (long b = t.from; b < t.to; b++) {
-    scatter<T>(j, j.dk + at + b * D / 32 * kStep, j.shape.scale, (j.shape.heads + t.head) * D, t, b, true);
-    scatter<T>(j, j.dv + at + b * D / 32 * kStep, 1, (j.shape.heads + j.shape.kv_heads + t.head) * D, t, b, false);
+    scatter<T, false>(j, j.dk + at + b * D / 32 * kStep, j.shape.scale, (j.shape.heads + t.head) * D, t, b, true);
+    scatter<T, false>(j, j.dv + at + b * D / 32 * kStep, 1, (j.shape.heads + j.shape.kv_heads + t.head) * D, t, b, false);
   }
 }
 

@@ -1,7 +1,8 @@
 // The forward pass over blocks, in fp32, for one instruction set. Scores are kept TRANSPOSED, [32 keys][32 queries]: maxima and sums of a softmax are
 // lanes of a vector (no horizontal steps), and a row of P^T is what the product with V broadcasts from.
 #pragma once
-#include "kernels/attention/tile.body.h"
+#include "kernels/attention/heads.body.h"
+#include "kernels/attention/product.body.h"
 
 namespace attune::ATTUNE_ISA::attention_body {
 
@@ -65,7 +66,7 @@ template <class T> static void forward_block(const Job& j, const Task& t, long q
       float* x = score + (k - c) * kStep;
       product<false>(x, true, keys + k * db * kStep, kStep, panel, kStep, db);
       if (j.shape.softcap) cap(j, x);
-      if (is_partial(j.shape, q, k, t.last - t.first)) mask(j, t, x, q, k, kHidden);
+      if (is_partial(j.shape, q, k, t.last - t.first)) mask<false>(j, t, x, q, k, kHidden);
     }
     if (weigh<ExpDegree<T>::value>(s, score, ce - c, j.factor, factor) && c > seen.from) scale_rows(sum, D, factor);
     for (long d = 0; d < db; d++)
