@@ -63,7 +63,7 @@ export function checkMemory({ plan, tokens, longest, available, isBf16, isAdapte
     isAdapter ? '' : 'an adapter in place of all weights',
     'a smaller model',
   ];
-  const need = `training needs about ${gib(fixed + activations)} GiB (${gib(fixed)} for weights and optimiser, ${gib(activations)} for ${tokens} tokens in flight)`;
+  const need = `training needs about ${gib(fixed + activations)} GiB (${gib(fixed)} GiB for weights and optimiser, ${gib(activations)} GiB for ${tokens} tokens in flight)`;
   const choices = advice.filter((one) => one !== '').join(', or ');
   throw new WorkError('out_of_memory', `${need}, but only ${gib(available)} GiB of memory are available; try ${choices}`);
 }
