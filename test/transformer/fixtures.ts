@@ -150,8 +150,8 @@ export async function gradientsOf(model: NativeModel): Promise<Map<string, Float
   return all;
 }
 
-/** Is the addon's model there? False only in builds of single kernels. */
-export const hasModel = typeof addon().loadModel === 'function';
+/** Is the addon's model there, with the last kernel it needs? False only in builds of single kernels. */
+export const hasModel = typeof addon().loadModel === 'function' && 'logprob' in addon().kernels;
 
 /** The folder of shared material beside the repository, or `ATTUNE_SHARED`; undefined where there is none. */
 export function shared(...parts: string[]): string | undefined {

@@ -1,0 +1,11 @@
+// Every family held to the plain loops of the reference.
+import { describe, vi } from 'vitest';
+import { addon } from '../../lib/native.js';
+import { agreesWithTransformers } from './agreement.js';
+import { FAMILIES, hasModel } from './fixtures.js';
+
+vi.hoisted(() => {
+  process.env.ATTUNE_CPU = 'reference';
+});
+
+describe.skipIf(!hasModel || addon().cpu.chosen !== 'reference').each(FAMILIES)('%s', agreesWithTransformers);
