@@ -37,7 +37,7 @@ size_t workspace_floats() {
       }
   return most;
 }
-// A chunk of 256 tokens of 32 columns of the left side and of 576 of the right, in fp32 (contract.body.h).
+// 256 tokens of 32 columns of the left side and 576 of the right in fp32 (contract.body.h); in bf16, 512 tokens of 576 and 32 (contract_tiles.body.h).
 size_t contract_floats() { return 256 * (32 + 576); }
 
 }  // namespace attune::matmul
