@@ -6,7 +6,7 @@ import { applyFilter } from './filters.js';
 import { Environment, Interpreter, type Node, type Scope, type Value } from './library.js';
 import { bind, LoopSignal, loopState, signal } from './loops.js';
 import { includes, joined, METHODS } from './strings.js';
-import { equals, flag, isList, isText, isUndefined, itemsOf, known, str, text, typeName } from './values.js';
+import { equals, flag, isList, isMapping, isText, isUndefined, itemsOf, known, str, text, typeName } from './values.js';
 
 type Rule = (node: Node, scope: Scope) => Value | undefined;
 
@@ -115,7 +115,9 @@ export class PythonInterpreter extends Interpreter {
   #member(node: Node, scope: Scope): Value {
     const object = this.evaluate(node.object as Node, scope);
     if (isUndefined(object)) throw new Error(`${nameOf(node.object as Node)} is undefined`);
-    return this.library({ ...node, object: known(object) }, scope);
+    const { type, value } = node.property as Node;
+    const named = typeof value === 'string' && (type === 'StringLiteral' || !node.computed);
+    return (named && isMapping(object) ? object.value.get(value) : undefined) ?? this.library({ ...node, object: known(object) }, scope);
   }
 
   #test(node: Node, scope: Scope): Value {

@@ -1,21 +1,29 @@
 /** Values of the template interpreter, and what Python makes of them where the JavaScript library differs. */
 import { Environment, type Node, type Value } from './library.js';
 
-/** A JavaScript value as the interpreter holds it. */
-export const toValue = (value: unknown): Value => new Environment().set('value', value);
-
 // The library exports its interpreter but not the classes of its values; an example of each leads to them.
 type ValueClass = new (value: unknown) => Value;
-const classOf = (example: unknown) => toValue(example).constructor as ValueClass;
+const converted = (value: unknown): Value => new Environment().set('value', value);
+const classOf = (example: unknown) => converted(example).constructor as ValueClass;
 const StringValue = classOf('');
+const IntegerValue = classOf(1);
 const ArrayValue = classOf([]);
+const [YES, NO, UNDEFINED] = [converted(true), converted(false), converted(undefined)];
+
+/** A JavaScript value as the interpreter holds it. */
+export function toValue(value: unknown): Value {
+  if (typeof value === 'string') return new StringValue(value);
+  if (Number.isInteger(value)) return new IntegerValue(value);
+  if (typeof value === 'boolean') return value ? YES : NO;
+  return value === undefined ? UNDEFINED : converted(value); // a whole scope is made to convert one value: only where it must be
+}
 
 /** An expression whose value is known already. */
 export const known = (value: Value): Node => ({ type: 'Known', value });
 
 export const text = (value: string): Value => new StringValue(value);
 export const list = (values: Value[]): Value => new ArrayValue(values);
-export const flag = (value: boolean): Value => toValue(value);
+export const flag = (value: boolean): Value => (value ? YES : NO);
 
 export const isText = (value: Value): value is Value & { value: string } => value.type === 'StringValue';
 export const isUndefined = (value: Value) => value.type === 'UndefinedValue';
