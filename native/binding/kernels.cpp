@@ -18,6 +18,8 @@ namespace attune::binding {
   row(gradient_norm) \
   row(layer_norm) \
   row(layer_norm_backward) \
+  row(logprob) \
+  row(logprob_backward) \
   row(lora_matmul) \
   row(matmul) \
   row(matmul_column_sums) \

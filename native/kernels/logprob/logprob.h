@@ -5,8 +5,12 @@
 //   d loss / d z_v = g (1{v = target} - p_v) + g_lse p_v - g_entropy p_v (log p_v + entropy) + g_mean / V
 //
 // g, g_lse, g_entropy, g_mean (R,) are the gradients of the loss with respect to the four outputs. Columns V .. round32(V) are no part of the softmax.
-// Order of summation: vocabulary ascending in lanes, lanes folded at the end. Sums fp32. Reference: the fused linear cross-entropy of the field,
-// (Wijmans et al. 2024, "Cut your losses"; Liger-Kernel), restated for log-probabilities.
+// The backward pass computes the logits again, block by block: 6 R V H operations with forward, 10 R V H where the weights are trained too.
+// Order of summation: parts of kPart vocabulary rows, ascending; within a part ascending in lanes, lanes folded at its end; dweight: tokens ascending in
+// blocks. Sums fp32, folds of forward double. A row's numbers depend neither on the other rows nor on the number of threads.
+// Memory: forward_bytes and backward_bytes; R x V / kPart x 16 bytes forward, two fp32 copies of a block of rows per thread backward (plan.h).
+// Reference: the fused linear cross-entropy of the field (Wijmans et al. 2024, "Cut your losses"; Liger-Kernel), restated for log-probabilities;
+// Milakov and Gimelshein 2018 (online softmax).
 #pragma once
 #include "kernels/matmul/matmul.h"
 

@@ -1,0 +1,52 @@
+import { callKernel, type KernelOptions, type Repeat } from './call.js';
+
+interface Common extends Repeat {
+  /** (R, columns) */
+  hidden: Float32Array;
+  /** (vocabulary, columns) */
+  weight: Float32Array;
+  /** (R,) ids */
+  targets: Int32Array;
+  vocabulary: number;
+  columns: number;
+  /** c of c tanh(z / c) on the logits; 0: none. */
+  softcap?: number;
+  dtype?: 'f32' | 'bf16';
+}
+
+export interface LogprobArguments extends Common {
+  /** Also return the entropy of each row's distribution, in nats. */
+  entropy?: boolean;
+  /** Also return the mean logit of each row. */
+  mean?: boolean;
+}
+
+export interface LogprobBackwardArguments extends Common {
+  /** (R,) of the forward pass; `entropy` where `gEntropy` is given. */
+  lse: Float32Array;
+  entropy?: Float32Array;
+  /** (R,) gradients of the loss with respect to logprob, lse, entropy and mean. */
+  g: Float32Array;
+  gLse?: Float32Array;
+  gEntropy?: Float32Array;
+  gMean?: Float32Array;
+  /** Also return the gradient of the weights. */
+  dweight?: boolean;
+}
+
+/**
+ * Log-probability of each row's target under softmax(hidden weightᵀ), and log-sum-exp, entropy and mean of the logits, each (R,). The logits
+ * (R, vocabulary) never exist (fused linear cross-entropy: Wijmans et al. 2024).
+ */
+export function logprob(args: LogprobArguments, options?: KernelOptions) {
+  return callKernel<{ logprob: Float32Array; lse: Float32Array; entropy?: Float32Array; mean?: Float32Array; seconds?: number }>(
+    'logprob',
+    args,
+    options,
+  );
+}
+
+/** Gradients of `logprob`: dhidden (R, columns), dweight (vocabulary, columns). */
+export function logprobBackward(args: LogprobBackwardArguments, options?: KernelOptions) {
+  return callKernel<{ dhidden: Float32Array; dweight?: Float32Array; seconds?: number }>('logprob_backward', args, options);
+}

@@ -1,0 +1,81 @@
+#include "kernels/logprob/logprob.h"
+#include "binding/kernels.h"
+#include "binding/rows.h"
+
+namespace attune::binding {
+namespace {
+
+const std::vector<cpu::Isa> variants{cpu::Isa::reference};
+
+// hidden (R, H), weight (V, H), targets (R,): what both directions need, packed.
+struct Input {
+  DType dtype;
+  long V, H, physical;
+  std::vector<int> targets;
+  long R;
+  matmul::Weights head;
+  Rows hidden;
+  std::vector<float> logprob, lse, entropy, mean;
+  logprob::Forward f;
+
+  explicit Input(const Arguments& a)
+      : dtype(a.dtype()),
+        V(a.integer("vocabulary", 1, 1L << 24)),
+        H(a.integer("columns", 1, 1 << 20)),
+        physical(round32(H)),
+        targets(a.ints_within("targets", -1, 0, int(V) - 1)),
+        R(long(targets.size())),
+        hidden(dtype, a.floats("hidden", R * H), R, H, physical) {
+    const std::vector<float> weight = a.floats("weight", V * H);
+    matmul::allocate(head, dtype, round32(V), physical, false);
+    matmul::pack(head, {weight.data(), Stored::f32, V, H, nullptr, nullptr}, 0, V);
+    const double softcap = a.number("softcap", 0);
+    if (softcap < 0) a.fail("softcap: expected 0 (none) or more, got " + std::to_string(softcap));
+    logprob.resize(R), lse.resize(R);
+    f = {&head, V, hidden.data(), R, targets.data(), float(softcap), logprob.data(), lse.data(), nullptr, nullptr};
+  }
+};
+
+Napi::Object forward(const Arguments& a, Team& team) {
+  Input in(a);
+  if (a.flag("entropy", false)) in.entropy.resize(in.R), in.f.entropy = in.entropy.data();
+  if (a.flag("mean", false)) in.mean.resize(in.R), in.f.mean = in.mean.data();
+  Memory workspace(logprob::forward_bytes(in.f, team.size()));
+  const auto run = [&] { logprob::forward(team, in.f, workspace.as<char>()); };
+  run();
+  Napi::Object out = Napi::Object::New(a.env());
+  out.Set("logprob", to_js(a.env(), in.logprob)), out.Set("lse", to_js(a.env(), in.lse));
+  if (a.flag("entropy", false)) out.Set("entropy", to_js(a.env(), in.entropy));
+  if (a.flag("mean", false)) out.Set("mean", to_js(a.env(), in.mean));
+  time_repeats(a, out, run);
+  return out;
+}
+
+Napi::Object backward(const Arguments& a, Team& team) {
+  Input in(a);
+  in.lse = a.floats("lse", in.R), in.f.lse = in.lse.data();
+  const std::vector<float> g = a.floats("g", in.R), g_lse = a.floats("gLse", in.R, true), g_mean = a.floats("gMean", in.R, true);
+  const std::vector<float> g_entropy = a.floats("gEntropy", in.R, true);
+  in.entropy = a.floats("entropy", in.R, !a.has("gEntropy"));
+  if (!in.entropy.empty()) in.f.entropy = in.entropy.data();
+  const auto given = [](const std::vector<float>& v) { return v.empty() ? nullptr : v.data(); };
+  const Rows dhidden(in.dtype, in.R, in.physical), dweight(DType::f32, in.V, in.physical);
+  const bool trained = a.flag("dweight", false);
+  const logprob::Backward b{
+      in.f, g.data(), given(g_lse), given(g_entropy), given(g_mean), dhidden.data(), trained ? (float*)dweight.data() : nullptr};
+  Memory workspace(logprob::backward_bytes(b, team.size()));
+  const auto run = [&] { logprob::backward(team, b, workspace.as<char>()); };
+  run();
+  Napi::Object out = Napi::Object::New(a.env());
+  out.Set("dhidden", to_js(a.env(), dhidden.floats(in.H)));
+  if (trained) out.Set("dweight", to_js(a.env(), dweight.floats(in.H)));
+  time_repeats(a, out, run);
+  return out;
+}
+
+}  // namespace
+
+extern const Kernel logprob_kernel{"logprob", variants, forward};
+extern const Kernel logprob_backward_kernel{"logprob_backward", variants, backward};
+
+}  // namespace attune::binding

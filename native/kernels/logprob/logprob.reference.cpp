@@ -1,0 +1,124 @@
+// The oracle: one row and one vocabulary entry at a time, in double. Panels of 32 vocabulary rows are unpacked once for all rows.
+#include "kernels/logprob/reference.h"
+#include <cmath>
+
+namespace attune::logprob {
+namespace {
+
+float number(const void* x, DType t, long i) { return t == DType::f32 ? ((const float*)x)[i] : to_float(((const bf16*)x)[i]); }
+
+// Rows v .. v + 32 of W as (32, H).
+std::vector<float> panel(const matmul::Weights& w, long v) {
+  std::vector<float> out(32 * w.K);
+  for (long i = 0; i < 32; i++)
+    for (long k = 0; k < w.K; k++) out[i * w.K + k] = matmul::at(w, v + i, k);
+  return out;
+}
+std::vector<double> row(const Forward& f, long m) {
+  std::vector<double> out(f.head->K);
+  for (long k = 0; k < f.head->K; k++) out[k] = number(f.hidden, f.head->dtype, rows_index(m, k, f.head->K));
+  return out;
+}
+double logit(const Forward& f, const std::vector<double>& h, const float* w) {
+  double z = 0;
+  for (size_t k = 0; k < h.size(); k++) z += h[k] * w[k];
+  return f.softcap > 0 ? f.softcap * std::tanh(z / f.softcap) : z;
+}
+
+// Sums of exp(z - top), of that times z - top, and of z, over the entries seen so far.
+struct Online {
+  double top = -INFINITY, sum = 0, dot = 0, level = 0, target = 0;
+  void add(double z) {
+    if (z > top) {
+      const double shift = top - z, scale = std::exp(shift);
+      dot = sum > 0 ? (dot + sum * shift) * scale : 0, sum *= scale, top = z;
+    }
+    const double e = std::exp(z - top);
+    sum += e, dot += e * (z - top), level += z;
+  }
+};
+
+// d loss / d (the logit before the softcap) of entry v.
+double slope(const Backward& b, long m, long v, double z) {
+  const double logp = z - b.f.lse[m], p = std::exp(logp);
+  double s = double(b.g[m]) * ((v == b.f.targets[m]) - p);
+  if (b.g_lse) s += b.g_lse[m] * p;
+  if (b.g_entropy) s -= b.g_entropy[m] * p * (logp + b.f.entropy[m]);
+  if (b.g_mean) s += double(b.g_mean[m]) / double(b.f.V);
+  if (b.f.softcap > 0) s *= 1 - z / b.f.softcap * (z / b.f.softcap);
+  return s;
+}
+
+void dhidden_rows(const Backward& b, long first, long last) {
+  const long H = b.f.head->K;
+  std::vector<std::vector<double>> h, sums;
+  for (long m = first; m < last; m++) h.push_back(row(b.f, m)), sums.emplace_back(H);
+  for (long v = 0; v < b.f.V; v += 32) {
+    const std::vector<float> w = panel(*b.f.head, v);
+    for (long i = 0; i < 32 && v + i < b.f.V; i++)
+      for (long m = first; m < last; m++) {
+        const double s = slope(b, m, v + i, logit(b.f, h[m - first], &w[i * H]));
+        for (long k = 0; k < H; k++) sums[m - first][k] += s * w[i * H + k];
+      }
+  }
+  for (long m = first; m < round32(last); m++)
+    for (long k = 0; k < H; k++) {
+      const float x = m < last ? float(sums[m - first][k]) : 0;
+      const long i = rows_index(m, k, H);
+      if (b.f.head->dtype == DType::f32)
+        store((float*)b.dhidden + i, x);
+      else
+        store((bf16*)b.dhidden + i, x);
+    }
+}
+
+void dweight_panel(const Backward& b, long v) {
+  const long H = b.f.head->K;
+  const std::vector<float> w = panel(*b.f.head, v);
+  std::vector<double> sums(32 * H);
+  for (long m = 0; m < b.f.R; m++) {
+    const std::vector<double> h = row(b.f, m);
+    for (long i = 0; i < 32 && v + i < b.f.V; i++) {
+      const double s = slope(b, m, v + i, logit(b.f, h, &w[i * H]));
+      for (long k = 0; k < H; k++) sums[i * H + k] += s * h[k];
+    }
+  }
+  for (long i = 0; i < 32; i++)
+    for (long k = 0; k < H; k++) {
+      float& to = b.dweight[rows_index(v + i, k, H)];
+      to = float(to + sums[i * H + k]);
+    }
+}
+
+}  // namespace
+
+void forward_reference(Team& team, const Forward& f) {
+  team.rows(f.R, [&](long first, long last, int) {
+    std::vector<Online> state(last - first);
+    std::vector<std::vector<double>> h;
+    for (long m = first; m < last; m++) h.push_back(row(f, m));
+    for (long v = 0; v < f.V; v += 32) {
+      const std::vector<float> w = panel(*f.head, v);
+      for (long m = first; m < last; m++)
+        for (long i = 0; i < 32 && v + i < f.V; i++) {
+          const double z = logit(f, h[m - first], &w[i * f.head->K]);
+          state[m - first].add(z);
+          if (v + i == f.targets[m]) state[m - first].target = z;
+        }
+    }
+    for (long m = first; m < last; m++) {
+      const Online& s = state[m - first];
+      const double lse = s.top + std::log(s.sum);
+      f.lse[m] = float(lse), f.logprob[m] = float(s.target - lse);
+      if (f.entropy) f.entropy[m] = float(std::log(s.sum) - s.dot / s.sum);
+      if (f.mean) f.mean[m] = float(s.level / double(f.V));
+    }
+  });
+}
+
+void backward_reference(Team& team, const Backward& b) {
+  team.rows(b.f.R, [&](long first, long last, int) { dhidden_rows(b, first, last); });
+  if (b.dweight) team.tasks((b.f.V + 31) / 32, [&](long v, int) { dweight_panel(b, v * 32); });
+}
+
+}  // namespace attune::logprob
