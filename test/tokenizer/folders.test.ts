@@ -179,4 +179,15 @@ describe('the engine', () => {
     expect(tokenizer.decode(await tokenizer.encode(text))).toBe(text);
     expect([...(await tokenizer.encode('a'))]).toHaveLength(1);
   });
+
+  it.each([
+    ['digits one by one', { type: 'Digits', individual_digits: true }],
+    ['runs of digits', { type: 'Digits', individual_digits: false }],
+  ])('splits %s alike in both libraries, whatever Unicode calls a number', async (_, digits) => {
+    const words = { type: 'ByteLevel', add_prefix_space: false, trim_offsets: true, use_regex: true };
+    const changes = { pre_tokenizer: { type: 'Sequence', pretokenizers: [digits, words] } };
+    const [native, javascript] = await Promise.all(ENGINES.map((engine) => openByteLevel(engine, changes)));
+    for (const text of ['1999', 'Ⅷ ½ ⑩ ٣٤', 'a1b22c 333', '4444 ⑩⑩'])
+      expect(await javascript!.encode(text), text).toEqual(await native!.encode(text));
+  });
 });
