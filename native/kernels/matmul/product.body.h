@@ -25,11 +25,17 @@ template <class Epilogue> struct EngineOf<bf16, Epilogue> {
 #endif
 template <class T, class Epilogue> using Engine = typename EngineOf<T, Epilogue>::type;
 
+// Steps of a contraction block: all blocks as even as they can be, none deeper than the plan.
+ATTUNE_INLINE long block_steps(long steps, const matmul::Plan& plan) {
+  const long blocks = (steps + plan.depth / 32 - 1) / (plan.depth / 32);
+  return blocks ? (steps + blocks - 1) / blocks : 1;
+}
+
 // workspace: workspace_floats() of matmul.h, for the view's plan.
 template <class T, class Epilogue> static void product(const ProductView<T>& v, long first, long last, float* workspace, Epilogue&& e) {
   Engine<T, Epilogue> engine{v, e, workspace + v.plan.rows * v.plan.columns};
   engine.start();
-  const long steps = engine.steps(), panels = v.right.columns / 32, depth = v.plan.depth / 32;
+  const long steps = engine.steps(), panels = v.right.columns / 32, depth = block_steps(steps, v.plan);
   const long group = steps <= depth ? panels : v.plan.columns / 32;
   for (long m = first; m < last; m += v.plan.rows) {
     const long end = last < m + v.plan.rows ? last : m + v.plan.rows;
@@ -52,7 +58,7 @@ template <class T> static void accumulate(const ProductView<T>& v, long first, l
   NoEpilogue none;
   Engine<T, NoEpilogue> engine{v, none, workspace + v.plan.rows * v.plan.columns};
   engine.start();
-  const long steps = engine.steps(), depth = v.plan.depth / 32;
+  const long steps = engine.steps(), depth = block_steps(steps, v.plan);
   for (long c = 0; c < steps; c += depth)
     engine.block(first, last, 0, v.right.columns / 32, c, steps < c + depth ? steps : c + depth, fresh && c == 0, false, sums);
   engine.end();

@@ -1,5 +1,5 @@
 // The register-block engine: fp32 FMAs over squares of fp32, written once for AVX2 and AVX-512. bf16 is widened on its way: the left rows once per pass
-// and contraction block (256 x 256 x 4 B in L2), the panel once per pass of 256 rows (100 cycles a square that feeds 8,000 cycles of FMA). Plain FMA on
+// and contraction block (256 x 576 x 4 B in L2), the panel once per pass of 256 rows (100 cycles a square that feeds 8,000 cycles of FMA). Plain FMA on
 // widened values is twice as fast as vdpbf16ps where both exist (half rate), and AVX2 has no other.
 #pragma once
 #include "kernels/matmul/product.h"
