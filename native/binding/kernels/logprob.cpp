@@ -5,7 +5,7 @@
 namespace attune::binding {
 namespace {
 
-const std::vector<cpu::Isa> variants{cpu::Isa::reference};
+const std::vector<cpu::Isa> variants{cpu::Isa::reference, cpu::Isa::avx2, cpu::Isa::avx512, cpu::Isa::amx};
 
 // hidden (R, H), weight (V, H), targets (R,): what both directions need, packed.
 struct Input {

@@ -1,10 +1,25 @@
 // Checks, and the choice of the variant by the instruction set of the calling thread.
 #include "kernels/logprob/logprob.h"
-#include "kernels/logprob/reference.h"
+#include "kernels/logprob/passes.h"
 
 namespace attune::logprob {
+namespace {
 
-static void check(const Forward& f) {
+// Null: the reference.
+const Table* table() {
+#if defined(ATTUNE_HAVE_AMX)
+  if (cpu::chosen() >= cpu::Isa::amx) return &amx_table;
+#endif
+#if defined(ATTUNE_HAVE_AVX512)
+  if (cpu::chosen() >= cpu::Isa::avx512) return &avx512_table;
+#endif
+#if defined(ATTUNE_HAVE_AVX2)
+  if (cpu::chosen() >= cpu::Isa::avx2) return &avx2_table;
+#endif
+  return nullptr;
+}
+
+void check(const Forward& f) {
   const auto fail = [](const char* message) { throw Error("kernel_arguments", std::string("[logprob] ").append(message)); };
   if (f.V < 1 || round32(f.V) != f.head->N) fail("expected a head of V rows, rounded up to whole blocks of 32");
   if (f.softcap < 0) fail("softcap: expected 0 (none) or more");
@@ -12,18 +27,28 @@ static void check(const Forward& f) {
     if (f.targets[m] < 0 || f.targets[m] >= f.V) fail("targets: expected ids below V");
 }
 
-size_t forward_bytes(const Forward&, int) { return 64; }
-size_t backward_bytes(const Backward&, int) { return 64; }
+}  // namespace
 
-void forward(Team& team, const Forward& f, char*) {
+size_t forward_bytes(const Forward& f, int threads) { return table() && f.R ? forward_pass_bytes(f, threads) : 64; }
+size_t backward_bytes(const Backward& b, int threads) { return table() && b.f.R ? backward_pass_bytes(b, threads) : 64; }
+
+void forward(Team& team, const Forward& f, char* workspace) {
   check(f);
-  if (f.R) forward_reference(team, f);
+  if (f.R == 0) return;
+  if (const Table* t = table())
+    forward_passes(*t, team, f, workspace);
+  else
+    forward_reference(team, f);
 }
-void backward(Team& team, const Backward& b, char*) {
+void backward(Team& team, const Backward& b, char* workspace) {
   check(b.f);
   if (b.g_entropy && !b.f.entropy)
     throw Error("kernel_arguments", "[logprob] g_entropy: expected the entropy of the forward pass beside it");
-  if (b.f.R) backward_reference(team, b);
+  if (b.f.R == 0) return;
+  if (const Table* t = table())
+    backward_passes(*t, team, b, workspace);
+  else
+    backward_reference(team, b);
 }
 
 }  // namespace attune::logprob

@@ -1,5 +1,5 @@
 // The oracle: one row and one vocabulary entry at a time, in double. Panels of 32 vocabulary rows are unpacked once for all rows.
-#include "kernels/logprob/reference.h"
+#include "kernels/logprob/passes.h"
 #include <cmath>
 
 namespace attune::logprob {
