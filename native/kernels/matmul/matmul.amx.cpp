@@ -14,12 +14,13 @@ void contract(const Sums& c, long from, long to, float* workspace) {
   if (c.dtype == DType::f32) return avx512_table.contract(c, from, to, workspace);
   ATTUNE_ISA::contract_tiles(c, from, to, workspace);
 }
+bool pack(const PackRows& p) { return avx512_table.pack(p); }
 void column_sums(const void* x, DType dtype, long M, long columns, long count, float* out) {
   avx512_table.column_sums(x, dtype, M, columns, count, out);
 }
 
 }  // namespace
 
-const Table amx_table{rows, contract, column_sums};
+const Table amx_table{rows, contract, pack, column_sums};
 
 }  // namespace attune::matmul

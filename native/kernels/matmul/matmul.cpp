@@ -71,7 +71,7 @@ Rows plain(const Product& p) {
 
 }  // namespace
 
-static const Table& table() {
+const Table& table() {
 #if defined(ATTUNE_HAVE_AMX)
   if (cpu::chosen() >= cpu::Isa::amx) return amx_table;
 #endif

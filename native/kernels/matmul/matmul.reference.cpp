@@ -109,6 +109,6 @@ void column_sums(const void* x, DType dtype, long M, long columns, long count, f
 
 }  // namespace
 
-const Table reference_table{rows, contract, column_sums};
+const Table reference_table{rows, contract, nullptr, column_sums};
 
 }  // namespace attune::matmul

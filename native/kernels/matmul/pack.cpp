@@ -1,5 +1,7 @@
 // Packing of weights and of activations: from row-major numbers to panels and to the rows layout, and back.
 #include "kernels/matmul/matmul.h"
+#include "kernels/matmul/variants.h"
+#include <vector>
 
 namespace attune::matmul {
 namespace {
@@ -23,20 +25,74 @@ void allocate(Weights& w, DType dtype, long N, long K, bool both) {
   if (both && dtype == DType::bf16 && cpu::chosen() >= cpu::Isa::amx) w.backward.reserve(bytes);
 }
 
+namespace {
+
+// One row, number by number: what the variants cannot take.
+bool pack_row(Weights& w, const Source& s, long i) {
+  bool finite = true;
+  const long n = s.row_at ? s.row_at[i] : i;
+  for (long j = 0; j < s.columns; j++) {
+    const long k = s.column_at ? s.column_at[j] : j;
+    const float x = stored_to_float(s.data, s.stored, i * s.columns + j);
+    finite &= x - x == 0.f;
+    if (w.dtype == DType::f32)
+      w.forward.as<float>()[forward_index(w, n, k)] = x;
+    else
+      w.forward.as<bf16>()[forward_index(w, n, k)] = to_bf16(x);
+    if (w.backward.bytes()) w.backward.as<bf16>()[backward_index(w, n, k)] = to_bf16(x);
+  }
+  return finite;
+}
+
+// Which number of a source row goes to each physical column, and where 32 of them lie together.
+struct Columns {
+  std::vector<int> from, starts;
+  Columns(const Source& s, long K) : from(K, -1), starts(K / 32) {
+    for (long j = 0; j < s.columns; j++) from[s.column_at ? s.column_at[j] : j] = int(j);
+    for (long k = 0; k < K; k += 32) {
+      bool together = from[k] >= 0;
+      for (long i = 1; i < 32 && together; i++) together = from[k + i] == from[k] + i;
+      starts[k / 32] = together ? from[k] : -1;
+    }
+  }
+};
+
+// Whether the 16 rows from i on become one half of a 32-row block.
+bool side_by_side(const Source& s, long i, long last) {
+  if (i + 16 > last) return false;
+  const long n = s.row_at ? s.row_at[i] : i;
+  for (long r = 1; s.row_at && r < 16; r++)
+    if (s.row_at[i + r] != n + r) return false;
+  return n % 16 == 0;
+}
+
+}  // namespace
+
 bool pack(Weights& w, const Source& s, long first, long last) {
   bool finite = true;
-  for (long i = first; i < last; i++) {
-    const long n = s.row_at ? s.row_at[i] : i;
-    for (long j = 0; j < s.columns; j++) {
-      const long k = s.column_at ? s.column_at[j] : j;
-      const float x = stored_to_float(s.data, s.stored, i * s.columns + j);
-      finite &= x - x == 0.f;
-      if (w.dtype == DType::f32)
-        w.forward.as<float>()[forward_index(w, n, k)] = x;
-      else
-        w.forward.as<bf16>()[forward_index(w, n, k)] = to_bf16(x);
-      if (w.backward.bytes()) w.backward.as<bf16>()[backward_index(w, n, k)] = to_bf16(x);
+  const Table& variant = table();
+  const Columns columns(s, w.K);
+  const long size = bytes_of(w.dtype);
+  for (long i = first; i < last;) {
+    if (!variant.pack || !side_by_side(s, i, last)) {
+      finite &= pack_row(w, s, i++);
+      continue;
     }
+    const long n = s.row_at ? s.row_at[i] : i;
+    PackRows p{w.dtype,
+               s.stored,
+               {},
+               w.N,
+               w.K,
+               n / 16 & 1,
+               w.forward.as<char>(n / 32 * (w.K / 32) * kStep * size),
+               nullptr,
+               columns.from.data(),
+               columns.starts.data()};
+    for (long r = 0; r < 16; r++) p.row[r] = static_cast<const char*>(s.data) + (i + r) * s.columns * bytes_of(s.stored);
+    if (w.backward.bytes()) p.backward = w.backward.as<char>(n / 32 * kStep * size);
+    finite &= variant.pack(p);
+    i += 16;
   }
   return finite;
 }

@@ -68,4 +68,16 @@ struct Sums {
   float* out;
 };
 
+// Sixteen rows to be packed, which lie side by side in one half of a 32-row block of the matrix (N, K).
+struct PackRows {
+  DType dtype;
+  Stored stored;
+  const void* row[16];  // each row's numbers
+  long N, K, half;
+  void* forward;      // square of this row block and the first 32 columns
+  void* backward;     // the same square of the other packing; null: there is none
+  const int* from;    // (K,) which number of a row goes to each column, -1: none
+  const int* starts;  // (K/32,) the first of 32 that lie together, -1: they do not
+};
+
 }  // namespace attune::matmul

@@ -23,11 +23,11 @@ ATTUNE_INLINE void widen_pairs(const bf16* p, F16& even, F16& odd) {
 }
 
 #if defined(__AVX512F__)
-// 16 x 16 numbers turned: 64 shuffles.
-static inline void turn16(const float* in, float* out) {
+// 16 x 16 words of 32 bits turned: 64 shuffles. `from` and `to`: words from one row to the next.
+template <int from, int to> static inline void turn16(const float* in, float* out) {
   __m512 a[16], b[16];
 #pragma GCC unroll 16
-  for (int i = 0; i < 16; i++) a[i] = _mm512_loadu_ps(in + i * 32);
+  for (int i = 0; i < 16; i++) a[i] = _mm512_loadu_ps(in + i * from);
 #pragma GCC unroll 8
   for (int i = 0; i < 8; i++)
     b[2 * i] = _mm512_unpacklo_ps(a[2 * i], a[2 * i + 1]), b[2 * i + 1] = _mm512_unpackhi_ps(a[2 * i], a[2 * i + 1]);
@@ -43,20 +43,20 @@ static inline void turn16(const float* in, float* out) {
   for (int j = 0; j < 4; j++) {  // 128-bit lane L of a[4 g + j] is column 4 L + j of rows 4 g …
     const __m512 p = _mm512_shuffle_f32x4(a[j], a[4 + j], 0x88), q = _mm512_shuffle_f32x4(a[8 + j], a[12 + j], 0x88);
     const __m512 r = _mm512_shuffle_f32x4(a[j], a[4 + j], 0xdd), s = _mm512_shuffle_f32x4(a[8 + j], a[12 + j], 0xdd);
-    _mm512_storeu_ps(out + j * 32, _mm512_shuffle_f32x4(p, q, 0x88)),
-        _mm512_storeu_ps(out + (8 + j) * 32, _mm512_shuffle_f32x4(p, q, 0xdd));
-    _mm512_storeu_ps(out + (4 + j) * 32, _mm512_shuffle_f32x4(r, s, 0x88)),
-        _mm512_storeu_ps(out + (12 + j) * 32, _mm512_shuffle_f32x4(r, s, 0xdd));
+    _mm512_storeu_ps(out + j * to, _mm512_shuffle_f32x4(p, q, 0x88)),
+        _mm512_storeu_ps(out + (8 + j) * to, _mm512_shuffle_f32x4(p, q, 0xdd));
+    _mm512_storeu_ps(out + (4 + j) * to, _mm512_shuffle_f32x4(r, s, 0x88)),
+        _mm512_storeu_ps(out + (12 + j) * to, _mm512_shuffle_f32x4(r, s, 0xdd));
   }
 }
 static inline void turn32(const float* in, float* out) {
-  turn16(in, out), turn16(in + 16, out + 512), turn16(in + 512, out + 16), turn16(in + 528, out + 528);
+  turn16<32, 32>(in, out), turn16<32, 32>(in + 16, out + 512), turn16<32, 32>(in + 512, out + 16), turn16<32, 32>(in + 528, out + 528);
 }
 #elif defined(__AVX2__)
-static inline void turn8(const float* in, float* out) {
+template <int from, int to> static inline void turn8(const float* in, float* out) {
   __m256 a[8], b[8];
 #pragma GCC unroll 8
-  for (int i = 0; i < 8; i++) a[i] = _mm256_loadu_ps(in + i * 32);
+  for (int i = 0; i < 8; i++) a[i] = _mm256_loadu_ps(in + i * from);
 #pragma GCC unroll 4
   for (int i = 0; i < 4; i++)
     b[2 * i] = _mm256_unpacklo_ps(a[2 * i], a[2 * i + 1]), b[2 * i + 1] = _mm256_unpackhi_ps(a[2 * i], a[2 * i + 1]);
@@ -70,13 +70,17 @@ static inline void turn8(const float* in, float* out) {
   }
 #pragma GCC unroll 4
   for (int j = 0; j < 4; j++) {
-    _mm256_storeu_ps(out + j * 32, _mm256_permute2f128_ps(a[j], a[4 + j], 0x20));
-    _mm256_storeu_ps(out + (4 + j) * 32, _mm256_permute2f128_ps(a[j], a[4 + j], 0x31));
+    _mm256_storeu_ps(out + j * to, _mm256_permute2f128_ps(a[j], a[4 + j], 0x20));
+    _mm256_storeu_ps(out + (4 + j) * to, _mm256_permute2f128_ps(a[j], a[4 + j], 0x31));
   }
 }
+template <int from, int to> static inline void turn16(const float* in, float* out) {
+  for (int i = 0; i < 16; i += 8)
+    for (int j = 0; j < 16; j += 8) turn8<from, to>(in + i * from + j, out + j * to + i);
+}
 static inline void turn32(const float* in, float* out) {
-  for (int i = 0; i < 32; i += 8)
-    for (int j = 0; j < 32; j += 8) turn8(in + i * 32 + j, out + j * 32 + i);
+  for (int i = 0; i < 32; i += 16)
+    for (int j = 0; j < 32; j += 16) turn16<32, 32>(in + i * 32 + j, out + j * 32 + i);
 }
 #else
 static inline void turn32(const float* in, float* out) {

@@ -2,6 +2,7 @@
 #pragma once
 #include "kernels/matmul/contract.body.h"
 #include "kernels/matmul/finish.body.h"
+#include "kernels/matmul/pack.body.h"
 #include "kernels/matmul/variants.h"
 
 namespace attune::ATTUNE_ISA {
@@ -24,5 +25,7 @@ static void column_sums(const void* x, DType dtype, long M, long columns, long c
   else
     column_sums_of((const bf16*)x, M, columns, count, out);
 }
+
+static bool pack(const matmul::PackRows& p) { return p.dtype == DType::f32 ? pack_of<float>(p) : pack_of<bf16>(p); }
 
 }  // namespace attune::ATTUNE_ISA
