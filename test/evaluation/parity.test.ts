@@ -1,0 +1,46 @@
+import { existsSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { networkConfig } from '../../lib/checkpoint/config.js';
+import { linearLayers } from '../../lib/checkpoint/expected_tensors.js';
+import { evaluate } from '../../lib/evaluation/index.js';
+import { merge } from '../../lib/evaluation/merge.js';
+import { compareLogits } from '../../lib/evaluation/parity.js';
+import { tinyText } from '../support/events.js';
+import { scratchFolder, TINY_CONFIG, writeTinyAdapter, writeTinyModel } from '../support/tiny_model.js';
+
+const scratch = scratchFolder();
+
+describe('parity', () => {
+  it('is perfect for equal logits and tells how far others are', () => {
+    const one = Float32Array.of(1, 2, 3, 0, 5, 0);
+    expect(compareLogits(one, one, 3)).toEqual({ maxLogitDifference: 0, kl: 0, greedyMatch: 1 });
+    const shifted = one.map((value) => value + 2);
+    expect(compareLogits(one, shifted, 3)).toEqual({ maxLogitDifference: 2, kl: expect.closeTo(0, 12), greedyMatch: 1 });
+    // log 2 by hand: (0, 0) against (log 3, 0) → KL = ½ log(½ / ¾) + ½ log(½ / ¼)
+    const { kl, greedyMatch } = compareLogits(Float32Array.of(0, 0), Float32Array.of(0, Math.log(3)), 2);
+    expect(kl).toBeCloseTo(0.5 * Math.log(2 / 3) + 0.5 * Math.log(2), 6);
+    expect(greedyMatch).toBe(0);
+  });
+
+  it('of a merged model is near, and evaluate says so too', async () => {
+    const model = writeTinyModel(join(scratch, 'model'));
+    const adapter = writeTinyAdapter(join(scratch, 'adapter'), linearLayers(networkConfig(TINY_CONFIG, 'config.json')));
+    const out = join(scratch, 'merged');
+    const data = join(scratch, 'rows.jsonl');
+    writeFileSync(data, JSON.stringify({ text: tinyText(3) }));
+    const result = await merge({ model, adapter, out, dtype: 'f32' });
+    expect(result.out).toBe(out);
+    expect(result.parity.maxLogitDifference).toBeLessThan(1e-4);
+    expect(result.parity.kl).toBeLessThan(1e-8);
+    expect(result.parity.greedyMatch).toBe(1);
+    const nats = async (options: { model: string; adapter?: string }) => (await evaluate({ ...options, data, dtype: 'f32' })).nll;
+    expect(await nats({ model: out })).toBeCloseTo(await nats({ model, adapter }), 5);
+    expect(Math.abs((await nats({ model })) - (await nats({ model: out })))).toBeGreaterThan(1e-3);
+    await expect(merge({ model, adapter, out })).rejects.toMatchObject({ code: 'output_exists' });
+    await expect(merge({ model, adapter: join(scratch, 'none'), out: join(scratch, 'other') })).rejects.toMatchObject({
+      code: 'missing_adapter',
+    });
+    expect(existsSync(join(scratch, 'other'))).toBe(false);
+  });
+});
