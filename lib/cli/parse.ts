@@ -62,10 +62,11 @@ function readWithYargs(command: Command, options: Record<string, Option>, args: 
     const words = choices === undefined ? describe : `${describe}: ${choices.join(', ')}`;
     parser.option(name, { describe: words, ...(value === undefined ? { type: 'boolean' } : { type: 'string', requiresArg: true }) });
   }
-  for (const [line, what] of examples) parser.example(line, what);
+  // Not by yargs' own list of examples, which breaks command lines into columns.
+  parser.epilogue(`Examples:\n${examples.map(([line, what]) => `  ${line}\n      ${what}`).join('\n')}`);
   let result: { argv: Argv; output: string } = { argv: {}, output: '' };
   parser.fail((message, error) => {
-    throw error ?? request('bad_option', plainFailure(message), command.name);
+    throw request('bad_option', plainFailure(message ?? error.message), command.name);
   });
   parser.parse([...args], {}, (error: Error | undefined, argv: Argv, output: string) => {
     if (error) throw error;
