@@ -90,6 +90,10 @@ export interface AdapterTarget {
 }
 
 export interface AdapterOptions {
+  /** Several adapters live beside each other on one base (policy, reference, reward model); default `default`. */
+  name?: string;
+  /** Whether its tensors are trained; default: the model was loaded with `train: 'adapter'`. */
+  train?: boolean;
   /** alpha / rank, or alpha / sqrt(rank) with rsLoRA. */
   scale: number;
   /** Share of the inputs of the low-rank term set to zero in training; 0: none. */
@@ -103,6 +107,11 @@ export interface ForwardBatch {
   /** (S + 1) offsets, rising from 0 to N. */
   sequenceStarts: Int32Array;
   targets: Int32Array;
+  /** Positions and the ids that they must predict, in place of `targets`: a prompt's last token may have to predict the first of each answer. */
+  targetRows?: Int32Array;
+  targetIds?: Int32Array;
+  /** Positions whose score is wanted; needs a head. */
+  scoreRows?: Int32Array;
   /** (S) identity of each sequence within its step, for dropout: the same mask however a step is split. Default: its index in the batch. */
   sequenceKeys?: Int32Array;
 }
@@ -110,8 +119,8 @@ export interface ForwardBatch {
 export interface ForwardOptions {
   /** Keep what backward needs. */
   keep?: boolean;
-  /** false: as if the model had no adapter (the reference of preference methods). */
-  adapter?: boolean;
+  /** Name of the adapter in use (default `default`, where set); false: the base alone (the reference of preference methods). */
+  adapter?: string | boolean;
   /** Random key of dropout; without it nothing is dropped. Same key and row, same mask, however a step is split. */
   dropoutKey?: number;
   entropy?: boolean;
@@ -127,6 +136,8 @@ export interface ForwardResult {
   entropy?: Float32Array;
   /** Mean logit over the vocabulary. */
   mean?: Float32Array;
+  /** One per position in `scoreRows`. */
+  score?: Float32Array;
 }
 
 /** Gradients of the loss with respect to what forward returned. */
@@ -135,6 +146,7 @@ export interface BackwardGradients {
   lse?: Float32Array;
   entropy?: Float32Array;
   mean?: Float32Array;
+  score?: Float32Array;
 }
 
 export interface OptimizerStep {
@@ -173,25 +185,31 @@ export interface NativeGeneration {
   dispose(): void;
 }
 
+/** `adapter` names the set that is meant; default `default`, and the base where all weights are trained. */
 export interface NativeModel {
-  /** Adds (or replaces) the adapter. With `train: 'adapter'` its tensors are the parameters. */
+  /** Adds an adapter, or replaces the one of its name. With `train` its tensors are parameters. */
   setAdapter(options: AdapterOptions): Promise<void>;
+  removeAdapter(adapter: string): Promise<void>;
+  /** Gives a set a scalar head, (hidden) numbers: score = weight . normed row. Trained where the set is, as `base_model.model.score.weight`. */
+  setHead(weight: Float32Array, adapter?: string): Promise<void>;
+  /** (hidden) numbers of the head; empty without one. */
+  head(adapter?: string): Promise<Float32Array>;
   forward(batch: ForwardBatch, options?: ForwardOptions): Promise<ForwardResult>;
   /** Gradients of the last `forward` with `keep`, added to those already there. */
   backward(gradients: BackwardGradients): Promise<void>;
-  /** L2 over all trained tensors. */
-  gradientNorm(): Promise<number>;
+  /** L2 over all trained tensors of the set. */
+  gradientNorm(adapter?: string): Promise<number>;
   /** One AdamW step; gradients are zero afterwards. */
-  step(options: OptimizerStep): Promise<void>;
-  zeroGradients(): Promise<void>;
+  step(options: OptimizerStep, adapter?: string): Promise<void>;
+  zeroGradients(adapter?: string): Promise<void>;
   /** Trained tensors in a fixed order, with transformers' or PEFT's names (`base_model.model.….lora_A.weight`). */
-  parameters(): { name: string; shape: number[] }[];
-  read(name: string, part: ParameterPart): Promise<Float32Array>;
-  write(name: string, part: ParameterPart, values: Float32Array): Promise<void>;
+  parameters(adapter?: string): { name: string; shape: number[] }[];
+  read(name: string, part: ParameterPart, adapter?: string): Promise<Float32Array>;
+  write(name: string, part: ParameterPart, values: Float32Array, adapter?: string): Promise<void>;
   /** (N, V) row-major; for comparisons on few tokens. */
-  logits(tokens: Int32Array, sequenceStarts: Int32Array, options?: { adapter?: boolean }): Promise<Float32Array>;
+  logits(tokens: Int32Array, sequenceStarts: Int32Array, options?: { adapter?: string | boolean }): Promise<Float32Array>;
   /** capacity: most tokens, prompt included. */
-  startGeneration(capacity: number): NativeGeneration;
+  startGeneration(capacity: number, adapter?: string | boolean): NativeGeneration;
   /** Bytes held, by part: weights, adapter, optimizer, activations, workspace. */
   memory(): Record<string, number>;
   dispose(): void;

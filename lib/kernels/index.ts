@@ -31,6 +31,7 @@ export {
 export { type RmsNormArguments, type RmsNormBackwardArguments, rmsNorm, rmsNormBackward } from './rms_norm.js';
 export { type RotaryArguments, type RotaryScaling, rotary, rotaryFrequencies } from './rotary.js';
 export { type SampleArguments, sample } from './sample.js';
+export { type ScoreArguments, score } from './score.js';
 export {
   type Activation,
   type ActivationArguments,

@@ -70,8 +70,8 @@ class NativeGeneration : public Napi::ObjectWrap<NativeGeneration> {
 
 }  // namespace
 
-Napi::Object create_generation(Napi::Env env, std::shared_ptr<Model> model, long capacity) {
-  return NativeGeneration::create(env, std::make_shared<Generation>(std::move(model), capacity));
+Napi::Object create_generation(Napi::Env env, std::shared_ptr<Model> model, long capacity, std::string adapter) {
+  return NativeGeneration::create(env, std::make_shared<Generation>(std::move(model), capacity, std::move(adapter)));
 }
 
 }  // namespace attune::binding

@@ -2,6 +2,7 @@
 #pragma once
 #include <memory>
 #include <napi.h>
+#include <string>
 
 namespace attune {
 class Model;
@@ -9,6 +10,6 @@ class Model;
 
 namespace attune::binding {
 
-Napi::Object create_generation(Napi::Env env, std::shared_ptr<Model> model, long capacity);
+Napi::Object create_generation(Napi::Env env, std::shared_ptr<Model> model, long capacity, std::string adapter);
 
 }  // namespace attune::binding

@@ -29,7 +29,7 @@ namespace attune::binding {
   row(rms_norm_backward) \
   row(rotary) \
   row(rotary_frequencies) \
-  row(sample) \
+  row(sample) row(score) \
   row(swiglu) \
   row(swiglu_backward)
 // clang-format on

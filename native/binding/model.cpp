@@ -22,10 +22,29 @@ Shared alive(const Shared& model) {
 Batch read_batch(const Arguments& a, const Config& c) {
   Batch b;
   b.tokens = a.ints_within("tokens", -1, 0, int(c.vocabulary - 1));
-  b.starts = a.starts("sequenceStarts", b.N());
-  b.targets = a.has("targets") ? a.ints_within("targets", b.N(), -1, int(c.vocabulary - 1)) : std::vector<int>(b.N(), -1);
+  const int N = int(b.N());
+  b.starts = a.starts("sequenceStarts", N);
+  b.targets = a.has("targets") ? a.ints_within("targets", N, -1, int(c.vocabulary - 1)) : std::vector<int>(N, -1);
+  if (a.has("targetRows")) {
+    b.rows = a.ints_within("targetRows", -1, 0, N - 1);
+    b.ids = a.ints_within("targetIds", long(b.rows.size()), 0, int(c.vocabulary - 1));
+  }
+  if (a.has("scoreRows")) b.scores = a.ints_within("scoreRows", -1, 0, N - 1);
   b.keys = a.ints("sequenceKeys", long(b.starts.size()) - 1, true);
   return b;
+}
+
+// The name of an adapter among options: a string, `false` for the base alone, the default where absent.
+std::string read_adapter(const Arguments& a, const char* name = "adapter") {
+  const Napi::Value v = a.raw(name);
+  if (v.IsUndefined() || v.IsNull()) return "default";
+  if (v.IsBoolean()) return v.As<Napi::Boolean>().Value() ? "default" : "";
+  return a.text(name);
+}
+std::string adapter_argument(const Napi::CallbackInfo& info, size_t at) {
+  Napi::Object o = Napi::Object::New(info.Env());
+  o.Set("adapter", info[at]);
+  return read_adapter(Arguments(o, "adapter"));
 }
 
 class NativeModel : public Napi::ObjectWrap<NativeModel> {
@@ -34,7 +53,8 @@ class NativeModel : public Napi::ObjectWrap<NativeModel> {
     using N = NativeModel;
     Napi::Function f =
         DefineClass(env, "NativeModel",
-                    {InstanceMethod("setAdapter", &N::set_adapter), InstanceMethod("forward", &N::forward),
+                    {InstanceMethod("setAdapter", &N::set_adapter), InstanceMethod("removeAdapter", &N::remove_adapter),
+                     InstanceMethod("setHead", &N::set_head), InstanceMethod("head", &N::head), InstanceMethod("forward", &N::forward),
                      InstanceMethod("backward", &N::backward), InstanceMethod("gradientNorm", &N::gradient_norm),
                      InstanceMethod("step", &N::step), InstanceMethod("zeroGradients", &N::zero_gradients),
                      InstanceMethod("parameters", &N::parameters), InstanceMethod("read", &N::read), InstanceMethod("write", &N::write),
@@ -63,6 +83,7 @@ class NativeModel : public Napi::ObjectWrap<NativeModel> {
     return checked(info.Env(), [&]() -> Napi::Value {
       const Arguments a(info[0], "setAdapter");
       auto adapter = std::make_shared<Adapter>();
+      adapter->name = a.text("name", "default"), adapter->trained = a.flag("train", alive(model_)->options.train == Train::adapter);
       adapter->scale = float(a.number("scale")), adapter->dropout = float(a.number("dropout", 0));
       if (!(adapter->dropout >= 0 && adapter->dropout < 1))
         a.fail("dropout: expected 0 <= dropout < 1, got " + std::to_string(adapter->dropout));
@@ -76,13 +97,37 @@ class NativeModel : public Napi::ObjectWrap<NativeModel> {
     });
   }
 
+  Napi::Value remove_adapter(const Napi::CallbackInfo& info) {
+    return checked(info.Env(), [&]() -> Napi::Value {
+      return queue(info.Env(), [set = adapter_argument(info, 0)](Model& m) { m.remove_adapter(set); });
+    });
+  }
+
+  Napi::Value set_head(const Napi::CallbackInfo& info) {
+    return checked(info.Env(), [&]() -> Napi::Value {
+      Napi::Object o = Napi::Object::New(info.Env());
+      o.Set("weight", info[0]);
+      auto w = std::make_shared<std::vector<float>>(Arguments(o, "setHead").floats("weight", alive(model_)->config.hidden));
+      return queue(info.Env(), [w, set = adapter_argument(info, 1)](Model& m) { m.set_head(set, *w); });
+    });
+  }
+
+  Napi::Value head(const Napi::CallbackInfo& info) {
+    return checked(info.Env(), [&]() -> Napi::Value {
+      auto w = std::make_shared<std::vector<float>>();
+      return queue(
+          info.Env(), [w, set = adapter_argument(info, 0)](Model& m) { *w = m.head(set); },
+          [w](Napi::Env env) -> Napi::Value { return to_js(env, *w); });
+    });
+  }
+
   Napi::Value forward(const Napi::CallbackInfo& info) {
     return checked(info.Env(), [&]() -> Napi::Value {
       auto batch = std::make_shared<Batch>(read_batch(Arguments(info[0], "forward"), alive(model_)->config));
       const Arguments a(info[1].IsUndefined() ? Napi::Object::New(info.Env()) : info[1], "forward options");
       ForwardOptions o;
-      o.keep = a.flag("keep", false), o.adapter = a.flag("adapter", true), o.causal = a.flag("causal", true),
-      o.entropy = a.flag("entropy", false), o.mean = a.flag("mean", false);
+      o.keep = a.flag("keep", false), o.adapter = read_adapter(a), o.causal = a.flag("causal", true), o.entropy = a.flag("entropy", false),
+      o.mean = a.flag("mean", false);
       o.dropout = a.has("dropoutKey");
       if (o.dropout) o.dropout_key = uint64_t(a.integer("dropoutKey", 0, 1L << 53));
       auto out = std::make_shared<Outputs>();
@@ -93,6 +138,7 @@ class NativeModel : public Napi::ObjectWrap<NativeModel> {
             r.Set("logprob", to_js(env, out->logprob)), r.Set("lse", to_js(env, out->lse));
             if (o.entropy) r.Set("entropy", to_js(env, out->entropy));
             if (o.mean) r.Set("mean", to_js(env, out->mean));
+            if (!out->score.empty()) r.Set("score", to_js(env, out->score));
             return r;
           });
     });
@@ -104,6 +150,7 @@ class NativeModel : public Napi::ObjectWrap<NativeModel> {
       auto g = std::make_shared<Outputs>();
       g->logprob = a.floats("logprob", -1);
       const long R = long(g->logprob.size());
+      g->score = a.floats("score", -1, true);
       g->lse = a.floats("lse", R, true), g->entropy = a.floats("entropy", R, true), g->mean = a.floats("mean", R, true);
       return queue(info.Env(), [g](Model& m) { m.backward(*g); });
     });
@@ -113,7 +160,7 @@ class NativeModel : public Napi::ObjectWrap<NativeModel> {
     return checked(info.Env(), [&]() -> Napi::Value {
       auto norm = std::make_shared<double>(0);
       return queue(
-          info.Env(), [norm](Model& m) { *norm = m.parameters.gradient_norm(m.team); },
+          info.Env(), [norm, set = adapter_argument(info, 0)](Model& m) { *norm = m.parameters(set).gradient_norm(m.team); },
           [norm](Napi::Env env) { return Napi::Number::New(env, *norm); });
     });
   }
@@ -124,19 +171,22 @@ class NativeModel : public Napi::ObjectWrap<NativeModel> {
       const adamw::Step s{float(a.number("learningRate")), float(a.number("beta1", 0.9)),     float(a.number("beta2", 0.999)),
                           float(a.number("eps", 1e-8)),    float(a.number("weightDecay", 0)), float(a.number("scale", 1)),
                           a.integer("step", 1, 1L << 40)};
-      return queue(info.Env(), [s](Model& m) { m.parameters.step(m.team, s), m.zero_gradients(); });
+      return queue(info.Env(),
+                   [s, set = adapter_argument(info, 1)](Model& m) { m.parameters(set).step(m.team, s), m.zero_gradients(set); });
     });
   }
 
   Napi::Value zero_gradients(const Napi::CallbackInfo& info) {
-    return checked(info.Env(), [&]() -> Napi::Value { return queue(info.Env(), [](Model& m) { m.zero_gradients(); }); });
+    return checked(info.Env(), [&]() -> Napi::Value {
+      return queue(info.Env(), [set = adapter_argument(info, 0)](Model& m) { m.zero_gradients(set); });
+    });
   }
 
   Napi::Value parameters(const Napi::CallbackInfo& info) {
     return checked(info.Env(), [&]() -> Napi::Value {
       const Shared m = alive(model_);
       Napi::Array list = Napi::Array::New(info.Env());
-      for (const Parameter& p : m->parameters.all()) {
+      for (const Parameter& p : m->parameters(adapter_argument(info, 0)).all()) {
         Napi::Object o = Napi::Object::New(info.Env());
         Napi::Array shape = Napi::Array::New(info.Env());
         if (!p.vector) shape.Set(0u, double(p.rows));
@@ -166,8 +216,8 @@ class NativeModel : public Napi::ObjectWrap<NativeModel> {
       auto out = std::make_shared<std::vector<float>>();
       return queue(
           info.Env(),
-          [name, part, out](Model& m) {
-            Parameter& p = m.parameters.find(name);
+          [name, part, out, set = adapter_argument(info, 2)](Model& m) {
+            Parameter& p = m.parameters(set).find(name);
             *out = part == 0 ? p.value : part == 1 ? m.gradient_of(p) : part == 2 ? p.first : p.second;
           },
           [out](Napi::Env env) -> Napi::Value { return to_js(env, *out); });
@@ -178,16 +228,17 @@ class NativeModel : public Napi::ObjectWrap<NativeModel> {
     return checked(info.Env(), [&]() -> Napi::Value {
       const std::string name = name_of(info, "write");
       const int part = part_of(info, "write");
-      Parameter& p = alive(model_)->parameters.find(name);
+      const std::string set = adapter_argument(info, 3);
+      Parameter& p = alive(model_)->parameters(set).find(name);
       Napi::Object o = Napi::Object::New(info.Env());
       o.Set("values", info[2]);
       const Arguments a(o, "write " + name);
       if (part == 1) a.fail("part: gradients are computed, never written");
       auto values = std::make_shared<std::vector<float>>(a.floats("values", p.size()));
-      return queue(info.Env(), [name, part, values](Model& m) {
-        Parameter& q = m.parameters.find(name);
+      return queue(info.Env(), [name, part, values, set](Model& m) {
+        Parameter& q = m.parameters(set).find(name);
         (part == 0 ? q.value : part == 2 ? q.first : q.second) = *values;
-        if (part == 0) m.parameters.repack(m.team);
+        if (part == 0) m.parameters(set).repack(m.team);
       });
     });
   }
@@ -197,8 +248,8 @@ class NativeModel : public Napi::ObjectWrap<NativeModel> {
       Napi::Object o = Napi::Object::New(info.Env());
       o.Set("tokens", info[0]), o.Set("sequenceStarts", info[1]);
       auto batch = std::make_shared<Batch>(read_batch(Arguments(o, "logits"), alive(model_)->config));
-      const bool adapter =
-          Arguments(info[2].IsUndefined() ? Napi::Object::New(info.Env()) : info[2], "logits options").flag("adapter", true);
+      const std::string adapter =
+          read_adapter(Arguments(info[2].IsUndefined() ? Napi::Object::New(info.Env()) : info[2], "logits options"));
       auto out = std::make_shared<std::vector<float>>();
       return queue(
           info.Env(), [batch, adapter, out](Model& m) { *out = m.logits(*batch, adapter); },
@@ -211,7 +262,7 @@ class NativeModel : public Napi::ObjectWrap<NativeModel> {
       Napi::Object o = Napi::Object::New(info.Env());
       o.Set("capacity", info[0]);
       const long capacity = Arguments(o, "startGeneration").integer("capacity", 1, 1L << 24);
-      return create_generation(info.Env(), alive(model_), capacity);
+      return create_generation(info.Env(), alive(model_), capacity, adapter_argument(info, 1));
     });
   }
 

@@ -10,6 +10,15 @@
 
 namespace attune {
 
+// y[32] += x[32], one row of a block.
+static void add32(void* y, long y_at, const void* x, long x_at, DType dtype) {
+  for (long j = 0; j < 32; j++)
+    if (dtype == DType::f32)
+      static_cast<float*>(y)[y_at + j] += static_cast<const float*>(x)[x_at + j];
+    else
+      store(static_cast<bf16*>(y) + y_at + j, to_float(static_cast<bf16*>(y)[y_at + j]) + to_float(static_cast<const bf16*>(x)[x_at + j]));
+}
+
 void Model::backward(const Outputs& gradient) {
   if (!can_backward_) throw Error("model_arguments", "backward needs a forward pass with keep: true before it");
   can_backward_ = false;
@@ -17,9 +26,9 @@ void Model::backward(const Outputs& gradient) {
   for (Memory* m : {&dx_, &dh_, &dn_}) m->reserve(bytes(N, axes.H));
   dattended_.reserve(bytes(N, axes.Q)), dqkv_.reserve(bytes(N, axes.C));
   for (long i = 0; i < config.layers; i++)
-    for (int g = 0; g < 4; g++) dlow_[g].reserve(bytes(N, layers_[i].group[g].lora.R));
+    for (int g = 0; g < 4; g++) dlow_[g].reserve(bytes(N, lora(i, g) ? lora(i, g)->R : 0));
   memset(dx_.as<char>(), 0, bytes(N, axes.H));
-  if (!rows_.empty()) backward_head(gradient);
+  backward_head(gradient);
   for (long i = config.layers - 1; i >= 0; i--) {
     Kept& kept = kept_[each_layer_ ? i : 0];
     const void* in = inputs_[i].as<char>();
@@ -34,11 +43,30 @@ void Model::backward(const Outputs& gradient) {
   });
 }
 
-// Vocabulary and last norm, on the rows with a target; their gradients go back to the rows' places, all others are zero.
+// Both heads and the last norm, on the rows that they read; gradients are added at the rows' places, all others are zero.
 void Model::backward_head(const Outputs& g) {
-  const long R = long(rows_.size()), size = bytes_of(options.dtype);
-  auto given = [&](const std::vector<float>& v) { return v.empty() ? nullptr : v.data(); };
+  const std::vector<int> rows = head_rows();
+  const long R = long(rows.size());
   dcompact_.reserve(bytes(R, axes.H));
+  if (!rows_.empty()) backward_vocabulary(g);
+  if (!batch_.scores.empty()) {
+    const long first = round32(long(rows_.size()));
+    score::backward(score_arguments(), g.score.data(), dcompact_.as<char>() + first * axes.H * bytes_of(options.dtype),
+                    active_->head.gradient.empty() ? nullptr : active_->head.gradient.data());
+  }
+  const rms_norm::Forward f = layer_norm(norm_, compact_.as<char>(), nullptr, compact_inverse_);
+  const rms_norm::Backward n{f.s, f.x, f.w, f.inverse, dcompact_.as<char>(), nullptr, dcompact_.as<char>()};
+  if (!norm_.gradient.empty()) norm_gradient(n, R, norm_.gradient);
+  team.rows(R, [&](long first, long last, int) { rms_norm::backward(n, first, last); });
+  // A position may be read more than once (a prompt's last token, a value beside a log-probability): columns are shared among threads, rows in order.
+  team.tasks(axes.H / 32, [&](long k, int) {
+    for (long r = 0; r < R; r++)
+      add32(dx_.as<char>(), rows_index(rows[r], k * 32, axes.H), dcompact_.as<char>(), rows_index(r, k * 32, axes.H), options.dtype);
+  });
+}
+
+void Model::backward_vocabulary(const Outputs& g) {
+  auto given = [&](const std::vector<float>& v) { return v.empty() ? nullptr : v.data(); };
   logprob::Backward b{head_arguments(kept_outputs_),
                       g.logprob.data(),
                       given(g.lse),
@@ -48,15 +76,6 @@ void Model::backward_head(const Outputs& g) {
                       head_gradient_.empty() ? nullptr : head_gradient_.data()};
   head_work_.reserve(logprob::backward_bytes(b, team.size()));
   logprob::backward(team, b, head_work_.as<char>());
-  const rms_norm::Forward f = layer_norm(norm_, compact_.as<char>(), nullptr, compact_inverse_);
-  const rms_norm::Backward n{f.s, f.x, f.w, f.inverse, dcompact_.as<char>(), nullptr, dcompact_.as<char>()};
-  if (!norm_.gradient.empty()) norm_gradient(n, norm_.gradient);
-  team.rows(R, [&](long first, long last, int) {
-    rms_norm::backward(n, first, last);
-    for (long r = first; r < last; r++)
-      for (long k = 0; k < axes.H; k += 32)
-        memcpy(dx_.as<char>() + rows_index(rows_[r], k, axes.H) * size, dcompact_.as<char>() + rows_index(r, k, axes.H) * size, 32 * size);
-  });
 }
 
 void Model::backward_layer(long i, Kept& kept, const void* in) {
@@ -69,21 +88,20 @@ void Model::backward_layer(long i, Kept& kept, const void* in) {
 
 // dP = s dY B of a group.
 void Model::backward_low_rank(long i, int group, const void* dy, long first, long last, int thread) {
-  const Linear& l = layers_[i].group[group];
-  if (l.adapted() && forward_.adapter)
-    lora_matmul::down_backward(l.lora, dy, l.w.N, 0, dlow_[group].as<char>(), first, last, workspace(thread));
+  if (const lora_matmul::Group* g = lora(i, group))
+    lora_matmul::down_backward(*g, dy, g->N, 0, dlow_[group].as<char>(), first, last, workspace(thread));
 }
 
 // With dropout the low-rank term's part of dX passes the mask: dX += mask (dP A), apart from the base product.
 void Model::add_dropped_term(long i, int group, void* dx, long first, long last, int thread) {
-  const Linear& l = layers_[i].group[group];
-  if (!l.adapted()) return;
-  void* term = scratch_rows(thread, first, l.w.K);
+  const lora_matmul::Group* g = lora(i, group);
+  if (!g) return;
+  void* term = scratch_rows(thread, first, g->K);
   matmul::Product p{};
-  p.a = dlow_[group].as<char>(), p.a_columns = l.lora.R, p.w = &l.lora.a, p.transposed = true, p.finish = matmul::Finish::store, p.c = term,
-  p.c_columns = l.w.K, p.scale = 1;
+  p.a = dlow_[group].as<char>(), p.a_columns = g->R, p.w = &g->a, p.transposed = true, p.finish = matmul::Finish::store, p.c = term,
+  p.c_columns = g->K, p.scale = 1;
   matmul::rows(p, first, last, workspace(thread));
-  dropout::add(site(i, group), term, dx, l.w.K, first, last);
+  dropout::add(site(i, group), term, dx, g->K, first, last);
 }
 
 void Model::backward_mlp_and_output(long i, Kept& kept) {
@@ -94,7 +112,7 @@ void Model::backward_mlp_and_output(long i, Kept& kept) {
       backward_low_rank(i, group, dy, first, last, thread);
       matmul::Product p = product(l.group[group], true, dy, finish, dx, columns);
       p.kept = kept.gate_up.as<char>();
-      if (!forward_.dropout) p.low = low_term(l.group[group], dlow_[group], true);
+      if (!forward_.dropout) p.low = low_term(i, group, dlow_[group], true);
       matmul::rows(p, first, last, ws);
       if (forward_.dropout) add_dropped_term(i, group, dx, first, last, thread);
     };
@@ -109,13 +127,13 @@ void Model::backward_mlp_and_output(long i, Kept& kept) {
     back(kGateUp, kept.gate_up.as<char>(), matmul::Finish::store, dn_.as<char>(), axes.H);
     const rms_norm::Forward n = layer_norm(l.norm2, kept.h.as<char>(), normed2_.as<char>(), kept.inverse2);
     rms_norm::backward({n.s, n.x, n.w, n.inverse, dn_.as<char>(), dx_.as<char>(), dh_.as<char>()}, first, last);
-    if (trains(l.group[kGateUp])) rms_norm::forward(n, first, last);  // the input of gate|up again, for their gradients
+    if (trains(i, kGateUp)) rms_norm::forward(n, first, last);  // the input of gate|up again, for their gradients
     back(kO, dh_.as<char>(), matmul::Finish::store, dattended_.as<char>(), axes.Q);
   });
   // The weight gradient of the norm reads dn_ before attention's pass reuses it.
   if (!l.norm2.gradient.empty()) {
     const rms_norm::Forward n = layer_norm(l.norm2, kept.h.as<char>(), nullptr, kept.inverse2);
-    norm_gradient({n.s, n.x, n.w, n.inverse, dn_.as<char>(), nullptr, nullptr}, layers_[i].norm2.gradient);
+    norm_gradient({n.s, n.x, n.w, n.inverse, dn_.as<char>(), nullptr, nullptr}, batch_.N(), layers_[i].norm2.gradient);
   }
 }
 
@@ -131,7 +149,7 @@ void Model::backward_attention(long i, Kept& kept) {
     const rms_norm::Forward f = head_norm(i, kept, queries);
     const rms_norm::Backward b{f.s, f.x, f.w, f.inverse, dqkv_.as<char>(), nullptr, dqkv_.as<char>()};
     std::vector<float>& gradient = (queries ? layers_[i].q_norm : layers_[i].k_norm).gradient;
-    if (!gradient.empty()) norm_gradient(b, gradient);
+    if (!gradient.empty()) norm_gradient(b, batch_.N(), gradient);
     team.rows(batch_.N(), [&](long first, long last, int) { rms_norm::backward(b, first, last); });
   }
 }
@@ -141,10 +159,10 @@ void Model::backward_qkv(long i, Kept& kept, const void* in) {
   const bool below = i || options.train == Train::all;  // below the first layer nothing is trained
   passes(team, batch_.N(), [&](long first, long last, int thread) {
     backward_low_rank(i, kQkv, dqkv_.as<char>(), first, last, thread);
-    if (trains(qkv)) rms_norm::forward(layer_norm(layers_[i].norm1, in, normed1_.as<char>(), kept.inverse1), first, last);
+    if (trains(i, kQkv)) rms_norm::forward(layer_norm(layers_[i].norm1, in, normed1_.as<char>(), kept.inverse1), first, last);
     if (!below) return;
     matmul::Product p = product(qkv, true, dqkv_.as<char>(), matmul::Finish::store, dn_.as<char>(), axes.H);
-    if (!forward_.dropout) p.low = low_term(qkv, dlow_[kQkv], true);
+    if (!forward_.dropout) p.low = low_term(i, kQkv, dlow_[kQkv], true);
     matmul::rows(p, first, last, workspace(thread));
     if (forward_.dropout) add_dropped_term(i, kQkv, dn_.as<char>(), first, last, thread);
   });
@@ -153,7 +171,7 @@ void Model::backward_qkv(long i, Kept& kept, const void* in) {
 void Model::backward_norm1(long i, Kept& kept, const void* in) {
   const rms_norm::Forward f = layer_norm(layers_[i].norm1, in, nullptr, kept.inverse1);
   const rms_norm::Backward b{f.s, f.x, f.w, f.inverse, dn_.as<char>(), dh_.as<char>(), dx_.as<char>()};
-  if (!layers_[i].norm1.gradient.empty()) norm_gradient(b, layers_[i].norm1.gradient);
+  if (!layers_[i].norm1.gradient.empty()) norm_gradient(b, batch_.N(), layers_[i].norm1.gradient);
   team.rows(batch_.N(), [&](long first, long last, int) { rms_norm::backward(b, first, last); });
 }
 

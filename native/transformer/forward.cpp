@@ -4,6 +4,7 @@
 #include "kernels/embedding/embedding.h"
 #include "kernels/logprob/logprob.h"
 #include "kernels/rms_norm/rms_norm.h"
+#include "kernels/score/score.h"
 #include "transformer/generation.h"
 #include "transformer/model.h"
 #include "transformer/passes.h"
@@ -27,9 +28,10 @@ attention::Shape Model::attention_shape(long i) const {
           sin_.as<float>()};
 }
 
-matmul::LowRank Model::low_term(const Linear& l, const Memory& p, bool backward) const {
-  if (!l.adapted() || !forward_.adapter) return {};
-  return backward ? lora_matmul::backward_term(l.lora, p.as<char>()) : lora_matmul::forward_term(l.lora, p.as<char>());
+matmul::LowRank Model::low_term(long i, int group, const Memory& p, bool backward) const {
+  const lora_matmul::Group* g = lora(i, group);
+  if (!g) return {};
+  return backward ? lora_matmul::backward_term(*g, p.as<char>()) : lora_matmul::forward_term(*g, p.as<char>());
 }
 
 matmul::Product Model::product(const Linear& l, bool transposed, const void* a, matmul::Finish finish, void* c, long c_columns) const {
@@ -64,24 +66,45 @@ void Model::rotary_tables(const std::vector<int>& positions, const std::vector<i
   }
 }
 
+// Positions, and the length of the sequence that each token is in: a branch goes on from its prompt, as if the other branches were not there.
+void Model::place_tokens(std::vector<int>& lengths) {
+  positions_.clear(), prefix_.clear(), own_.clear();
+  size_t branch = 0;
+  for (size_t s = 0; s + 1 < batch_.starts.size(); s++) {
+    const int first = batch_.starts[s], end = batch_.starts[s + 1];
+    const int prompt = branch < batch_.branches.size() && batch_.branches[branch] < end ? batch_.branches[branch] : end;
+    for (int t = first; t < prompt; t++)
+      positions_.push_back(t - first), lengths.push_back(prompt - first), prefix_.push_back(end - first), own_.push_back(0);
+    for (; branch < batch_.branches.size() && batch_.branches[branch] < end; branch++) {
+      const int from = batch_.branches[branch], to = branch + 1 < batch_.branches.size() ? std::min(end, batch_.branches[branch + 1]) : end;
+      for (int t = from; t < to; t++) {
+        positions_.push_back(prompt - first + t - from), lengths.push_back(prompt - first + to - from);
+        prefix_.push_back(prompt - first), own_.push_back(from - first);
+      }
+    }
+  }
+}
+
 // Checks the batch, finds the rows with a target, makes room.
 void Model::start(const Batch& batch, const ForwardOptions& o) {
   batch_ = batch, forward_ = o, can_backward_ = false;
+  const auto found = adapters_.find(o.adapter);
+  active_ = found == adapters_.end() ? &base_ : &found->second;
   if (batch_.keys.empty())
     for (size_t s = 0; s + 1 < batch_.starts.size(); s++) batch_.keys.push_back(int(s));
-  rows_.clear(), targets_.clear();
-  std::vector<int> positions, lengths;
-  for (size_t s = 0; s + 1 < batch_.starts.size(); s++)
-    for (int t = batch_.starts[s]; t < batch_.starts[s + 1]; t++)
-      positions.push_back(t - batch_.starts[s]), lengths.push_back(batch_.starts[s + 1] - batch_.starts[s]);
-  for (long t = 0; t < batch_.N(); t++)
-    if (batch_.targets[t] >= 0) rows_.push_back(int(t)), targets_.push_back(batch_.targets[t]);
+  rows_ = batch_.rows, targets_ = batch_.ids;
+  if (batch_.rows.empty())
+    for (long t = 0; t < batch_.N(); t++)
+      if (batch_.targets[t] >= 0) rows_.push_back(int(t)), targets_.push_back(batch_.targets[t]);
+  std::vector<int> lengths;
+  place_tokens(lengths);
   token_keys_.clear();
-  if (dropout_ == 0 || !forward_.adapter) forward_.dropout = false;
+  if (active_->dropout == 0) forward_.dropout = false;
   if (forward_.dropout)
-    for (size_t s = 0, t = 0; s + 1 < batch_.starts.size(); s++)
-      for (; t < size_t(batch_.starts[s + 1]); t++) token_keys_.push_back(uint64_t(batch_.keys[s]) << 32 | uint32_t(positions[t]));
-  rotary_tables(positions, lengths);
+    for (size_t s = 0; s + 1 < batch_.starts.size(); s++)
+      for (int t = batch_.starts[s]; t < batch_.starts[s + 1]; t++)
+        token_keys_.push_back(uint64_t(batch_.keys[s]) << 32 | uint32_t(t - batch_.starts[s]));
+  rotary_tables(positions_, lengths);
   room(batch_.N());
 }
 
@@ -99,7 +122,7 @@ void Model::room(long N) {
     k.lse.reserve(config.heads * M * 4), k.inverse1.reserve(M * 4), k.inverse2.reserve(M * 4);
     if (config.query_key_norm) k.inverse_q.reserve(M * config.heads * 4), k.inverse_k.reserve(M * config.kv_heads * 4);
     for (long layer = i; layer < (each ? i + 1 : config.layers); layer++)
-      for (int g = 0; g < 4; g++) k.low[g].reserve(bytes(N, layers_[layer].group[g].lora.R));
+      for (int g = 0; g < 4; g++) k.low[g].reserve(bytes(N, (lora(layer, g) ? lora(layer, g)->R : 0)));
   }
   normed1_.reserve(bytes(N, axes.H)), normed2_.reserve(bytes(N, axes.H)), act_.reserve(bytes(N, axes.I));
   if (config.query_key_norm) normed_qkv_.reserve(bytes(N, axes.C));
@@ -142,7 +165,7 @@ rms_norm::Forward Model::head_norm(long i, Kept& kept, bool queries) const {
 }
 
 dropout::Site Model::site(long i, int group) const {
-  return {options.dtype, forward_.dropout_key, uint64_t(i * 4 + group), token_keys_.data(), dropout_};
+  return {options.dtype, forward_.dropout_key, uint64_t(i * 4 + group), token_keys_.data(), active_->dropout};
 }
 
 // A pass's worth of rows first .. for this thread, addressed as if the matrix (M, columns) began before it.
@@ -152,14 +175,14 @@ void* Model::scratch_rows(int thread, long first, long columns) {
 
 // P = s X A^T of a group, from the inputs themselves or, in training with dropout, from what is left of them.
 void Model::low_rank(long i, int group, const void* x, Memory& p, long first, long last, int thread) {
-  const Linear& l = layers_[i].group[group];
-  if (!l.adapted() || !forward_.adapter) return;
+  const lora_matmul::Group* g = lora(i, group);
+  if (!g) return;
   if (forward_.dropout) {
-    void* left = scratch_rows(thread, first, l.w.K);
-    dropout::run(site(i, group), x, left, l.w.K, first, last);
+    void* left = scratch_rows(thread, first, g->K);
+    dropout::run(site(i, group), x, left, g->K, first, last);
     x = left;
   }
-  lora_matmul::down(l.lora, x, l.w.K, 0, p.as<char>(), first, last, workspace(thread));
+  lora_matmul::down(*g, x, g->K, 0, p.as<char>(), first, last, workspace(thread));
 }
 
 void Model::norm_and_qkv(long i, Kept& kept, const void* in) {
@@ -169,7 +192,7 @@ void Model::norm_and_qkv(long i, Kept& kept, const void* in) {
     rms_norm::forward(layer_norm(layers_[i].norm1, in, normed1_.as<char>(), kept.inverse1), first, last);
     low_rank(i, kQkv, normed1_.as<char>(), kept.low[kQkv], first, last, thread);
     matmul::Product p = product(qkv, false, normed1_.as<char>(), matmul::Finish::store, kept.qkv.as<char>(), axes.C);
-    p.low = low_term(qkv, kept.low[kQkv], false);
+    p.low = low_term(i, kQkv, kept.low[kQkv], false);
     matmul::rows(p, first, last, ws);
     if (config.query_key_norm) norm_heads(i, kept, first, last);
   });
@@ -198,21 +221,21 @@ void Model::output_and_mlp(long i, Kept& kept, const void* in, void* out) {
     float* ws = workspace(thread);
     low_rank(i, kO, kept.attended.as<char>(), kept.low[kO], first, last, thread);
     matmul::Product p = product(o, false, kept.attended.as<char>(), matmul::Finish::add, kept.h.as<char>(), axes.H);
-    p.residual = in, p.low = low_term(o, kept.low[kO], false);
+    p.residual = in, p.low = low_term(i, kO, kept.low[kO], false);
     matmul::rows(p, first, last, ws);
     rms_norm::forward(layer_norm(l.norm2, kept.h.as<char>(), normed2_.as<char>(), kept.inverse2), first, last);
     low_rank(i, kGateUp, normed2_.as<char>(), kept.low[kGateUp], first, last, thread);
     p = product(gate_up, false, normed2_.as<char>(), matmul::Finish::swiglu, act_.as<char>(), axes.I);
-    p.kept = kept.gate_up.as<char>(), p.low = low_term(gate_up, kept.low[kGateUp], false);
+    p.kept = kept.gate_up.as<char>(), p.low = low_term(i, kGateUp, kept.low[kGateUp], false);
     matmul::rows(p, first, last, ws);
     low_rank(i, kDown, act_.as<char>(), kept.low[kDown], first, last, thread);
     p = product(down, false, act_.as<char>(), matmul::Finish::add, out, axes.H);
-    p.residual = kept.h.as<char>(), p.low = low_term(down, kept.low[kDown], false);
+    p.residual = kept.h.as<char>(), p.low = low_term(i, kDown, kept.low[kDown], false);
     matmul::rows(p, first, last, ws);
   });
 }
 
-// Rows with a target only: gathered, normed. The rest of the last layer's output is never read.
+// Rows that a head reads: gathered, normed. The rest of the last layer's output is never read.
 void Model::last_norm(const std::vector<int>& rows) {
   const long R = long(rows.size()), size = bytes_of(options.dtype);
   const char* x = inputs_[forward_.keep ? config.layers : config.layers % 2].as<char>();
@@ -223,6 +246,15 @@ void Model::last_norm(const std::vector<int>& rows) {
         memcpy(compact_.as<char>() + rows_index(r, k, axes.H) * size, x + rows_index(rows[r], k, axes.H) * size, 32 * size);
     rms_norm::forward(layer_norm(norm_, compact_.as<char>(), compact_normed_.as<char>(), compact_inverse_), first, last);
   });
+}
+
+// The rows of both heads: those with a target, then, from the next block of 32 on, those with a score. The gap repeats row 0 of the batch.
+std::vector<int> Model::head_rows() const {
+  std::vector<int> rows = rows_;
+  if (batch_.scores.empty()) return rows;
+  rows.resize(round32(long(rows.size())), 0);
+  rows.insert(rows.end(), batch_.scores.begin(), batch_.scores.end());
+  return rows;
 }
 
 logprob::Forward Model::head_arguments(Outputs& out) {
@@ -239,23 +271,34 @@ logprob::Forward Model::head_arguments(Outputs& out) {
 }
 
 void Model::forward(const Batch& batch, const ForwardOptions& o, Outputs& out) {
-  if (o.keep && options.train == Train::none)
-    throw Error("model_arguments", "the model was loaded with train: 'none'; a forward pass cannot be kept for backward");
   start(batch, o);
+  if (o.keep && !(active_ == &base_ ? options.train == Train::all : active_->trained))
+    throw Error("model_arguments",
+                "nothing is trained here (train: 'none', or an adapter that is not); the pass cannot be kept for backward");
+  if (!batch.scores.empty() && active_->head.w.empty()) throw Error("model_arguments", "scores need a head: call setHead first");
   run_layers();
   const size_t R = rows_.size();
   out.logprob.assign(R, 0.f), out.lse.assign(R, 0.f), out.entropy.assign(o.entropy ? R : 0, 0.f), out.mean.assign(o.mean ? R : 0, 0.f);
+  last_norm(head_rows());
   if (R) {
-    last_norm(rows_);
     const logprob::Forward f = head_arguments(out);
     head_work_.reserve(logprob::forward_bytes(f, team.size()));
     logprob::forward(team, f, head_work_.as<char>());
   }
+  out.score.assign(batch_.scores.size(), 0.f);
+  score::forward(score_arguments(), out.score.data());
   if (o.keep) kept_outputs_ = out;
   can_backward_ = o.keep;
 }
 
-std::vector<float> Model::logits(const Batch& batch, bool adapter) {
+// The scored rows of the normed matrix.
+score::Rows Model::score_arguments() const {
+  const long first = round32(long(rows_.size()));
+  return {options.dtype, compact_normed_.as<char>() + first * axes.H * bytes_of(options.dtype), axes.H, long(batch_.scores.size()),
+          active_->head.w.data()};
+}
+
+std::vector<float> Model::logits(const Batch& batch, const std::string& adapter) {
   ForwardOptions o;
   o.adapter = adapter;
   start(batch, o);

@@ -6,7 +6,8 @@ namespace attune {
 
 constexpr long kPage = 32;  // tokens: a block of the rows layout
 
-Generation::Generation(std::shared_ptr<Model> model, long capacity) : model_(std::move(model)), capacity_(capacity) {
+Generation::Generation(std::shared_ptr<Model> model, long capacity, std::string adapter)
+    : model_(std::move(model)), capacity_(capacity), adapter_(std::move(adapter)) {
   const Model& m = *model_;
   const long pages = (capacity + kPage - 1) / kPage;
   const size_t bytes = size_t(pages) * m.config.kv_heads * kPage * m.axes.D * bytes_of(m.options.dtype);
@@ -41,7 +42,9 @@ void Generation::feed(const std::vector<int>& tokens) {
     lengths.push_back(before ? int(before + i + 1) : int(n));  // dynamic rotary: the length that this call, or this token, makes
     if (before) page_rows_.insert(page_rows_.end(), pages_.begin(), pages_.end());
   }
-  m.start(batch, {});
+  ForwardOptions options;
+  options.adapter = adapter_;
+  m.start(batch, options);
   m.rotary_tables(positions, lengths);
   m.generation_ = this;
   try {

@@ -7,7 +7,7 @@ namespace attune {
 class Generation {
  public:
   // Room for `capacity` tokens, prompt included.
-  Generation(std::shared_ptr<Model> model, long capacity);
+  Generation(std::shared_ptr<Model> model, long capacity, std::string adapter);
   // Runs tokens through the network. Several tokens on an empty cache go through the attention of training; otherwise each reads the cache.
   void feed(const std::vector<int>& tokens);
   sample::Choice sample(sample::Options options) const;
@@ -21,6 +21,7 @@ class Generation {
  private:
   std::shared_ptr<Model> model_;
   long capacity_;
+  std::string adapter_;
   std::vector<Memory> keys_, values_;  // a layer each: (pages, kv_heads, 32, D)
   std::vector<int> pages_;             // 0, 1, 2, …: one sequence owns all
   std::vector<int> slots_, lengths_;   // of the rows being fed

@@ -155,7 +155,7 @@ void Model::load(const std::vector<StoredTensor>& tensors) {
 
 // fp32 master values of every matrix, from the numbers as stored (vectors were read when they were made).
 void Model::fill_masters(const std::vector<StoredTensor>& tensors) {
-  for (Parameter& p : parameters.all()) {
+  for (Parameter& p : base_.parameters.all()) {
     if (p.vector) continue;
     const StoredTensor& t = find(tensors, p.name);
     const Mapped file(t.path);

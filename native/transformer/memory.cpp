@@ -30,11 +30,19 @@ std::map<std::string, size_t> Model::memory() const {
   for (const Layer& l : layers_)
     for (const Linear& g : l.group) {
       m["weights"] += packed(g.w);
-      m["adapter"] += packed(g.lora.a) + packed(g.lora.b);
-      m["gradients"] += 4 * (g.gradient.size() + g.lora.gradient_a.size() + g.lora.gradient_b.size());
+      m["gradients"] += 4 * g.gradient.size();
     }
   m["gradients"] += 4 * (head_gradient_.size() + embedding_gradient_.size());
-  for (const Parameter& p : parameters.all()) m["optimizer"] += 12 * p.size();
+  auto optimizer = [&](const AdapterSet& s) {
+    for (const Parameter& p : s.parameters.all()) m["optimizer"] += 12 * p.size();
+  };
+  optimizer(base_);
+  for (const auto& [name, s] : adapters_) {
+    optimizer(s);
+    for (const auto& layer : s.groups)
+      for (const lora_matmul::Group& g : layer)
+        m["adapter"] += packed(g.a) + packed(g.b), m["gradients"] += 4 * (g.gradient_a.size() + g.gradient_b.size());
+  }
   for (const Memory& x : inputs_) m["activations"] += x.bytes();
   for (const Kept& k : kept_) {
     for (const Memory* x : {&k.qkv, &k.attended, &k.h, &k.gate_up, &k.lse, &k.inverse1, &k.inverse2, &k.inverse_q, &k.inverse_k})

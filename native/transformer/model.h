@@ -15,9 +15,11 @@
 #include "kernels/lora_matmul/lora_matmul.h"
 #include "kernels/rms_norm/rms_norm.h"
 #include "kernels/sample/sample.h"
+#include "kernels/score/score.h"
 #include "transformer/config.h"
 #include "transformer/parameters.h"
 #include <algorithm>
+#include <array>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -38,10 +40,8 @@ struct Linear {
   std::vector<Part> parts;
   matmul::Weights w;                 // (N, K)
   std::vector<float> bias;           // (N), empty: none
-  lora_matmul::Group lora;           // R == 0: no adapter
   std::vector<float> gradient;       // (N, K) rows layout, all weights trained
   std::vector<float> bias_gradient;  // (N)
-  bool adapted() const { return lora.R > 0; }
 };
 
 struct Norm {
@@ -63,17 +63,40 @@ struct Layer {
 };
 enum Groups : int { kQkv, kO, kGateUp, kDown };
 
+// score = w . normed row: the scalar head of a reward or value model.
+struct Head {
+  std::vector<float> w, gradient;  // (H) physical; empty: no head
+};
+
+// Low-rank factors over the shared base, what is trained of them, and a head. Several live beside each other: a policy, a reference, a reward
+// model on one base cost the base once. The set without low-rank factors is the base itself.
+struct AdapterSet {
+  float scale = 1, dropout = 0;
+  bool trained = false;
+  std::vector<std::array<lora_matmul::Group, 4>> groups;  // a layer each, R == 0 where a group has none; empty: the base
+  Parameters parameters;
+  Head head;
+};
+
+// Tokens end to end. A sequence may branch: tokens from its start to the first branch are a prompt that every branch goes on from by itself, seeing
+// the prompt and its own tokens (answers of one prompt, computed once).
 struct Batch {
   std::vector<int> tokens, starts, targets;  // (N), (S + 1), (N): -1 where nothing is predicted
-  std::vector<int> keys;                     // (S) identity of each sequence for dropout; empty: its index
+  std::vector<int> branches;                 // offsets of tokens at which a branch begins, rising; empty: no sequence branches
+  std::vector<int> rows, ids;  // (R) positions and the ids that they must predict, in place of `targets` (a prompt's last token may
+                               // have to predict the first of each answer)
+  std::vector<int> scores;     // positions whose score is wanted
+  std::vector<int> keys;       // (S) identity of each sequence for dropout; empty: its index
   long N() const { return long(tokens.size()); }
 };
 struct ForwardOptions {
-  bool keep = false, adapter = true, causal = true, entropy = false, mean = false, dropout = false;
+  bool keep = false, causal = true, entropy = false, mean = false, dropout = false;
+  std::string adapter = "default";  // "": the base alone. A name that was never set is the base too
   uint64_t dropout_key = 0;
 };
 struct Outputs {
-  std::vector<float> logprob, lse, entropy, mean;  // one per position with a target
+  std::vector<float> logprob, lse, entropy, mean;  // one per target
+  std::vector<float> score;                        // one per position in `scores`
 };
 
 struct AdapterTarget {
@@ -82,7 +105,9 @@ struct AdapterTarget {
   std::vector<float> a, b;  // (rank, inputs), (outputs, rank)
 };
 struct Adapter {
+  std::string name = "default";
   float scale = 1, dropout = 0;
+  bool trained = false;
   std::vector<AdapterTarget> targets;
 };
 
@@ -91,16 +116,22 @@ class Generation;
 class Model {
  public:
   Model(const Config& config, const Options& options, const std::vector<StoredTensor>& tensors);
+  // Adds the adapter, or replaces the one of its name.
   void set_adapter(const Adapter& adapter);
+  void remove_adapter(const std::string& name) { adapters_.erase(name); }
+  // Gives a set (an adapter by name, or "" where all weights are trained) a scalar head, (hidden) numbers; `trained` as the set is.
+  void set_head(const std::string& adapter, const std::vector<float>& w);
+  std::vector<float> head(const std::string& adapter);
+  // Parameters of the base ("", all weights trained) or of an adapter.
+  Parameters& parameters(const std::string& adapter) { return set(adapter).parameters; }
 
   void forward(const Batch& batch, const ForwardOptions& options, Outputs& out);
   // Gradients per position with a target, as forward gave them out; empty where not used. Adds to the gradients of the parameters.
   void backward(const Outputs& gradient);
   // Logits (N, V) fp32 row-major.
-  std::vector<float> logits(const Batch& batch, bool adapter);
+  std::vector<float> logits(const Batch& batch, const std::string& adapter);
 
-  void zero_gradients();
-  Parameters parameters;
+  void zero_gradients(const std::string& adapter);
   std::vector<float> gradient_of(const Parameter& p) const;
   std::map<std::string, size_t> memory() const;
 
@@ -119,12 +150,14 @@ class Model {
   std::vector<float> load_vector(const StoredTensor& t, const std::vector<int>* at, long size) const;
   void train_all(const std::vector<StoredTensor>& tensors);
   void fill_masters(const std::vector<StoredTensor>& tensors);
-  void train_adapter(Linear& l, size_t target, const AdapterTarget& a);
+  void train_adapter(AdapterSet& set, lora_matmul::Group& g, const Part& part, size_t target, const AdapterTarget& a);
+  AdapterSet& set(const std::string& adapter);
   void train_matrix(const std::string& name, matmul::Weights& w, std::vector<float>& gradient, long rows, long columns, const int* row_at,
                     const int* column_at);
   void train_vector(const std::string& name, std::vector<float>& w, std::vector<float>& gradient, const int* at, long count);
   // forward.cpp
   void start(const Batch& batch, const ForwardOptions& o);
+  void place_tokens(std::vector<int>& lengths);
   void room(long N);
   void rotary_tables(const std::vector<int>& positions, const std::vector<int>& lengths);
   void run_layers();
@@ -136,10 +169,13 @@ class Model {
   void output_and_mlp(long i, Kept& kept, const void* in, void* out);
   void low_rank(long i, int group, const void* x, Memory& p, long first, long last, int thread);
   void last_norm(const std::vector<int>& rows);
+  std::vector<int> head_rows() const;
+  score::Rows score_arguments() const;
   logprob::Forward head_arguments(Outputs& out);
   std::vector<float> head_logits(const std::vector<int>& rows);
   // backward.cpp
   void backward_head(const Outputs& gradient);
+  void backward_vocabulary(const Outputs& gradient);
   void backward_layer(long i, Kept& kept, const void* in);
   void backward_mlp_and_output(long i, Kept& kept);
   void backward_attention(long i, Kept& kept);
@@ -151,17 +187,21 @@ class Model {
   void weight_gradients(long i, Kept& kept);
   void linear_gradients(long i, int group, const void* x, void* dy, Kept& kept);
   void zero_tail(void* x, long columns) const;
-  void norm_gradient(const rms_norm::Backward& b, std::vector<float>& gradient);
+  void norm_gradient(const rms_norm::Backward& b, long M, std::vector<float>& gradient);
   // helpers of both
   attention::Shape attention_shape(long i) const;
   matmul::Product product(const Linear& l, bool transposed, const void* a, matmul::Finish finish, void* c, long c_columns) const;
-  matmul::LowRank low_term(const Linear& l, const Memory& p, bool backward) const;
+  matmul::LowRank low_term(long i, int group, const Memory& p, bool backward) const;
+  // The active set's factors for a group, null where it has none.
+  lora_matmul::Group* lora(long i, int group) const {
+    return active_->groups.empty() || !active_->groups[i][group].R ? nullptr : &active_->groups[i][group];
+  }
   rms_norm::Forward layer_norm(const Norm& n, const void* x, void* y, Memory& inverse) const;
   rms_norm::Forward head_norm(long i, Kept& kept, bool queries) const;
   dropout::Site site(long i, int group) const;
   void* scratch_rows(int thread, long first, long columns);
   long widest() const { return std::max({axes.H, axes.Q, 2 * axes.I, axes.C}); }
-  bool trains(const Linear& l) const { return options.train == Train::all || (l.adapted() && forward_.adapter); }
+  bool trains(long i, int group) const { return options.train == Train::all || (lora(i, group) && active_->trained); }
   size_t bytes(long rows, long columns) const { return size_t(round32(rows)) * columns * bytes_of(options.dtype); }
   float* workspace(int thread) { return work_.as<float>() + thread * matmul::workspace_floats(); }
 
@@ -169,7 +209,9 @@ class Model {
   matmul::Weights embedding_, head_;  // embedding_ is empty when tied
   std::vector<float> embedding_gradient_, head_gradient_;
   Norm norm_;
-  float lora_scale_ = 1, dropout_ = 0;
+  AdapterSet base_;  // no factors: parameters and head where all weights are trained
+  std::map<std::string, AdapterSet> adapters_;
+  AdapterSet* active_ = &base_;  // of the batch in work
 
   // The batch in work.
   Batch batch_;
@@ -177,7 +219,9 @@ class Model {
   ForwardOptions forward_;
   bool can_backward_ = false;
   std::vector<int> rows_, targets_;  // positions with a target, and the targets
-  Memory cos_, sin_;                 // (M, D/2)
+  // Of each token: position in its sequence, or in its branch after the prompt; it sees keys of its sequence below `prefix` and from `own` on.
+  std::vector<int> positions_, prefix_, own_;
+  Memory cos_, sin_;  // (M, D/2)
   std::vector<float> frequencies_;
   float attention_factor_ = 1;
   std::vector<float> table_cos_, table_sin_;  // rows of positions made so far (all kinds but dynamic)

@@ -24,9 +24,9 @@ void Model::train_matrix(const std::string& name, matmul::Weights& w, std::vecto
     for (long n = first; n < last; n++)
       for (long k = 0; k < columns; k++) *out++ = gradient[rows_index(place(row_at, n), place(column_at, k), K)];
   };
-  Parameter& kept = parameters.add(std::move(p));
+  Parameter& kept = base_.parameters.add(std::move(p));
   for (long n = 0; n < rows; n += kPackRows)
-    parameters.add_packer([&kept, &w, n, rows, columns, row_at, column_at] {
+    base_.parameters.add_packer([&kept, &w, n, rows, columns, row_at, column_at] {
       matmul::pack(w, {kept.value.data(), Stored::f32, rows, columns, row_at, column_at}, n, std::min(rows, n + kPackRows));
     });
 }
@@ -38,9 +38,9 @@ void Model::train_vector(const std::string& name, std::vector<float>& w, std::ve
   p.gather = [&gradient, at, count](long, long, float* out) {
     for (long i = 0; i < count; i++) out[i] = gradient[place(at, i)];
   };
-  Parameter& kept = parameters.add(std::move(p));
+  Parameter& kept = base_.parameters.add(std::move(p));
   for (long i = 0; i < count; i++) kept.value[i] = w[place(at, i)];
-  parameters.add_packer([&kept, &w, at, count] {
+  base_.parameters.add_packer([&kept, &w, at, count] {
     for (long i = 0; i < count; i++) w[place(at, i)] = kept.value[i];
   });
 }
@@ -69,10 +69,9 @@ void Model::train_all(const std::vector<StoredTensor>& tensors) {
   fill_masters(tensors);
 }
 
-void Model::train_adapter(Linear& l, size_t target, const AdapterTarget& a) {
-  const Part& part = l.parts[target];
-  const lora_matmul::Target& t = l.lora.targets[target];
-  lora_matmul::Group* g = &l.lora;
+void Model::train_adapter(AdapterSet& set, lora_matmul::Group& group, const Part& part, size_t target, const AdapterTarget& a) {
+  const lora_matmul::Target& t = group.targets[target];
+  lora_matmul::Group* g = &group;
   Parameter pa, pb;
   pa.name = "base_model.model." + part.name + ".lora_A.weight", pa.rows = a.rank, pa.columns = part.inputs;
   pa.gather = [g, first_rank = t.first, in = part.input_at, columns = part.inputs](long first, long last, float* out) {
@@ -84,47 +83,83 @@ void Model::train_adapter(Linear& l, size_t target, const AdapterTarget& a) {
     for (long n = first; n < last; n++)
       for (long r = 0; r < rank; r++) *out++ = g->gradient_b[rows_index(first_rank + r, place(at, n), g->N)];
   };
-  Parameter& A = parameters.add(std::move(pa));
-  Parameter& B = parameters.add(std::move(pb));
+  Parameter& A = set.parameters.add(std::move(pa));
+  Parameter& B = set.parameters.add(std::move(pb));
   A.value = a.a, B.value = a.b;
-  parameters.add_packer([g, target, &A, &B] { lora_matmul::pack(*g, int(target), A.value.data(), B.value.data()); });
+  set.parameters.add_packer([g, target, &A, &B] { lora_matmul::pack(*g, int(target), A.value.data(), B.value.data()); });
 }
 
 void Model::set_adapter(const Adapter& adapter) {
-  const bool trainable = options.train == Train::adapter;
-  if (trainable) parameters.clear();
+  if (adapter.name.empty()) throw Error("model_arguments", "an adapter needs a name");
   std::map<std::string, const AdapterTarget*> wanted;
   for (const AdapterTarget& t : adapter.targets) wanted[t.name] = &t;
-  lora_scale_ = adapter.scale, dropout_ = adapter.dropout;
-  for (Layer& layer : layers_)
-    for (Linear& l : layer.group) {
-      l.lora = {};
-      l.lora.K = l.w.K, l.lora.N = l.w.N, l.lora.inputs = l.parts[0].inputs, l.lora.input_at = l.parts[0].input_at,
-      l.lora.scale = adapter.scale;
-      bool any = false;
+  AdapterSet& set = adapters_[adapter.name];
+  Head head = std::move(set.head);  // replaced factors keep the head
+  set.parameters.clear(), set.groups.clear(), set.head = {};
+  set.scale = adapter.scale, set.dropout = adapter.dropout, set.trained = adapter.trained;
+  set.groups.resize(config.layers);
+  for (long i = 0; i < config.layers; i++)
+    for (int k = 0; k < 4; k++) {
+      const Linear& l = layers_[i].group[k];
+      lora_matmul::Group& g = set.groups[i][k];
+      g.K = l.w.K, g.N = l.w.N, g.inputs = l.parts[0].inputs, g.input_at = l.parts[0].input_at, g.scale = adapter.scale;
+      std::vector<const AdapterTarget*> found;
       for (const Part& p : l.parts) {
-        const auto found = wanted.find(p.name);
-        const AdapterTarget* t = found == wanted.end() ? nullptr : found->second;
+        const auto at = wanted.find(p.name);
+        const AdapterTarget* t = at == wanted.end() ? nullptr : at->second;
         if (t && (long(t->a.size()) != t->rank * p.inputs || long(t->b.size()) != t->rank * p.outputs))
           throw Error("adapter_shape", p.name + ": expected A [" + std::to_string(t->rank) + ", " + std::to_string(p.inputs) + "] and B [" +
                                            std::to_string(p.outputs) + ", " + std::to_string(t->rank) + "]");
-        l.lora.targets.push_back({t ? t->rank : 0, 0, p.outputs, p.output_at});
-        any |= t != nullptr;
+        g.targets.push_back({t ? t->rank : 0, 0, p.outputs, p.output_at});
+        found.push_back(t);
+        if (t) wanted.erase(at);
       }
-      if (!any) continue;
-      lora_matmul::prepare(l.lora, options.dtype, trainable);
-      for (size_t i = 0; i < l.parts.size(); i++) {
-        const auto found = wanted.find(l.parts[i].name);
-        if (found == wanted.end()) continue;
-        if (trainable)
-          train_adapter(l, i, *found->second);
-        else
-          lora_matmul::pack(l.lora, int(i), found->second->a.data(), found->second->b.data());
-        wanted.erase(found);
-      }
+      if (std::none_of(found.begin(), found.end(), [](const AdapterTarget* t) { return t; })) continue;
+      lora_matmul::prepare(g, options.dtype, adapter.trained);
+      for (size_t t = 0; t < found.size(); t++)
+        if (found[t] && adapter.trained)
+          train_adapter(set, g, l.parts[t], t, *found[t]);
+        else if (found[t])
+          lora_matmul::pack(g, int(t), found[t]->a.data(), found[t]->b.data());
     }
   if (!wanted.empty()) throw Error("adapter_target", "the model has no linear layer named " + wanted.begin()->first);
-  if (trainable) parameters.repack(team);
+  set.parameters.repack(team);
+  if (!head.w.empty()) set_head(adapter.name, std::vector<float>(head.w.begin(), head.w.begin() + config.hidden));
+}
+
+AdapterSet& Model::set(const std::string& adapter) {
+  if (adapter.empty()) return base_;
+  const auto found = adapters_.find(adapter);
+  if (found == adapters_.end() && adapter == "default") return base_;
+  if (found == adapters_.end()) throw Error("model_arguments", "no adapter is named " + adapter);
+  return found->second;
+}
+
+void Model::set_head(const std::string& adapter, const std::vector<float>& w) {
+  AdapterSet& s = set(adapter);
+  if (long(w.size()) != config.hidden)
+    throw Error("model_arguments", "the head: expected " + std::to_string(config.hidden) + " numbers, got " + std::to_string(w.size()));
+  const bool had = !s.head.w.empty();
+  s.head.w.assign(axes.H, 0.f);
+  std::copy(w.begin(), w.end(), s.head.w.begin());
+  const std::string name = &s == &base_ ? "score.weight" : "base_model.model.score.weight";
+  if (!(&s == &base_ ? options.train == Train::all : s.trained)) return;
+  if (had) {
+    s.parameters.find(name).value = w;
+    return;
+  }
+  s.head.gradient.assign(axes.H, 0.f);
+  Parameter p;
+  p.name = name, p.rows = 1, p.columns = config.hidden;
+  p.gather = [&s, n = config.hidden](long, long, float* out) { std::copy(s.head.gradient.begin(), s.head.gradient.begin() + n, out); };
+  Parameter& kept = s.parameters.add(std::move(p));
+  kept.value = w;
+  s.parameters.add_packer([&s, &kept] { std::copy(kept.value.begin(), kept.value.end(), s.head.w.begin()); });
+}
+
+std::vector<float> Model::head(const std::string& adapter) {
+  const AdapterSet& s = set(adapter);
+  return s.head.w.empty() ? std::vector<float>() : std::vector<float>(s.head.w.begin(), s.head.w.begin() + config.hidden);
 }
 
 std::vector<float> Model::gradient_of(const Parameter& p) const {
@@ -133,12 +168,17 @@ std::vector<float> Model::gradient_of(const Parameter& p) const {
   return g;
 }
 
-void Model::zero_gradients() {
+void Model::zero_gradients(const std::string& adapter) {
   auto zero = [](std::vector<float>& v) { std::fill(v.begin(), v.end(), 0.f); };
+  AdapterSet& s = set(adapter);
+  zero(s.head.gradient);
+  for (auto& layer : s.groups)
+    for (lora_matmul::Group& g : layer) zero(g.gradient_a), zero(g.gradient_b);
+  if (&s != &base_) return;
   zero(embedding_gradient_), zero(head_gradient_), zero(norm_.gradient);
   for (Layer& l : layers_) {
     zero(l.norm1.gradient), zero(l.norm2.gradient), zero(l.q_norm.gradient), zero(l.k_norm.gradient);
-    for (Linear& g : l.group) zero(g.gradient), zero(g.bias_gradient), zero(g.lora.gradient_a), zero(g.lora.gradient_b);
+    for (Linear& g : l.group) zero(g.gradient), zero(g.bias_gradient);
   }
 }
 

@@ -36,21 +36,21 @@ void Model::linear_gradients(long i, int group, const void* x, void* dy, Kept& k
                  [&](long n, int) { matmul::column_sums(dy, options.dtype, N, l.w.N, n * 32, 32, l.bias_gradient.data() + n * 32); });
     return;
   }
-  if (!l.adapted() || !forward_.adapter) return;
-  zero_tail(dlow_[group].as<char>(), l.lora.R), zero_tail(kept.low[group].as<char>(), l.lora.R);
+  lora_matmul::Group* g = lora(i, group);
+  if (!g || !active_->trained) return;
+  zero_tail(dlow_[group].as<char>(), g->R), zero_tail(kept.low[group].as<char>(), g->R);
   if (forward_.dropout) {  // the low-rank term saw what dropout left of x; its tasks must end before the next group's use of the buffer
     team.rows(N, [&](long first, long last, int) { dropout::run(site(i, group), x, dropped_.as<char>(), l.w.K, first, last); });
     x = dropped_.as<char>();
   }
-  lora_matmul::gradient_tasks(l.lora, x, l.w.K, 0, dlow_[group].as<char>(), kept.low[group].as<char>(), dy, l.w.N, 0, N, gradient_tasks_);
+  lora_matmul::gradient_tasks(*g, x, l.w.K, 0, dlow_[group].as<char>(), kept.low[group].as<char>(), dy, l.w.N, 0, N, gradient_tasks_);
   if (!forward_.dropout) return;
   team.tasks(long(gradient_tasks_.size()),
              [&](long t, int) { matmul::contract(gradient_tasks_[t].contract, gradient_tasks_[t].from, gradient_tasks_[t].to); });
   gradient_tasks_.clear();
 }
 
-void Model::norm_gradient(const rms_norm::Backward& b, std::vector<float>& gradient) {
-  const long M = b.x == compact_.as<char>() ? long(rows_.size()) : batch_.N();
+void Model::norm_gradient(const rms_norm::Backward& b, long M, std::vector<float>& gradient) {
   team.tasks(b.s.size / 32, [&](long k, int) { rms_norm::weight_gradient(b, M, gradient.data(), k * 32, k * 32 + 32); });
 }
 

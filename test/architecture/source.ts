@@ -31,7 +31,7 @@ function walk(folder: string): string[] {
   return entries(folder).flatMap((entry) => {
     const path = join(folder, entry.name);
     if (entry.isDirectory()) return SKIPPED.has(entry.name) ? [] : walk(path);
-    return entry.isFile() && statSync(path).size <= LARGEST_TEXT ? [path] : [];
+    return entry.isFile() && !SKIPPED.has(entry.name) && statSync(path).size <= LARGEST_TEXT ? [path] : [];
   });
 }
 
