@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { DataError } from '../errors/index.js';
 import type { NativeModel, ParameterPart } from '../native.js';
 import { folderWhole, removePartial, writeWhole } from './files.js';
-import { type Json, readJson } from './json_file.js';
+import { type Json, readJsonIfThere } from './json_file.js';
 import { readTensor, storedTensor, type TensorToWrite, writeSafetensors } from './safetensors.js';
 import { readHeader } from './safetensors_header.js';
 
@@ -37,6 +37,8 @@ export async function saveCheckpoint(run: string, { step, state, recipe, model, 
   const above = checkpointsFolder(run);
   await mkdir(above, { recursive: true });
   const path = join(above, checkpointName(step));
+  // Only what was left of a folder that was being deleted can be there.
+  await rm(path, { recursive: true, force: true });
   await folderWhole(path, async (folder) => {
     await writeWeights(folder);
     await writeSafetensors(join(folder, OPTIMIZER), [...momentsOf(model, 'first'), ...momentsOf(model, 'second')]);
@@ -72,13 +74,16 @@ export interface Checkpoint {
 export async function latestCheckpoint(run: string): Promise<Checkpoint | undefined> {
   const above = checkpointsFolder(run);
   await removePartial(above);
-  const step = Math.max(-1, ...(await stepsIn(above)));
-  if (step < 0) return undefined;
-  const folder = join(above, checkpointName(step));
-  const state = await readJson(join(folder, STATE));
-  if (state.step !== step)
-    throw new DataError('bad_checkpoint', `tells of step ${state.step}, not of ${step}`, { file: join(folder, STATE) });
-  return { folder, step, state };
+  for (const step of (await stepsIn(above)).sort((a, b) => b - a)) {
+    const folder = join(above, checkpointName(step));
+    const file = join(folder, STATE);
+    // An old one of which a killed process had deleted a part is no checkpoint any more.
+    const state = await readJsonIfThere(file);
+    if (state === undefined) continue;
+    if (state.step !== step) throw new DataError('bad_checkpoint', `tells of step ${state.step}, not of ${step}`, { file });
+    return { folder, step, state };
+  }
+  return undefined;
 }
 
 async function stepsIn(folder: string): Promise<number[]> {

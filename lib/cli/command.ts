@@ -1,5 +1,7 @@
 /** What a command of `attune` is made of. A command has no logic of its own: it reads options and calls the library. */
 
+import type { Progress } from './progress.js';
+
 /** A value that follows its option, or none for a flag. */
 export interface Option {
   describe: string;
@@ -28,6 +30,8 @@ export interface Context {
   write(text: string): void;
   /** Writes a line to standard error. */
   note(line: string): void;
+  /** Shows how far the work is, on standard error. */
+  progress: Progress;
   /** Aborted by Ctrl-C. */
   signal: AbortSignal;
 }
@@ -40,6 +44,8 @@ export interface Command {
   options: Record<string, Option>;
   /** Command lines with what they do. */
   examples: readonly (readonly [string, string])[];
+  /** What `--help` tells beside options and examples. */
+  more?(): Promise<string>;
   run(values: Values, context: Context): Promise<void>;
 }
 

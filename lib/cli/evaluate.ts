@@ -26,6 +26,7 @@ export const evaluate: Command = {
       dtype: values.dtype as 'bf16' | 'f32' | undefined,
       threads: values.threads as number | 'auto' | undefined,
       signal: context.signal,
+      onDownload: (download) => context.progress.download(download),
     });
     try {
       const result = await model.evaluate({
@@ -34,7 +35,9 @@ export const evaluate: Command = {
         template: values.template as 'auto' | undefined,
         trainedOnly: values['trained-only'] === true,
         signal: context.signal,
+        onProgress: (done) => context.progress.rows(done),
       });
+      context.progress.end();
       const { nll, perplexity, tokens, rows } = result;
       context.print(
         context.json

@@ -36,8 +36,10 @@ export const generate: Command = {
       dtype: values.dtype as 'bf16' | 'f32' | undefined,
       threads: values.threads as number | 'auto' | undefined,
       signal: context.signal,
+      onDownload: (download) => context.progress.download(download),
     });
     try {
+      context.progress.end();
       const pieces = model.generate(prompt, settings(values, context));
       let next = await pieces.next();
       for (; !next.done; next = await pieces.next()) if (!context.json) context.write(next.value.text);

@@ -21,7 +21,9 @@ export const merge: Command = {
       dtype: values.dtype as 'f32' | 'f16' | 'bf16' | undefined,
       threads: values.threads as number | 'auto' | undefined,
       signal: context.signal,
+      onDownload: (download) => context.progress.download(download),
     });
+    context.progress.end();
     const { maxLogitDifference, kl, greedyMatch } = parity;
     const percent = `${(100 * greedyMatch).toFixed(1)} %`;
     context.print(

@@ -10,6 +10,7 @@ import { generate } from './generate.js';
 import { merge } from './merge.js';
 import { parseCommand, programHelp } from './parse.js';
 import { preview } from './preview.js';
+import { Progress } from './progress.js';
 import { train } from './train.js';
 
 /** Every command, in the order of the help. */
@@ -27,6 +28,7 @@ export async function runProgram(args: readonly string[]): Promise<number> {
     return 0;
   } catch (thrown) {
     const { status, text, event } = failureOf(thrown, stop.signal);
+    context.progress.end();
     context.note(text);
     if (context.json) context.print(JSON.stringify(event));
     return status;
@@ -50,8 +52,9 @@ async function dispatch(args: readonly string[], context: Context): Promise<void
     throw new RequestError('unknown_command', `unknown command ${name}${hint}`);
   }
   const parsed = parseCommand(command, [...args.slice(0, at), ...args.slice(at + 1)]);
-  if ('help' in parsed) context.print(parsed.help);
-  else await command.run(parsed.values, context);
+  if ('values' in parsed) return command.run(parsed.values, context);
+  const more = await command.more?.();
+  context.print(more === undefined ? parsed.help : `${parsed.help}\n\n${more}`);
 }
 
 function withoutCommand(args: readonly string[]): string {
@@ -69,7 +72,7 @@ function contextOf(json: boolean, signal: AbortSignal): Context {
   const note = (line: string) => {
     process.stderr.write(`${line}\n`);
   };
-  return { json, write, print: (line) => write(`${line}\n`), note, signal };
+  return { json, write, print: (line) => write(`${line}\n`), note, progress: new Progress(process.stderr, json), signal };
 }
 
 /** The first Ctrl-C asks the command to stop where it is safe, the second ends the process. A reader that went away ends it quietly. */

@@ -36,6 +36,11 @@ export class Progress {
     this.#show(`fetching ${file}: ${mib(bytes)} of ${mib(totalBytes)} MiB`, bytes === totalBytes);
   }
 
+  /** How many of the rows are done. */
+  rows({ rows, of }: { rows: number; of: number }): void {
+    this.#show(`${count(rows)} of ${count(of)} rows`, false);
+  }
+
   /** A line that stays. */
   say(line: string): void {
     if (this.quiet && !this.stream.isTTY) return;

@@ -1,7 +1,6 @@
 /** `attune train RECIPE` */
 import type { TrainingEvent } from '../training/events.js';
 import { type Command, type Context, DTYPE, THREADS, type Values } from './command.js';
-import { Progress } from './progress.js';
 
 export const train: Command = {
   name: 'train',
@@ -20,11 +19,19 @@ export const train: Command = {
     ['attune train recipe.yaml --out runs/x --set train.steps=20', 'another folder, fewer steps'],
     ['attune train recipe.yaml --out runs/x --resume', 'goes on after Ctrl-C or a crash'],
   ],
+  async more() {
+    const { recipeKeys } = await import('../options/index.js');
+    const keys = recipeKeys().map(({ key, expected, description, default: value, required }) => {
+      const given = value !== undefined && (value === null || typeof value !== 'object');
+      const note = required ? '; required' : given ? `; default ${value}` : '';
+      return `  ${key}  (${expected}${note})\n      ${description}`;
+    });
+    return `Keys of a recipe, and of --set:\n${keys.join('\n')}`;
+  },
   async run(values, context) {
     const [{ readRecipe }, { train: start }] = await Promise.all([import('../options/index.js'), import('../training/train.js')]);
     const recipe = readRecipe(values.RECIPE as string, { set: settings(values) });
-    const progress = new Progress(process.stderr, context.json);
-    const { signal } = context;
+    const { signal, progress } = context;
     signal.addEventListener('abort', () => progress.say('stopping after this step; Ctrl-C again stops at once'));
     const events = start(recipe, {
       signal,
@@ -32,18 +39,15 @@ export const train: Command = {
       resume: values.resume === true,
       onDownload: (download) => progress.download(download),
     });
-    try {
-      for await (const event of events) tell(event, context, progress);
-    } finally {
-      progress.end();
-    }
+    for await (const event of events) tell(event, context);
+    progress.end();
   },
 };
 
-function tell(event: TrainingEvent, context: Context, progress: Progress): void {
-  if (context.json) context.print(JSON.stringify(event));
+function tell(event: TrainingEvent, { json, print, progress }: Context): void {
+  if (json) print(JSON.stringify(event));
   progress.tell(event);
-  if (!context.json && event.event === 'done') context.print(event.output);
+  if (!json && event.event === 'done') print(event.output);
 }
 
 /** Options that stand for keys of the recipe. */

@@ -1,7 +1,7 @@
 /** Mean nats a token over rows, as a model without any padding sees them: what `attune evaluate` answers. */
 import { resolve } from 'node:path';
 import { loadDataset, microBatches, packBatch, type Tokens } from '../data/index.js';
-import { DataError, RequestError } from '../errors/index.js';
+import { DataError, RequestError, WorkError } from '../errors/index.js';
 import type { NativeModel } from '../native.js';
 import type { Template } from '../options/index.js';
 import { openChat } from '../tokenizer/index.js';
@@ -72,9 +72,20 @@ async function sumOfNats(native: NativeModel, sequences: readonly Tokens[], { on
     const batch = packBatch(sequences, group);
     const { logprob } = await native.forward(batch);
     for (const value of logprob) sum -= value;
+    if (!Number.isFinite(sum)) throw notFinite(group, sequences);
     tokens += logprob.length;
     rows += group.length;
     onProgress?.({ rows, of: sequences.length });
   }
   return { sum, tokens };
+}
+
+function notFinite(group: Int32Array, sequences: readonly Tokens[]): WorkError {
+  const [first] = group;
+  const { file, line } = sequences[first as number] as Tokens;
+  return new WorkError(
+    'loss_not_finite',
+    `the model gives no finite probability from here on: it has diverged, or overflows in this dtype`,
+    { file, line },
+  );
 }

@@ -1,5 +1,6 @@
 /** Evaluation on held-out rows while training, and what is remembered of it. */
 import { microBatches, packBatch, type Tokens } from '../data/index.js';
+import { WorkError } from '../errors/index.js';
 import type { NativeModel } from '../native.js';
 import type { EvaluationEvent } from './events.js';
 
@@ -16,6 +17,8 @@ export async function evaluateHeldOut(
     for (const value of logprob) sum -= value;
     tokens += logprob.length;
   }
+  if (!Number.isFinite(sum))
+    throw new WorkError('loss_not_finite', `the held-out nats are ${sum / tokens} after step ${step}; lower train.learningRate`);
   return { event: 'evaluation', step, nll: sum / tokens, perplexity: Math.exp(sum / tokens), tokens };
 }
 

@@ -13,16 +13,13 @@ import type { Run } from './prepare.js';
 /** Writes a checkpoint of the last step, deletes those that are neither new nor the best, and returns its folder. */
 export async function keepCheckpoint(run: Run): Promise<string> {
   const { out, state, native, recipe } = run;
-  const path = join(checkpointsFolder(out), checkpointName(state.step));
-  // A resumed run may be stopped again before its next step.
-  if (!(await exists(path)))
-    await saveCheckpoint(out, {
-      step: state.step,
-      state: state.toJSON(),
-      recipe: resolvedRecipe(recipe),
-      model: native,
-      writeWeights: (folder) => writeWeights(run, folder),
-    });
+  const path = await saveCheckpoint(out, {
+    step: state.step,
+    state: state.toJSON(),
+    recipe: resolvedRecipe(recipe),
+    model: native,
+    writeWeights: (folder) => writeWeights(run, folder),
+  });
   await pruneCheckpoints(out, bestCheckpoint(run));
   return path;
 }

@@ -170,7 +170,8 @@ function plannedMicroBatch(recipe: Recipe, config: NetworkConfig, adapter: Adapt
   const stepTokens = train.tokensPerStep ?? (train.rowsPerStep ?? 1) * longest;
   const micro = chooseMicroBatch({ plan, requested: train.microBatchTokens, longest, stepTokens, total: machineMemory() });
   const settings = { isBf16: compute.dtype === 'bf16', isAdapter: adapter !== undefined, recomputes: train.activationCheckpointing };
-  checkMemory({ plan, tokens: Math.max(micro, longest), longest, available: process.availableMemory(), ...settings });
+  const tokens = Math.max(longest, Math.min(micro, stepTokens));
+  checkMemory({ plan, tokens, longest, available: process.availableMemory(), ...settings });
   return micro;
 }
 

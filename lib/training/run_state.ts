@@ -1,4 +1,7 @@
-/** What a run remembers from step to step, and what a checkpoint keeps of it beside the tensors. */
+/**
+ * What a run remembers from step to step, and what a checkpoint keeps of it beside the tensors. Random numbers have no state to keep: the order of
+ * rows follows from seed and epoch, dropout from seed and step.
+ */
 import { isDeepStrictEqual } from 'node:util';
 import type { Checkpoint } from '../checkpoint/resume.js';
 import type { Cursor } from '../data/index.js';

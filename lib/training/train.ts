@@ -57,7 +57,7 @@ async function* steps(run: Run, folder: RunFolder, signal: AbortSignal | undefin
   if (!run.resumed && rows.heldOut.length > 0 && !signal?.aborted) yield await tell(await evaluation(run));
   let stopped = isExhausted(run);
   while (!stopped) {
-    if (signal?.aborted) throw interrupted(run);
+    if (signal?.aborted && state.step < count) throw interrupted(run);
     const taken = plan.next();
     if (taken === undefined) break;
     const step = state.step + 1;

@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { createInterface } from 'node:readline';
 import { describe, expect, it } from 'vitest';
@@ -69,6 +69,16 @@ describe('a checkpoint', () => {
     const kept = readdirSync(join(recipe.out, 'checkpoints'));
     expect(kept.length).toBeLessThanOrEqual(3);
     if (evaluation.best.step > 0) expect(kept).toContain(`step-${String(evaluation.best.step).padStart(6, '0')}`);
+  });
+
+  it('that lost a part while it was deleted is passed over', async () => {
+    const recipe = tinyRecipe(place());
+    await stoppedAt(recipe, 4);
+    mkdirSync(join(recipe.out, 'checkpoints', 'step-000006'));
+    mkdirSync(join(recipe.out, 'checkpoints', '.step-000006.partial-1-ab'));
+    expect((await trained(recipe, { resume: true }))[0]).toMatchObject({ event: 'start', from: 4 });
+    expect(readdirSync(join(recipe.out, 'checkpoints')).sort()).toEqual(['step-000004', 'step-000006']);
+    expect(readdirSync(join(recipe.out, 'checkpoints', 'step-000006'))).toContain('state.json');
   });
 
   it('goes when it is neither new nor the best', () => {
