@@ -14,6 +14,10 @@ import { type Ceilings, ceilings, describe, giga, machine, middle } from '../mac
 const ROUNDS = 5;
 /** A measured run is at least this long: clocks and interrupts then matter little. */
 const SHORTEST = 0.01;
+/** A run that is longer is measured once: what disturbs it for a moment does not show. */
+const LONG = 1;
+/** The reference (plain loops, double sums, about 1 GFLOP/s) is left out of larger cases, unless `--variant reference` asks for it. */
+const REFERENCE_FLOPS = 4e9;
 
 export interface Result {
   kernel: string;
@@ -58,38 +62,40 @@ function share(one: BenchCase, seconds: number, top: Ceilings): Pick<Result, 'gf
   return { ...(flops && { gflops: flops / 1e9 }), ...(bytes && { gbs: bytes / 1e9 }), ...((flops || bytes) && { share: shares[of], of }) };
 }
 
-/** Runs in one measurement: found by doubling, on the way the caches and pages settle. */
-function repeats(run: (repeat: number) => number): number {
-  for (let n = 1; ; n *= 2) {
-    const seconds = run(n) * n;
-    if (seconds >= SHORTEST) return n;
-    if (n >= 1 << 20) return n;
+/** How many runs make one measurement: found by doubling, on the way caches and pages settle. With the time of the last try. */
+function calibrate(run: (repeat: number) => number): { repeat: number; seconds: number } {
+  for (let repeat = 1; ; repeat *= 2) {
+    const seconds = run(repeat);
+    if (seconds * repeat >= SHORTEST || repeat >= 1 << 20) return { repeat, seconds };
   }
 }
 
-/** All variants and thread counts of one case, by turns, each round beside a look at the ceiling. */
+/** All variants and thread counts of one case, by turns, and a look at the ceiling right after. */
 function measure(one: BenchCase, variants: Variant[], threads: number[]): Result[] {
   const prepared = one.prepare();
-  const runs = variants.flatMap((variant) => threads.map((count) => ({ variant, count, times: [] as number[] })));
-  const again = runs.map(({ variant, count }) => repeats((n) => prepared.run(variant, count, n)));
-  for (let round = 0; round < ROUNDS; round++) {
-    for (const [n, { variant, count, times }] of runs.entries()) times.push(prepared.run(variant, count, again[n]!));
+  const runs = variants.flatMap((variant) =>
+    threads.map((count) => {
+      const { repeat, seconds } = calibrate((n) => prepared.run(variant, count, n));
+      return { variant, count, repeat, long: seconds > LONG, times: [seconds] };
+    }),
+  );
+  for (let round = 1; round < ROUNDS; round++) {
+    for (const { variant, count, repeat, long, times } of runs) if (!long) times.push(prepared.run(variant, count, repeat));
   }
   return runs.map(({ variant, count, times }) => {
     const seconds = middle(times);
     const error = prepared.error?.(variant);
     const { kernel, shape, dtype } = one;
-    return {
-      kernel,
-      shape,
-      dtype,
-      variant,
-      threads: count,
-      seconds,
-      ...share(one, seconds, ceilings(variant, count, 0.01)),
-      ...(error !== undefined && { error }),
-    };
+    const top = ceilings(variant, count, 0.01);
+    return { kernel, shape, dtype, variant, threads: count, seconds, ...share(one, seconds, top), ...(error !== undefined && { error }) };
   });
+}
+
+/** Variants of a case that are worth the wait. */
+function variantsOf(one: BenchCase): Variant[] {
+  const all = kernelVariants(one.kernel);
+  if (options.variant) return all.filter((variant) => options.variant!.includes(variant));
+  return all.filter((variant) => variant !== 'reference' || (one.flops ?? 0) <= REFERENCE_FLOPS);
 }
 
 const time = (s: number) => (s < 1e-3 ? `${(s * 1e6).toFixed(1)} µs` : s < 1 ? `${(s * 1e3).toFixed(2)} ms` : `${s.toFixed(2)} s`);
@@ -129,8 +135,7 @@ if (cases.length === 0) {
   if (!options.json) console.log(`${describe(here, tops)}\n`);
   const results: Result[] = [];
   for (const one of cases) {
-    const variants = kernelVariants(one.kernel).filter((variant) => !options.variant || options.variant.includes(variant));
-    for (const result of measure(one, variants, threads)) {
+    for (const result of measure(one, variantsOf(one), threads)) {
       results.push(result);
       if (!options.json) console.log(line(result));
     }
