@@ -103,7 +103,8 @@ template <bool tiles> static void mask(const Job& j, const Task& t, float* score
     const uint32_t bits = hidden(j.shape, q, k * 32 + r, t.last - t.first);
     for (int h = 0; h < 2; h++) {
       float* x = score + place<tiles>(r, h);
-      store(x, blend(load(x), set1(instead), bits >> (16 * h) & 0xffff));
+      const unsigned lanes = bits >> (16 * h) & 0xffff;
+      if (lanes) store(x, blend(load(x), set1(instead), lanes));
     }
   }
 }
