@@ -184,6 +184,6 @@ const std::vector<cpu::Isa> kVariants{cpu::Isa::reference, cpu::Isa::avx2, cpu::
 
 extern const Kernel attention_kernel{"attention", kVariants, run_forward};
 extern const Kernel attention_backward_kernel{"attention_backward", kVariants, run_backward};
-extern const Kernel attention_decode_kernel{"attention_decode", kVariants, run_decode};
+extern const Kernel attention_decode_kernel{"attention_decode", {cpu::Isa::reference, cpu::Isa::avx2, cpu::Isa::avx512}, run_decode};
 
 }  // namespace attune::binding

@@ -35,6 +35,16 @@ const Blocked* variant(DType t) {
   return nullptr;
 }
 
+const Paged& paged(DType t) {
+#if defined(ATTUNE_HAVE_AVX512)
+  if (cpu::chosen() >= cpu::Isa::avx512) return paged_avx512(t);
+#endif
+#if defined(ATTUNE_HAVE_AVX2)
+  if (cpu::chosen() >= cpu::Isa::avx2) return paged_avx2(t);
+#endif
+  return paged_reference(t);
+}
+
 long blocks_of(const Shape& s, long i) { return (s.starts[i + 1] - s.starts[i] + 31) / 32; }
 long chunks_of(const Shape& s, long i) { return (blocks_of(s, i) + kKeyBlocks - 1) / kKeyBlocks; }
 
@@ -180,12 +190,14 @@ void backward(Team& team, const Backward& b, char* workspace) {
 }
 
 void append(Team& team, const Cache& cache, const void* qkv, long heads, const float* cos, const float* sin, const int* slots, long rows) {
-  team.tasks(rows, [&](long row, int) { append_row_reference({&cache, qkv, heads, cos, sin, row, slots[row]}); });
+  const Paged& v = paged(cache.dtype);
+  team.tasks(rows, [&](long row, int) { v.append({&cache, qkv, heads, cos, sin, row, slots[row]}); });
 }
 
 void decode(Team& team, const Decode& d) {
+  const Paged& v = paged(d.cache.dtype);
   const long G = d.cache.kv_heads;
-  team.tasks(d.rows * G, [&](long task, int) { decode_task_reference(d, task / G, task % G); });
+  team.tasks(d.rows * G, [&](long task, int) { v.decode(d, task / G, task % G); });
   zero_tail(d.out, d.cache.dtype, d.rows, d.heads * d.cache.D);
 }
 

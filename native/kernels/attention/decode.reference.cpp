@@ -52,22 +52,16 @@ template <class T> void decode_head(const Decode& d, long row, long h) {
   for (long i = 0; i < D; i++) store(out + rows_index(row, h * D + i, d.heads * D), sum > 0 || sum != sum ? float(o[i] / sum) : 0.f);
 }
 
+template <class T> void decode_heads(const Decode& d, long row, long g) {
+  const long per = d.heads / d.cache.kv_heads;
+  for (long h = g * per; h < (g + 1) * per; h++) decode_head<T>(d, row, h);
+}
+
 }  // namespace
 
-void append_row_reference(const AppendRow& a) {
-  if (a.cache->dtype == DType::f32)
-    append_row<float>(a);
-  else
-    append_row<bf16>(a);
-}
-void decode_task_reference(const Decode& d, long row, long g) {
-  const long per = d.heads / d.cache.kv_heads;
-  for (long h = g * per; h < (g + 1) * per; h++) {
-    if (d.cache.dtype == DType::f32)
-      decode_head<float>(d, row, h);
-    else
-      decode_head<bf16>(d, row, h);
-  }
+const Paged& paged_reference(DType t) {
+  static const Paged f{append_row<float>, decode_heads<float>}, h{append_row<bf16>, decode_heads<bf16>};
+  return t == DType::f32 ? f : h;
 }
 
 }  // namespace attune::attention

@@ -26,8 +26,13 @@ struct AppendRow {
   const float *cos, *sin;  // (rows, D/2) or null
   long row, slot;
 };
-void append_row_reference(const AppendRow& a);
-// All query heads of key/value head g of one row.
-void decode_task_reference(const Decode& d, long row, long g);
+// Ways of working on pages, for either number type. decode: all query heads of key/value head g of one row.
+struct Paged {
+  void (*append)(const AppendRow& a);
+  void (*decode)(const Decode& d, long row, long g);
+};
+const Paged& paged_reference(DType t);
+const Paged& paged_avx2(DType t);
+const Paged& paged_avx512(DType t);
 
 }  // namespace attune::attention
