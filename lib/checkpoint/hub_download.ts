@@ -49,7 +49,7 @@ export async function request(url: string, settings: HubSettings, id: HubId, opt
   }
   throw new WorkError(
     'hub_unreachable',
-    `${new URL(url).origin} cannot be reached for ${id.name}: ${trouble}; try again, or give a folder`,
+    `${new URL(url).origin} cannot be reached for ${id.name} (${trouble}), and there is no such folder here; try again, or give a folder`,
   );
 }
 

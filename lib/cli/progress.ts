@@ -103,7 +103,7 @@ function describe(event: Exclude<TrainingEvent, StepEvent>): string {
 
 const count = (n: number) => Math.round(n).toLocaleString('en-US');
 
-/** `step 12/100  loss 2.3142  lr 2.0e-4  norm 0.83  1,234 tokens/s  3 min 12 s left  812 MiB` */
+/** `step 12/100  loss 2.3142  lr 2.0e-4  norm 0.830  1,234 tok/s  3m12s left  812 MiB`: fits 80 columns. */
 export function describeStep(event: StepEvent, steps: number, secondsLeft: number): string {
   const { step, loss, learningRate, gradientNorm, tokensPerSecond, memoryMiB } = event;
   const parts = [
@@ -111,7 +111,7 @@ export function describeStep(event: StepEvent, steps: number, secondsLeft: numbe
     `loss ${loss.toFixed(4)}`,
     `lr ${learningRate.toExponential(1)}`,
     `norm ${gradientNorm.toPrecision(3)}`,
-    `${count(tokensPerSecond)} tokens/s`,
+    `${count(tokensPerSecond)} tok/s`,
     step < steps ? `${duration(secondsLeft)} left` : '',
     `${count(memoryMiB)} MiB`,
   ];
@@ -127,10 +127,11 @@ function describeStart({ steps, from, parameters, counts, heldOut, microBatchTok
 const describeEvaluation = ({ step, nll, perplexity, tokens }: EvaluationEvent) =>
   `step ${step}: held out ${nll.toFixed(4)} nats a token, perplexity ${perplexity.toPrecision(4)}, over ${count(tokens)} tokens`;
 
-/** `8 s`, `3 min 12 s`, `2 h 5 min` */
+/** `8s`, `3m12s`, `2h05m` */
 export function duration(seconds: number): string {
   const whole = Math.round(seconds);
-  if (whole < 60) return `${whole} s`;
-  if (whole < 3600) return `${Math.floor(whole / 60)} min ${whole % 60} s`;
-  return `${Math.floor(whole / 3600)} h ${Math.floor((whole % 3600) / 60)} min`;
+  const two = (n: number) => String(n).padStart(2, '0');
+  if (whole < 60) return `${whole}s`;
+  if (whole < 3600) return `${Math.floor(whole / 60)}m${two(whole % 60)}s`;
+  return `${Math.floor(whole / 3600)}h${two(Math.floor((whole % 3600) / 60))}m`;
 }

@@ -40,14 +40,15 @@ export const train: Command = {
       onDownload: (download) => progress.download(download),
     });
     for await (const event of events) tell(event, context);
-    progress.end();
   },
 };
 
 function tell(event: TrainingEvent, { json, print, progress }: Context): void {
   if (json) print(JSON.stringify(event));
   progress.tell(event);
-  if (!json && event.event === 'done') print(event.output);
+  if (event.event !== 'done') return;
+  progress.end();
+  if (!json) print(event.output);
 }
 
 /** Options that stand for keys of the recipe. */

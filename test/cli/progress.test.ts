@@ -36,15 +36,15 @@ function screen(isTTY: boolean, quiet = false) {
 
 describe('a line of a step', () => {
   it('has loss, rate, norm, speed, time left and memory', () => {
-    expect(describeStep(step(3), 10, 192)).toBe('step 3/10  loss 2.3142  lr 2.0e-4  norm 0.831  500 tokens/s  3 min 12 s left  812 MiB');
+    expect(describeStep(step(3), 10, 192)).toBe('step 3/10  loss 2.3142  lr 2.0e-4  norm 0.831  500 tok/s  3m12s left  812 MiB');
     expect(describeStep(step(10), 10, 0)).not.toContain('left');
   });
 
   it.each([
-    [0, '0 s'],
-    [59.4, '59 s'],
-    [192, '3 min 12 s'],
-    [7500, '2 h 5 min'],
+    [0, '0s'],
+    [59.4, '59s'],
+    [192, '3m12s'],
+    [7500, '2h05m'],
   ])('shows %f seconds as %s', (seconds, text) => expect(duration(seconds)).toBe(text));
 });
 
@@ -59,7 +59,7 @@ describe('progress', () => {
     const text = read();
     expect(text.split('\r\u001b[2K')).toHaveLength(6);
     expect(text).toContain('step 3: checkpoint x\n');
-    expect(text).toContain('14 s left');
+    expect(text).toContain('14s left');
     expect(text.endsWith('\r\u001b[2K')).toBe(true);
   });
 

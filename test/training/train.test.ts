@@ -178,6 +178,16 @@ describe('a run', () => {
     }
   });
 
+  it('is refused before its first step where it cannot fit the memory', async () => {
+    const recipe = recipeOf({ train: { rowsPerStep: 1_000_000, microBatchTokens: 60_000_000 } });
+    await expect(trained(recipe)).rejects.toMatchObject({
+      code: 'out_of_memory',
+      kind: 'work',
+      message: expect.stringMatching(/needs about .* GiB .* only .* GiB .* try train\.microBatchTokens below/),
+    });
+    expect(existsSync(recipe.out)).toBe(false);
+  });
+
   it('refuses a folder that is there', async () => {
     const recipe = recipeOf();
     mkdirSync(recipe.out);
