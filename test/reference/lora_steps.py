@@ -63,12 +63,30 @@ def write_adapters(folder):
 
 
 def write_score(folder):
-    """A reward model: sequence classification, the head among the saved modules."""
+    """A reward model: sequence classification, the head among the saved modules. Scores at the last token, and every gradient of a pair's loss."""
     torch.manual_seed(30)
-    base = transformers.AutoModelForSequenceClassification.from_pretrained(folder, num_labels=1, dtype=torch.float32)
-    model = get_peft_model(base, LoraConfig(r=2, lora_alpha=4, target_modules=["q_proj", "v_proj"], task_type="SEQ_CLS"))
+    base = tiny.forgetful(transformers.AutoModelForSequenceClassification.from_pretrained(folder, num_labels=1, dtype=torch.float32).eval())
+    model = get_peft_model(base, LoraConfig(r=2, lora_alpha=4, target_modules=["q_proj", "v_proj"], lora_dropout=0.0, task_type="SEQ_CLS"))
+    for key, weight in model.named_parameters():
+        if "lora_B" in key:
+            torch.nn.init.normal_(weight, std=0.2)
     model.peft_config["default"].base_model_name_or_path = BASE
     model.save_pretrained(PEFT_FOLDER / "score")
+    model = model.double()
+    rows = [ids for ids, _ in tiny.batch("score", 48, [17, 9, 12])]
+    scores = [model(input_ids=torch.tensor([ids])).logits[0, 0] for ids in rows]
+    loss = -torch.nn.functional.logsigmoid(scores[0] - scores[1]) + 0.1 * scores[2] ** 2
+    loss.backward()
+    gradient = {saved_name(n): p.grad.float().contiguous() for n, p in model.named_parameters() if p.grad is not None}
+    save_file(gradient, PEFT_FOLDER / "score" / "gradient.safetensors")
+    answer = {"versions": tiny.VERSIONS, "ids": rows, "scores": [s.item() for s in scores], "loss": loss.item()}
+    (PEFT_FOLDER / "score" / "expected.json").write_text(json.dumps(answer) + "\n")
+    print(f"score: {answer['scores']}, gradients of {len(gradient)} tensors")
+
+
+def saved_name(name):
+    """As PEFT names a tensor in its file."""
+    return short(name).replace(".modules_to_save.default.", ".").replace(".modules_to_save.", ".")
 
 
 def short(name):
