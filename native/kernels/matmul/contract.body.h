@@ -9,14 +9,16 @@ namespace attune::ATTUNE_ISA {
 constexpr long kTokens = 256;   // per chunk: a column of X, 256 x 32 x 4 B = 32 KiB, stays in L1 while the register blocks of L pass it
 constexpr long kColumns = 576;  // of X per pass: widened, 256 x 576 x 4 B = 576 KiB wait in L2 for every 32 columns of L
 
-ATTUNE_INLINE void side(const float* x, long columns, long blocks, float*, const float*& at, long& step) {
-  (void)blocks;
-  at = x, step = columns * 32;
-}
-static inline void side(const bf16* x, long columns, long blocks, float* scratch, const float*& at, long& step) {
+// A column of blocks of one side in fp32: where it lies, or widened to scratch.
+struct Column {
+  const float* at;
+  long step;
+};
+ATTUNE_INLINE Column column_of(const float* x, long columns, long, float*) { return {x, columns * 32}; }
+static inline Column column_of(const bf16* x, long columns, long blocks, float* scratch) {
   for (long b = 0; b < blocks; b++)
     for (long i = 0; i < kStep; i += 16) store(scratch + b * kStep + i, load(x + b * columns * 32 + i));
-  at = scratch, step = kStep;
+  return {scratch, kStep};
 }
 
 // workspace: contract_floats() of matmul.h.
@@ -29,18 +31,16 @@ template <class T> static void contract_of(const matmul::Sums& c, long from, lon
       const long n1 = to < n0 + kColumns ? to : n0 + kColumns, blocks = ((c.M < m + kTokens ? c.M : m + kTokens) - m + 31) / 32;
       Run none{}, y[kColumns / 32];
       for (long n = n0; n < n1; n += 32) {
-        Run& run = y[(n - n0) / 32];
-        run.steps = blocks;
-        side(right + m * c.right_columns + n * 32, c.right_columns, blocks, wide + (n - n0) * kTokens, run.right, run.right_step);
+        const Column x = column_of(right + m * c.right_columns + n * 32, c.right_columns, blocks, wide + (n - n0) * kTokens);
+        y[(n - n0) / 32] = {nullptr, 0, x.at, x.step, blocks};
       }
       for (long r = 0; r < c.R; r += 32) {
-        const float* at;
-        long step;
-        side(left + m * c.left_columns + r * 32, c.left_columns, blocks, workspace, at, step);
+        const Column l = column_of(left + m * c.left_columns + r * 32, c.left_columns, blocks, workspace);
         for (long n = n0; n < n1; n += 32) {
           Run& run = y[(n - n0) / 32];
-          run.left = at, run.left_step = step;
-          for (long i = 0, rows; i < 32; i += rows) rows = rows_next(32 - i), register_rows<true>(rows, none, run, i, nullptr, done);
+          run.left = l.at, run.left_step = l.step;
+          for (long i = 0, rows; i < 32; i += rows)
+            rows = rows_next(32 - i), register_rows<Sides::across>(rows, none, run, i, nullptr, done);
           float* out = c.out + r * c.K + n * 32;
           for (long i = 0; i < kStep; i += 16) store(out + i, load(out + i) + load(done + i));
         }

@@ -27,14 +27,15 @@ Plan plan(DType dtype, cpu::Isa isa, long contraction, long l1, long l2) {
 }
 Plan plan(DType dtype, long contraction) { return plan(dtype, cpu::chosen(), contraction, cpu::l1_bytes(), cpu::l2_bytes()); }
 
-// Sums that wait, a widened or turned panel, the widened left rows (product.body.h); the deepest of all plans.
+// Sums that wait; then a widened panel and the widened left rows (registers.body.h), or a turned panel and turned low-rank steps, at most 256
+// (tiles.body.h); the most that any plan needs.
 size_t workspace_floats() {
   size_t most = 0;
   for (const DType t : {DType::f32, DType::bf16})
     for (const cpu::Isa isa : {cpu::Isa::avx2, cpu::Isa::amx})
       for (const long contraction : {32L, 1L << 20}) {
         const Plan p = plan(t, isa, contraction, cpu::l1_bytes(), cpu::l2_bytes());
-        most = std::max(most, size_t(p.rows * p.columns + p.depth * 32 + p.rows * p.depth));
+        most = std::max(most, size_t(p.rows * p.columns + std::max(p.depth * 32 + p.rows * p.depth, p.depth * 16 + 256 * kStep / 2)));
       }
   return most;
 }

@@ -24,70 +24,97 @@ ATTUNE_INLINE long rows_next(long left) {
   return left < kRows ? left : kRows;
 }
 
-// s (R, 16 kWide) += left (R, 32 steps) right (32 steps, 16 kWide). The left side lies in blocks of [32 rows][32 k], or (across) [32 k][32 rows].
-template <int R, bool across>
-ATTUNE_INLINE void multiply(F16 (&s)[R][kWide], const float* left, long left_step, const float* right, long right_step, long steps) {
+// How the two sides of a block lie: squares of fp32; the left side read across, [32 k][32 rows] (the sum over tokens); the right side bf16 pairs.
+enum class Sides { squares, across, pairs };
+
+// s (R, 16 kWide) += left (R, 32 steps) right (32 steps, 16 kWide), for columns from 16 w on.
+template <int R, Sides sides>
+ATTUNE_INLINE void multiply(F16 (&s)[R][kWide], const float* left, long left_step, const float* right, long right_step, long steps, int w) {
   for (long i = 0; i < steps; i++, left += left_step, right += right_step) {
 #pragma GCC unroll 4
     for (int k = 0; k < 32; k++) {
       F16 b[kWide];
 #pragma GCC unroll 2
-      for (int w = 0; w < kWide; w++) b[w] = load(right + k * 32 + w * 16);
+      for (int v = 0; v < kWide; v++) b[v] = load(right + k * 32 + (w + v) * 16);
 #pragma GCC unroll 8
       for (int r = 0; r < R; r++) {
-        const F16 x = set1(across ? left[k * 32 + r] : left[r * 32 + k]);
+        const F16 x = set1(sides == Sides::across ? left[k * 32 + r] : left[r * 32 + k]);
 #pragma GCC unroll 2
-        for (int w = 0; w < kWide; w++) s[r][w] = fma(x, b[w], s[r][w]);
+        for (int v = 0; v < kWide; v++) s[r][v] = fma(x, b[v], s[r][v]);
       }
     }
   }
 }
+template <int R> ATTUNE_INLINE void multiply_pairs(F16 (&s)[R][kWide], const float* left, long left_step, const bf16* right,
+                                                   long right_step, long steps, int w) {
+  for (long i = 0; i < steps; i++, left += left_step, right += right_step)
+    for (int p = 0; p < 16; p++)
+#pragma GCC unroll 2
+      for (int v = 0; v < kWide; v++) {
+        F16 even, odd;
+        widen_pairs(right + (w + v) * 512 + p * 32, even, odd);
+#pragma GCC unroll 4
+        for (int r = 0; r < R; r++) {
+          s[r][v] = fma(set1(left[r * 32 + 2 * p]), even, s[r][v]);
+          s[r][v] = fma(set1(left[r * 32 + 2 * p + 1]), odd, s[r][v]);
+        }
+      }
+}
 
-// A run of steps of one contraction: both sides in fp32.
+// A run of steps of one contraction. The left side is fp32; so is the right one, but for Sides::pairs.
 struct Run {
   const float* left;
   long left_step;
-  const float* right;
+  const void* right;
   long right_step;
   long steps;
 };
+template <int R, Sides sides> ATTUNE_INLINE void multiply(F16 (&s)[R][kWide], const Run& x, long r, int w) {
+  if constexpr (sides == Sides::pairs)
+    multiply_pairs<R>(s, x.left + r * 32, x.left_step, (const bf16*)x.right, x.right_step, x.steps, w);
+  else
+    multiply<R, sides>(s, x.left + (sides == Sides::across ? r : r * 32), x.left_step, (const float*)x.right, x.right_step, x.steps, w);
+}
 
 // to (32, 32) rows r … r + R = [from +] the sums of two runs.
-template <int R, bool across> static void register_block(const Run& x, const Run& y, long r, const float* from, float* to) {
+template <int R, Sides sides> static void register_block(const Run& x, const Run& y, long r, const float* from, float* to) {
   for (int w = 0; w < 2; w += kWide) {
     F16 s[R][kWide];
 #pragma GCC unroll 8
     for (int i = 0; i < R; i++)
 #pragma GCC unroll 2
       for (int v = 0; v < kWide; v++) s[i][v] = from ? load(from + (r + i) * 32 + (w + v) * 16) : zero();
-    const long down = across ? r : r * 32;
-    if (x.steps) multiply<R, across>(s, x.left + down, x.left_step, x.right + w * 16, x.right_step, x.steps);
-    multiply<R, across>(s, y.left + down, y.left_step, y.right + w * 16, y.right_step, y.steps);
+    if (x.steps) multiply<R, sides>(s, x, r, w);
+    multiply<R, sides>(s, y, r, w);
 #pragma GCC unroll 8
     for (int i = 0; i < R; i++)
 #pragma GCC unroll 2
       for (int v = 0; v < kWide; v++) store(to + (r + i) * 32 + (w + v) * 16, s[i][v]);
   }
 }
-template <bool across> static void register_rows(long rows, const Run& x, const Run& y, long r, const float* from, float* to) {
+// Few rows take a bf16 panel as it lies: for one row, widening a square through scratch costs as much as its 64 FMAs, and generation waits for memory.
+constexpr long kFewRows = 4;
+
+template <Sides sides> static void register_rows(long rows, const Run& x, const Run& y, long r, const float* from, float* to) {
+  constexpr bool many = sides != Sides::pairs;
   switch (rows) {
     case 1:
-      return register_block<1, across>(x, y, r, from, to);
+      return register_block<1, sides>(x, y, r, from, to);
     case 2:
-      return register_block<2, across>(x, y, r, from, to);
+      return register_block<2, sides>(x, y, r, from, to);
     case 3:
-      return register_block<3, across>(x, y, r, from, to);
+      return register_block<3, sides>(x, y, r, from, to);
     case 4:
-      return register_block<4, across>(x, y, r, from, to);
+      return register_block<4, sides>(x, y, r, from, to);
     case 5:
-      return register_block<5, across>(x, y, r, from, to);
+      return register_block<many ? 5 : 1, sides>(x, y, r, from, to);
     case 6:
-      return register_block<6, across>(x, y, r, from, to);
+      return register_block<many ? 6 : 1, sides>(x, y, r, from, to);
 #if defined(__AVX512F__)
     case 7:
-      return register_block<7, across>(x, y, r, from, to);
+      return register_block<many ? 7 : 1, sides>(x, y, r, from, to);
     case 8:
-      return register_block<8, across>(x, y, r, from, to);
+      return register_block<many ? 8 : 1, sides>(x, y, r, from, to);
 #endif
   }
 }
@@ -113,12 +140,12 @@ static inline void widen_left(const Part<bf16>& p, long first, long last, float*
       for (long i = 0; i < count; i += 16) store(to + s * kStep + i, load(in + s * kStep + i));
   }
 }
-// The right side of steps from … to for column block n, in fp32.
-template <class T> static inline void right_of(const Part<T>& p, long n, long from, long to, Run& run) {
+// The right side of steps from … to for column block n; where it lies if that will do.
+template <class T> static inline void right_of(const Part<T>& p, long n, long from, long to, bool as_it_lies, Run& run) {
   const T* at = (const T*)p.right->at + n * p.right->per_column * kStep;
   run.steps = to - from;
-  if (sizeof(T) == 4 && !p.right->turned) {
-    run.right = (const float*)(const void*)at + from * p.right->per_step * kStep, run.right_step = p.right->per_step * kStep;
+  if (as_it_lies) {
+    run.right = at + from * p.right->per_step * kStep, run.right_step = p.right->per_step * kStep;
     return;
   }
   for (long s = from; s < to; s++) square_to_float(at + s * p.right->per_step * kStep, p.right->turned, p.scratch + (s - p.from) * kStep);
@@ -153,26 +180,30 @@ template <class T, class Epilogue> struct RegisterEngine {
       low.wide = scratch + (c1 - c0) * kStep, main.wide = low.wide + blocks * (l1 - l0) * kStep;
       widen_left(low, m0, m1, const_cast<float*>(low.wide)), widen_left(main, m0, m1, const_cast<float*>(main.wide));
     }
+    const bool few = m1 - m0 <= kFewRows, lie = !v.right.turned && !(all && v.low.turned) && (sizeof(T) == 4 || few);
     for (long n = n0; n < n1; n++) {
       Run x{}, y{};
       const long w0 = v.window ? v.window[2 * n] : 0, w1 = v.window ? v.window[2 * n + 1] : all;
       const long from = l0 > w0 ? l0 : w0, to = l1 < w1 ? l1 : w1;
-      if (from < to) right_of(low, n, from, to, x);
-      right_of(main, n, main.from, main.to, y);
+      if (from < to) right_of(low, n, from, to, lie, x);
+      right_of(main, n, main.from, main.to, lie, y);
       for (long m = m0; m < m1; m += 32) {
         if (x.steps) left_of(low, m, m0, from, x);
         left_of(main, m, m0, main.from, y);
-        rows(m, m1, n, x, y, fresh, last, sums + ((n - n0) * blocks + (m - m0) / 32) * kStep);
+        rows(m, m1, n, x, y, fresh, last, sizeof(T) == 2 && lie, sums + ((n - n0) * blocks + (m - m0) / 32) * kStep);
       }
     }
   }
-  void rows(long m, long m1, long n, const Run& x, const Run& y, bool fresh, bool last, float* sum) {
+  void rows(long m, long m1, long n, const Run& x, const Run& y, bool fresh, bool last, bool pairs, float* sum) {
     alignas(64) float done[1024];
     float* out = last ? done : sum;
     const long count = m1 - m < 32 ? m1 - m : 32;
     for (long r = 0, step; r < count; r += step) {
       step = rows_next(count - r);
-      register_rows<false>(step, x, y, r, fresh ? nullptr : sum, out);
+      if (pairs)
+        register_rows<Sides::pairs>(step, x, y, r, fresh ? nullptr : sum, out);
+      else
+        register_rows<Sides::squares>(step, x, y, r, fresh ? nullptr : sum, out);
       if (!last) continue;
       for (long i = r; i < r + step; i++) e.row(m, n * 32, int(i), load(done + i * 32), load(done + i * 32 + 16));
     }
