@@ -185,6 +185,45 @@ export interface NativeGeneration {
   dispose(): void;
 }
 
+export interface RolloutOptions {
+  /** Ids of each prompt. */
+  prompts: Int32Array[];
+  /** Answers to each prompt; they share its cache. */
+  samples?: number;
+  maxNewTokens?: number;
+  temperature?: number;
+  topK?: number;
+  topP?: number;
+  minP?: number;
+  seed?: number;
+  /** Ids that end an answer; the end is its last id. */
+  ends?: Int32Array;
+  /** Answers in flight at once. */
+  mostActive?: number;
+  adapter?: string | boolean;
+}
+
+export interface RolloutAnswer {
+  /** Index of its prompt. */
+  prompt: number;
+  ids: Int32Array;
+  /** Log-probability of each id under softmax(logits / temperature). */
+  logprob: Float32Array;
+  stop: 'running' | 'eos' | 'length' | 'cancelled';
+}
+
+/** Answers to many prompts at once: answer p * samples + s is sample s of prompt p. The same answers whatever runs beside them. */
+export interface NativeRollout {
+  /** Makes at most `tokens` tokens for each answer in flight; false when all have ended. */
+  advance(tokens: number): Promise<boolean>;
+  answer(index: number): RolloutAnswer;
+  /** Ends an answer whose text is complete; ids beyond `keep` are dropped. */
+  cancel(index: number, keep: number): void;
+  /** Number of answers. */
+  readonly length: number;
+  dispose(): void;
+}
+
 /** `adapter` names the set that is meant; default `default`, and the base where all weights are trained. */
 export interface NativeModel {
   /** Adds an adapter, or replaces the one of its name. With `train` its tensors are parameters. */
@@ -210,6 +249,7 @@ export interface NativeModel {
   logits(tokens: Int32Array, sequenceStarts: Int32Array, options?: { adapter?: string | boolean }): Promise<Float32Array>;
   /** capacity: most tokens, prompt included. */
   startGeneration(capacity: number, adapter?: string | boolean): NativeGeneration;
+  startRollout(options: RolloutOptions): NativeRollout;
   /** Bytes held, by part: weights, adapter, optimizer, activations, workspace. */
   memory(): Record<string, number>;
   dispose(): void;

@@ -2,6 +2,7 @@
 #include "binding/checked.h"
 #include "binding/generation.h"
 #include "binding/model_options.h"
+#include "binding/rollout.h"
 #include "binding/task.h"
 #include "cpu/features.h"
 #include "transformer/memory.h"
@@ -51,15 +52,15 @@ class NativeModel : public Napi::ObjectWrap<NativeModel> {
  public:
   static Napi::Object create(Napi::Env env, Shared model) {
     using N = NativeModel;
-    Napi::Function f =
-        DefineClass(env, "NativeModel",
-                    {InstanceMethod("setAdapter", &N::set_adapter), InstanceMethod("removeAdapter", &N::remove_adapter),
-                     InstanceMethod("setHead", &N::set_head), InstanceMethod("head", &N::head), InstanceMethod("forward", &N::forward),
-                     InstanceMethod("backward", &N::backward), InstanceMethod("gradientNorm", &N::gradient_norm),
-                     InstanceMethod("step", &N::step), InstanceMethod("zeroGradients", &N::zero_gradients),
-                     InstanceMethod("parameters", &N::parameters), InstanceMethod("read", &N::read), InstanceMethod("write", &N::write),
-                     InstanceMethod("logits", &N::logits), InstanceMethod("startGeneration", &N::start_generation),
-                     InstanceMethod("memory", &N::memory), InstanceMethod("dispose", &N::dispose)});
+    Napi::Function f = DefineClass(
+        env, "NativeModel",
+        {InstanceMethod("setAdapter", &N::set_adapter), InstanceMethod("removeAdapter", &N::remove_adapter),
+         InstanceMethod("setHead", &N::set_head), InstanceMethod("head", &N::head), InstanceMethod("forward", &N::forward),
+         InstanceMethod("backward", &N::backward), InstanceMethod("gradientNorm", &N::gradient_norm), InstanceMethod("step", &N::step),
+         InstanceMethod("zeroGradients", &N::zero_gradients), InstanceMethod("parameters", &N::parameters),
+         InstanceMethod("read", &N::read), InstanceMethod("write", &N::write), InstanceMethod("logits", &N::logits),
+         InstanceMethod("startGeneration", &N::start_generation), InstanceMethod("startRollout", &N::start_rollout),
+         InstanceMethod("memory", &N::memory), InstanceMethod("dispose", &N::dispose)});
     const Napi::Object o = f.New({});
     Unwrap(o)->model_ = std::move(model);
     return o;
@@ -264,6 +265,10 @@ class NativeModel : public Napi::ObjectWrap<NativeModel> {
       const long capacity = Arguments(o, "startGeneration").integer("capacity", 1, 1L << 24);
       return create_generation(info.Env(), alive(model_), capacity, adapter_argument(info, 1));
     });
+  }
+
+  Napi::Value start_rollout(const Napi::CallbackInfo& info) {
+    return checked(info.Env(), [&]() -> Napi::Value { return create_rollout(Arguments(info[0], "startRollout"), alive(model_)); });
   }
 
   Napi::Value memory(const Napi::CallbackInfo& info) {

@@ -5,7 +5,7 @@
 #include "kernels/logprob/logprob.h"
 #include "kernels/rms_norm/rms_norm.h"
 #include "kernels/score/score.h"
-#include "transformer/generation.h"
+#include "transformer/cache.h"
 #include "transformer/model.h"
 #include "transformer/passes.h"
 #include <algorithm>
@@ -208,7 +208,7 @@ void Model::norm_heads(long i, Kept& kept, long first, long last) {
 
 void Model::attend(long i, Kept& kept) {
   const void* qkv = config.query_key_norm ? normed_qkv_.as<char>() : kept.qkv.as<char>();
-  if (generation_ && generation_->attend(i, qkv, kept.attended.as<char>())) return;
+  if (cache_ && cache_->attend(i, qkv, kept.attended.as<char>())) return;
   const attention::Shape shape = attention_shape(i);
   attention_work_.reserve(attention::forward_bytes(shape, team.size()));
   attention::forward(team, {shape, qkv, kept.attended.as<char>(), kept.lse.as<float>()}, attention_work_.as<char>());

@@ -111,7 +111,7 @@ struct Adapter {
   std::vector<AdapterTarget> targets;
 };
 
-class Generation;
+class PagedCache;
 
 class Model {
  public:
@@ -132,6 +132,12 @@ class Model {
   std::vector<float> logits(const Batch& batch, const std::string& adapter);
 
   void zero_gradients(const std::string& adapter);
+
+  // Generation: rows at given positions, with a cache that was prepared for them; then logits (rows, V) of some of them.
+  void run_cached(const Batch& batch, const std::string& adapter, const std::vector<int>& positions, const std::vector<int>& lengths,
+                  PagedCache& cache);
+  std::vector<float> head_logits(const std::vector<int>& rows);
+
   std::vector<float> gradient_of(const Parameter& p) const;
   std::map<std::string, size_t> memory() const;
 
@@ -142,7 +148,7 @@ class Model {
   std::mutex busy;  // one operation at a time; the binding locks it
 
  private:
-  friend class Generation;  // generation.cpp: runs its rows through the layers, with a cache where they attend
+  friend class PagedCache;  // attends for the model where rows read a cache
   // load.cpp
   void build();
   void load(const std::vector<StoredTensor>& tensors);
@@ -172,7 +178,6 @@ class Model {
   std::vector<int> head_rows() const;
   score::Rows score_arguments() const;
   logprob::Forward head_arguments(Outputs& out);
-  std::vector<float> head_logits(const std::vector<int>& rows);
   // backward.cpp
   void backward_head(const Outputs& gradient);
   void backward_vocabulary(const Outputs& gradient);
@@ -215,7 +220,7 @@ class Model {
 
   // The batch in work.
   Batch batch_;
-  Generation* generation_ = nullptr;  // set while a generation runs its rows through the layers
+  PagedCache* cache_ = nullptr;  // set while rows with a cache run through the layers
   ForwardOptions forward_;
   bool can_backward_ = false;
   std::vector<int> rows_, targets_;  // positions with a target, and the targets

@@ -1,0 +1,63 @@
+// Continuous batched generation: answers to many prompts at once. Prompts wait until there is room, a group of answers shares its prompt's pages,
+// an answer that ends leaves at once and the next prompt enters. Same weights, kernels and numbers as training.
+// The random number of a token depends on (seed, answer, place in the answer) only: the same answers whatever runs beside them.
+#pragma once
+#include "transformer/cache.h"
+#include <deque>
+
+namespace attune {
+
+struct RolloutOptions {
+  std::string adapter = "default";
+  float temperature = 1, top_p = 1, min_p = 0;
+  long top_k = 0;
+  uint64_t seed = 0;
+  std::vector<int> ends;  // ids that end an answer (kept as its last id)
+  long max_new = 64;
+  long most_active = 64;  // answers in flight
+};
+
+enum class Stop : int { running, eos, length, cancelled };
+
+struct Answer {
+  int prompt = 0;
+  std::vector<int> ids;
+  std::vector<float> logprob;  // of each id under softmax(logits / temperature)
+  Stop stop = Stop::running;
+};
+
+class Rollout {
+ public:
+  // `samples` answers to each prompt: answer p * samples + s is sample s of prompt p.
+  Rollout(std::shared_ptr<Model> model, const RolloutOptions& options, std::vector<std::vector<int>> prompts, long samples);
+  // Makes at most `tokens` tokens for each answer in flight; false when all answers have ended.
+  bool advance(long tokens);
+  // Ends an answer (a stop text was seen); its ids beyond `keep` are dropped.
+  void cancel(long answer, long keep);
+  const std::vector<Answer>& answers() const { return answers_; }
+  Model& model() { return *model_; }
+
+ private:
+  struct Active {
+    int answer;
+    std::vector<int> pages;
+  };
+  long pages_of(long prompt) const;
+  void admit();
+  void prefill(const std::vector<int>& prompts);
+  void start_answers(int prompt, const std::vector<int>& pages, const float* logits);
+  void decode();
+  void add_token(Answer& a, int answer, const float* logits);
+  void leave_ended();
+
+  std::shared_ptr<Model> model_;
+  RolloutOptions options_;
+  std::vector<std::vector<int>> prompts_;
+  long samples_;
+  PagedCache cache_;
+  std::deque<int> waiting_;
+  std::vector<Active> active_;
+  std::vector<Answer> answers_;
+};
+
+}  // namespace attune
