@@ -1,0 +1,260 @@
+/** The native side as TypeScript sees it: networks, adapters, batches, models, generations. Symbols: N tokens, S sequences, V vocabulary. */
+
+/** Number type of weights and activations; sums are fp32 in both. */
+export type DType = 'f32' | 'bf16';
+/** How a tensor is stored in a file. */
+export type StoredType = 'f32' | 'f16' | 'bf16';
+/** Instruction sets, in rising order. */
+export type Variant = 'reference' | 'avx2' | 'avx512' | 'amx';
+
+/** Rotary embedding; meaning of the fields as in transformers' `rope_parameters`. */
+export interface RotaryConfig {
+  kind: 'standard' | 'linear' | 'dynamic' | 'llama3' | 'yarn';
+  base: number;
+  factor: number;
+  lowFreqFactor: number;
+  highFreqFactor: number;
+  /** `original_max_position_embeddings` (llama3, yarn). */
+  originalContext: number;
+  /** `max_position_embeddings` (dynamic). */
+  context: number;
+  betaFast: number;
+  betaSlow: number;
+  /** 0: 0.1 ln(factor) + 1. */
+  attentionFactor: number;
+}
+
+/** Shape of a network, read from config.json and checked against the tensors by lib/checkpoint. */
+export interface NetworkConfig {
+  vocabulary: number;
+  hidden: number;
+  inner: number;
+  layers: number;
+  heads: number;
+  kvHeads: number;
+  headSize: number;
+  eps: number;
+  /** Most positions that the model was made for. */
+  context: number;
+  /** The output head is the embedding. */
+  tied: boolean;
+  /** Biases of q, k, v. */
+  queryKeyValueBias: boolean;
+  /** Bias of o. */
+  outputBias: boolean;
+  /** Biases of gate, up, down. */
+  mlpBias: boolean;
+  /** Norm of each head of queries and keys (Qwen3). */
+  queryKeyNorm: boolean;
+  /** Tokens that a query of each layer sees, itself included; 0: all. Length `layers`. */
+  windows: number[];
+  rotary: RotaryConfig;
+}
+
+/** A tensor in a file: `offset` bytes from the start, row-major, little-endian. Names are transformers' (`model.layers.0.self_attn.q_proj.weight`). */
+export interface StoredTensor {
+  name: string;
+  path: string;
+  offset: number;
+  stored: StoredType;
+  shape: number[];
+}
+
+export interface ModelOptions {
+  config: NetworkConfig;
+  tensors: StoredTensor[];
+  dtype: DType;
+  /** 0: one per CPU. */
+  threads: number;
+  /** `none`: forward only; `adapter`: LoRA tensors are trained; `all`: every tensor is (fp32 master weights). */
+  train: 'none' | 'adapter' | 'all';
+  /** Keep only the input of each layer and compute the rest again in the backward pass: a third more time, far less memory. */
+  recomputeActivations: boolean;
+}
+
+/** Low-rank factors of one linear layer: `a` (rank, inputs), `b` (outputs, rank), row-major. */
+export interface AdapterTarget {
+  /** As in transformers, without `.weight`: `model.layers.0.self_attn.q_proj`. */
+  name: string;
+  rank: number;
+  a: Float32Array;
+  b: Float32Array;
+}
+
+export interface AdapterOptions {
+  /** Several adapters live beside each other on one base (policy, reference, reward model); default `default`. */
+  name?: string;
+  /** Whether its tensors are trained; default: the model was loaded with `train: 'adapter'`. */
+  train?: boolean;
+  /** alpha / rank, or alpha / sqrt(rank) with rsLoRA. */
+  scale: number;
+  /** Share of the inputs of the low-rank term set to zero in training; 0: none. */
+  dropout: number;
+  targets: AdapterTarget[];
+}
+
+/** A ragged batch: N tokens end to end. `targets[i]` is the id that position i must predict, -1 where nothing is trained. */
+export interface ForwardBatch {
+  tokens: Int32Array;
+  /** (S + 1) offsets, rising from 0 to N. */
+  sequenceStarts: Int32Array;
+  targets: Int32Array;
+  /** Positions and the ids that they must predict, in place of `targets`: a prompt's last token may have to predict the first of each answer. */
+  targetRows?: Int32Array;
+  targetIds?: Int32Array;
+  /** Positions whose score is wanted; needs a head. */
+  scoreRows?: Int32Array;
+  /** (S) identity of each sequence within its step, for dropout: the same mask however a step is split. Default: its index in the batch. */
+  sequenceKeys?: Int32Array;
+}
+
+export interface ForwardOptions {
+  /** Keep what backward needs. */
+  keep?: boolean;
+  /** Name of the adapter in use (default `default`, where set); false: the base alone (the reference of preference methods). */
+  adapter?: string | boolean;
+  /** Random key of dropout; without it nothing is dropped. Same key and row, same mask, however a step is split. */
+  dropoutKey?: number;
+  entropy?: boolean;
+  mean?: boolean;
+  /** `false`: full attention (encoders). */
+  causal?: boolean;
+}
+
+/** One number per position with a target >= 0, in order. */
+export interface ForwardResult {
+  logprob: Float32Array;
+  lse: Float32Array;
+  entropy?: Float32Array;
+  /** Mean logit over the vocabulary. */
+  mean?: Float32Array;
+  /** One per position in `scoreRows`. */
+  score?: Float32Array;
+}
+
+/** Gradients of the loss with respect to what forward returned. */
+export interface BackwardGradients {
+  logprob: Float32Array;
+  lse?: Float32Array;
+  entropy?: Float32Array;
+  mean?: Float32Array;
+  score?: Float32Array;
+}
+
+export interface OptimizerStep {
+  learningRate: number;
+  beta1: number;
+  beta2: number;
+  eps: number;
+  weightDecay: number;
+  /** Factor on every gradient (clipping). */
+  scale: number;
+  /** From 1. */
+  step: number;
+}
+
+export type ParameterPart = 'value' | 'gradient' | 'first' | 'second';
+
+export interface SampleOptions {
+  /** 0: greedy. */
+  temperature: number;
+  topK?: number;
+  topP?: number;
+  minP?: number;
+  repetitionPenalty?: number;
+  /** Uniform number in [0, 1) of this draw. */
+  unit: number;
+}
+
+/** One sequence being generated, with its key/value cache. */
+export interface NativeGeneration {
+  /** Runs new tokens through the network (a prompt, or one token); afterwards `sample` and `logits` speak of the last of them. */
+  feed(tokens: Int32Array): Promise<void>;
+  sample(options: SampleOptions): { id: number; logprob: number };
+  /** (V,) of the last token fed. */
+  logits(): Float32Array;
+  readonly length: number;
+  dispose(): void;
+}
+
+export interface RolloutOptions {
+  /** Ids of each prompt. */
+  prompts: Int32Array[];
+  /** Answers to each prompt; they share its cache. */
+  samples?: number;
+  maxNewTokens?: number;
+  temperature?: number;
+  topK?: number;
+  topP?: number;
+  minP?: number;
+  seed?: number;
+  /** Ids that end an answer; the end is its last id. */
+  ends?: Int32Array;
+  /** Answers in flight at once. */
+  mostActive?: number;
+  adapter?: string | boolean;
+}
+
+export interface RolloutAnswer {
+  /** Index of its prompt. */
+  prompt: number;
+  ids: Int32Array;
+  /** Log-probability of each id under softmax(logits / temperature). */
+  logprob: Float32Array;
+  stop: 'running' | 'eos' | 'length' | 'cancelled';
+}
+
+/** Answers to many prompts at once: answer p * samples + s is sample s of prompt p. The same answers whatever runs beside them. */
+export interface NativeRollout {
+  /** Makes at most `tokens` tokens for each answer in flight; false when all have ended. */
+  advance(tokens: number): Promise<boolean>;
+  answer(index: number): RolloutAnswer;
+  /** Ends an answer whose text is complete; ids beyond `keep` are dropped. */
+  cancel(index: number, keep: number): void;
+  /** Number of answers. */
+  readonly length: number;
+  dispose(): void;
+}
+
+/** `adapter` names the set that is meant; default `default`, and the base where all weights are trained. */
+export interface NativeModel {
+  /** Adds an adapter, or replaces the one of its name. With `train` its tensors are parameters. */
+  setAdapter(options: AdapterOptions): Promise<void>;
+  removeAdapter(adapter: string): Promise<void>;
+  /** Gives a set a scalar head, (hidden) numbers: score = weight . normed row. Trained where the set is, as `base_model.model.score.weight`. */
+  setHead(weight: Float32Array, adapter?: string): Promise<void>;
+  /** (hidden) numbers of the head; empty without one. */
+  head(adapter?: string): Promise<Float32Array>;
+  forward(batch: ForwardBatch, options?: ForwardOptions): Promise<ForwardResult>;
+  /** Gradients of the last `forward` with `keep`, added to those already there. */
+  backward(gradients: BackwardGradients): Promise<void>;
+  /** L2 over all trained tensors of the set. */
+  gradientNorm(adapter?: string): Promise<number>;
+  /** One AdamW step; gradients are zero afterwards. */
+  step(options: OptimizerStep, adapter?: string): Promise<void>;
+  zeroGradients(adapter?: string): Promise<void>;
+  /** Trained tensors in a fixed order, with transformers' or PEFT's names (`base_model.model.….lora_A.weight`). */
+  parameters(adapter?: string): { name: string; shape: number[] }[];
+  read(name: string, part: ParameterPart, adapter?: string): Promise<Float32Array>;
+  write(name: string, part: ParameterPart, values: Float32Array, adapter?: string): Promise<void>;
+  /** (N, V) row-major; for comparisons on few tokens. */
+  logits(tokens: Int32Array, sequenceStarts: Int32Array, options?: { adapter?: string | boolean }): Promise<Float32Array>;
+  /** capacity: most tokens, prompt included. */
+  startGeneration(capacity: number, adapter?: string | boolean): NativeGeneration;
+  startRollout(options: RolloutOptions): NativeRollout;
+  /** Bytes held, by part: weights, adapter, optimizer, activations, workspace. */
+  memory(): Record<string, number>;
+  dispose(): void;
+}
+
+/** What `doctor` shows of the processor. */
+export interface CpuFacts {
+  features: string;
+  available: Variant;
+  chosen: Variant;
+  threads: number;
+}
+
+export type KernelFunction = ((args: object, options?: { variant?: Variant; threads?: number }) => Record<string, unknown>) & {
+  variants: Variant[];
+};
