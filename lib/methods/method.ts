@@ -1,38 +1,63 @@
 /**
- * What a method is. The native side gives one log-probability a trained token (and, on request, more figures of the same token); a method is
- * a pure function from those to a sum of losses and its gradient. Symbols: N trained tokens of a micro-batch.
+ * What a method is. The native side gives one log-probability a trained token (and, on request, more figures of the same token or sequence); a
+ * method is a pure function from those to a sum of losses and its gradient. Symbols: N trained tokens, S sequences of a micro-batch.
+ *
+ * How a step runs:
+ *   1. its sequences are laid out as `Columns`, with the columns that `columns(options)` names;
+ *   2. where there is a `prepare`, it is called once with the whole step. If `looksAhead(options)`, it is also given the native outputs of all the
+ *      step's sequences: one forward pass without keeping anything; or, where the step is one micro-batch, the pass that is kept, and no second one
+ *      (same dropout in both). What it makes is joined to the columns, its metrics count like those of a micro-batch;
+ *   3. `divisor` follows from `stepCounts` of the step;
+ *   4. for each micro-batch (`part` of the columns; whole groups for pairs and rankings): forward, `loss`, backward;
+ *   5. `stepTotals` of all that came back.
+ * Methods with rollouts take 3 and 4 several times over parts of the step (`updates` in rollouts.ts), each an update with its own counts.
  */
 import type * as z from 'zod';
 import type { MethodName } from '../options/index.js';
+import type { Column, Columns, GroupCounts, Numbers, StepCounts } from './columns.js';
 
-/** Figures beside the log-probability: log-sum-exp of the logits, entropy, and mean logit over the vocabulary. */
-export type Output = 'lse' | 'entropy' | 'mean';
+/**
+ * Figures beside the log-probability. A token: log-sum-exp of the logits, entropy, mean logit over the vocabulary, value head, and
+ * log-probabilities of K given ids. A sequence: score head at its last token.
+ */
+export type Output = 'lse' | 'entropy' | 'mean' | 'value' | 'candidates' | 'score';
 
 /** What a method asks of the rows and of the run. */
 export interface Needs {
   /** Shapes of rows that it takes. */
-  rows: readonly ('text' | 'prompt' | 'instruction' | 'chat')[];
+  rows: readonly ('text' | 'prompt' | 'instruction' | 'chat' | 'pairs' | 'rankings' | 'thumbs' | 'prompts')[];
   /** Which tokens are trained: all but a row's first, or the answers. */
   trained: 'all' | 'answers';
-}
-
-/** A step as a whole, known before its first micro-batch. */
-export interface StepCounts {
-  trainedTokens: number;
-  sequences: number;
+  /** A change of each row's ids before every pass over it. */
+  plan?: 'masked' | 'permuted';
+  /** The policy writes the answers. */
+  rollouts?: true;
 }
 
 /** One micro-batch, as the native side computed it. */
 export interface LossInput {
   /** (N) log-probability of each trained token, in order of the batch. */
-  logprob: Float32Array;
+  logprob: Numbers;
   /** (N) each, where the method's `outputs` asks for it. */
-  lse?: Float32Array;
-  entropy?: Float32Array;
-  mean?: Float32Array;
+  lse?: Numbers;
+  entropy?: Numbers;
+  mean?: Numbers;
+  value?: Numbers;
+  /** (N K) log-probabilities of the ids that the teacher named. */
+  candidates?: Numbers;
+  /** (S) */
+  score?: Numbers;
   /** What the sums of the whole step are divided by. */
   divisor: number;
 }
+
+/** One micro-batch with the columns of its sequences, and the counts of the whole step. */
+export interface SequenceInput extends LossInput, Columns {
+  counts: GroupCounts;
+}
+
+/** The same with some outputs and columns certainly there. */
+export type With<Key extends Output | Column> = SequenceInput & { [K in Key]-?: NonNullable<SequenceInput[K]> };
 
 /** A figure for the step's event: its mean is sum / count over all micro-batches. */
 export interface Metric {
@@ -44,36 +69,57 @@ export interface Metric {
 export interface LossOutput {
   /** Sum of the losses, not divided. */
   lossSum: number;
-  /** (N) each: derivative of lossSum / divisor by each figure, the others held fixed. */
+  /** Derivative of lossSum / divisor by each figure, the others held fixed; as long as the figures. */
   gradient: { logprob: Float32Array } & Partial<Record<Output, Float32Array>>;
   metrics: Record<string, Metric>;
 }
 
-/** A training method. `Options` is what its schema gives. */
-export interface Method<Options = unknown> {
+/** What a method remembers from one step to the next; part of a checkpoint. */
+export type MethodState = Readonly<Record<string, number>>;
+
+/** What is known of a step before its gradients. */
+export interface Prepared {
+  columns: Partial<Columns>;
+  metrics: Record<string, Metric>;
+  /** For `prepare` of the next step. */
+  state?: MethodState;
+}
+
+type CountsOf<Input> = Input extends { counts: infer Counts } ? Counts : StepCounts;
+
+/** A training method. `Options` is what its schema gives; `Input` is what `loss` reads, `Step` what `prepare` reads. */
+export interface Method<Options = unknown, Input extends LossInput = LossInput, Step extends LossInput = Input> {
   readonly name: MethodName;
   /** One sentence: what it does and when to take it. */
   readonly summary: string;
   readonly needs: Needs;
   readonly options: z.ZodType<Options>;
-  /** Figures that `loss` reads beside the log-probability. */
+  /** Figures that `loss` and `prepare` read beside the log-probability. */
   outputs(options: Options): Output[];
+  /** Columns that the run must bring. `promptTokens` also asks for the log-probabilities of the prompts. */
+  columns?(options: Options): Column[];
+  /** Whether `prepare` reads native outputs. */
+  looksAhead?(options: Options): boolean;
+  prepare?(step: Step, options: Options, state: MethodState): Prepared;
   /** The one divisor of a step. */
-  divisor(step: StepCounts): number;
-  loss(input: LossInput, options: Options): LossOutput;
+  divisor(step: CountsOf<Input>): number;
+  loss(input: Input, options: Options): LossOutput;
 }
 
-/** The step's loss and metrics from all its micro-batches. */
-export function stepTotals(parts: readonly LossOutput[], divisor: number): { loss: number; metrics: Record<string, number> } {
+/** The step's loss and metrics from all its micro-batches (and what was prepared). A figure that nothing was counted for is left out. */
+export function stepTotals(
+  parts: readonly Pick<Partial<LossOutput> & Prepared, 'metrics' | 'lossSum'>[],
+  divisor: number,
+): { loss: number; metrics: Record<string, number> } {
   const sums = new Map<string, Metric>();
   let lossSum = 0;
   for (const part of parts) {
-    lossSum += part.lossSum;
+    lossSum += part.lossSum ?? 0;
     for (const [name, { sum, count }] of Object.entries(part.metrics)) {
       const before = sums.get(name) ?? { sum: 0, count: 0 };
       sums.set(name, { sum: before.sum + sum, count: before.count + count });
     }
   }
-  const metrics = Object.fromEntries(Array.from(sums, ([name, { sum, count }]) => [name, sum / count]));
-  return { loss: lossSum / divisor, metrics };
+  const counted = Array.from(sums).filter(([, { count }]) => count !== 0);
+  return { loss: lossSum / divisor, metrics: Object.fromEntries(counted.map(([name, { sum, count }]) => [name, sum / count])) };
 }

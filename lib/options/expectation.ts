@@ -56,7 +56,8 @@ function range({ minimum, maximum, exclusiveMinimum, exclusiveMaximum }: JsonSch
 const above = (limit: number | undefined) => (limit === undefined || limit === -SAFE ? '' : `above ${limit}`);
 const below = (limit: number | undefined) => (limit === undefined || limit === SAFE ? '' : `below ${limit}`);
 
-function orList(parts: string[]): string {
+/** `a, b or c`. */
+export function orList(parts: string[]): string {
   return parts.length < 2 ? parts.join('') : `${parts.slice(0, -1).join(', ')} or ${parts.at(-1)}`;
 }
 

@@ -3,37 +3,32 @@
  * the command line and the method itself cannot differ.
  */
 import * as z from 'zod';
-
-const labelSmoothing = z
-  .number()
-  .min(0)
-  .lt(1)
-  .default(0)
-  .describe('Share of the target that is spread evenly over the whole vocabulary; 0 is plain cross-entropy.');
-
-const zLoss = z
-  .number()
-  .min(0)
-  .default(0)
-  .describe('Weight of the squared log of the softmax’s denominator, which keeps logits from drifting; 0 is off.');
-
-const pretrain = z.strictObject({ name: z.literal('pretrain'), labelSmoothing, zLoss });
-const sft = z.strictObject({ name: z.literal('sft'), labelSmoothing, zLoss });
+import { distill, mlm, plm, pretrain, sft } from './language_methods.js';
+import { cpo, dpo, kto, orpo, reward, simpo } from './preference_methods.js';
+import { grpo, ppo, rloo } from './rollout_methods.js';
 
 /** Schema of each method's options, by name; `name` itself is one of the keys. */
-export const methodOptions = { pretrain, sft };
+export const methodOptions = { pretrain, sft, reward, ppo, dpo, kto, orpo, simpo, cpo, grpo, rloo, distill, mlm, plm };
 
-/** Names of the methods that run. */
-export const METHOD_NAMES = ['pretrain', 'sft'] as const;
-export type MethodName = (typeof METHOD_NAMES)[number];
+export type MethodName = keyof typeof methodOptions;
+export const METHOD_NAMES = Object.keys(methodOptions) as [MethodName, ...MethodName[]];
 
-/** Names that the contract knows and that this version refuses. */
-export const LATER_METHODS = ['reward', 'ppo', 'dpo', 'kto', 'orpo', 'simpo', 'cpo', 'grpo', 'rloo', 'distill', 'mlm', 'plm'] as const;
+/** Names that the contract knows and that this version refuses: the training loop does not run them yet. */
+export const LATER_METHODS: readonly MethodName[] = METHOD_NAMES.filter((name) => name !== 'pretrain' && name !== 'sft');
+
+const withOptions = z.discriminatedUnion('name', [pretrain, sft, reward, ppo, dpo, kto, orpo, simpo, cpo, grpo, rloo, distill, mlm, plm]);
+
+const byName = z
+  .enum(METHOD_NAMES)
+  .transform((name): unknown => ({ name }))
+  .pipe(withOptions);
 
 /** `method:` of a recipe: a name, or `{ name, …options }`. */
 export const methodSchema = z
-  .union([z.enum(METHOD_NAMES), z.discriminatedUnion('name', [pretrain, sft])])
-  .transform((method) => (typeof method === 'string' ? methodOptions[method].parse({ name: method }) : method))
-  .describe('The objective: a name, or a name with its own options, as { name: sft, labelSmoothing: 0.1 }.');
+  .union([byName, withOptions])
+  .describe('The objective: a name, or a name with its own options, as { name: sft, labelSmoothing: 0.1 }.')
+  .meta({ expected: `${METHOD_NAMES.join(', ')}, or { name, …its options }` });
 
 export type MethodOptions = z.output<typeof methodSchema>;
+/** Options of one method. */
+export type OptionsOf<Name extends MethodName> = z.output<(typeof methodOptions)[Name]>;

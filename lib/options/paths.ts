@@ -1,6 +1,7 @@
 /** Relative paths of a recipe start at its folder; a parsed recipe holds absolute ones. */
 import { existsSync } from 'node:fs';
 import { isAbsolute, resolve } from 'node:path';
+import type { MethodOptions } from './methods.js';
 import type { Recipe } from './schema.js';
 
 /** `owner/name`, with or without `@revision`. */
@@ -20,10 +21,23 @@ export function resolvePaths(recipe: Recipe, folder: string): Recipe {
     ...recipe,
     model: resolveModel(recipe.model, folder),
     adapter: adapter !== null && 'from' in adapter ? { ...adapter, from: full(adapter.from) } : adapter,
+    method: methodPaths(recipe.method, full),
     data: sources(recipe.data),
     evaluate: evaluate?.data === undefined ? evaluate : { ...evaluate, data: sources(evaluate.data) },
     ...(out === undefined ? {} : { out: full(out) }),
   };
+}
+
+/** Folders of teachers, references and reward models, and files of reward functions. */
+function methodPaths(method: MethodOptions, full: (path: string) => string): MethodOptions {
+  const whole = { ...method };
+  if ('reference' in whole && !['start', 'base'].includes(whole.reference)) whole.reference = full(whole.reference);
+  if ('teacher' in whole) whole.teacher = full(whole.teacher);
+  if ('rewards' in whole)
+    whole.rewards = whole.rewards.map((one) =>
+      'model' in one ? { ...one, model: full(one.model) } : { ...one, function: full(one.function) },
+    );
+  return whole;
 }
 
 /** A folder or file beside the recipe, else a hub id, else the path as it would be. */

@@ -3,7 +3,8 @@ import { readFileSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { type ErrorPlace, RequestError } from '../errors/index.js';
 import type { Path } from './expectation.js';
-import { LATER_METHODS, METHOD_NAMES } from './methods.js';
+import { LATER_METHODS, METHOD_NAMES, type MethodName } from './methods.js';
+import { methodOf } from './narrow.js';
 import { resolvePaths } from './paths.js';
 import { parseText } from './positions.js';
 import { type Problem, problemsOf } from './problems.js';
@@ -61,10 +62,10 @@ function dropEmptyGroups(value: Record<string, unknown>): void {
 function refuseLater(value: Record<string, unknown>, locate: Locate): void {
   if (value.stages !== undefined)
     throw new RequestError('not_available', 'stages are not available yet; give one method', locate(['stages'], true));
-  const method = value.method as string | { name?: string } | undefined | null;
-  const name = typeof method === 'object' ? method?.name : method;
-  if (!(LATER_METHODS as readonly unknown[]).includes(name)) return;
-  throw new RequestError('not_available', `method ${name} is not available yet; available: ${METHOD_NAMES.join(', ')}`, locate(['method']));
+  const name = methodOf(value) as MethodName;
+  if (!LATER_METHODS.includes(name)) return;
+  const available = METHOD_NAMES.filter((one) => !LATER_METHODS.includes(one));
+  throw new RequestError('not_available', `method ${name} is not available yet; available: ${available.join(', ')}`, locate(['method']));
 }
 
 const MOST_SHOWN = 6;

@@ -1,0 +1,136 @@
+/**
+ * What is known of the sequences of a step, side by side: a column holds one figure a trained token or one a sequence. Nothing is padded. A
+ * micro-batch is `part` of a step: the same columns of some of its sequences. Symbols: N trained tokens, S sequences, K candidates a token.
+ */
+
+/** Figures in a row; the native side gives and takes `Float32Array`, tests and `prepare` may use doubles. */
+export type Numbers = Float32Array | Float64Array;
+
+/** One figure a trained token (N), in the order of the sequences. */
+export interface TokenColumns {
+  /** Log-probability under the frozen reference. */
+  reference: Numbers;
+  /** Log-probability under the policy that wrote the answer. */
+  old: Numbers;
+  /** Value before the update. */
+  oldValue: Numbers;
+  /** How much better than expected the token was. */
+  advantage: Numbers;
+  /** What the value head is to say. */
+  returns: Numbers;
+  /** (N K) log-probabilities of the teacher for its K likeliest tokens. */
+  teacher: Numbers;
+}
+
+/** One figure a sequence (S). */
+export interface SequenceColumns {
+  /** Trained tokens at its beginning that belong to the prompt. */
+  promptTokens: Int32Array;
+  /** 1 for an answer that was liked, 0 for one that was not. */
+  label: Numbers;
+  /** By how much the first answer of a pair is to win; stands at the first. */
+  margin: Numbers;
+  /** Place in its ranking, 1 is best; equal places are ties. Without it: the order of the group. */
+  rank: Numbers;
+  /** Σ log-ratio of the prompt with the answer of the row before (KTO). */
+  mismatch: Numbers;
+  /** Weighted sum of the rewards of an answer, before any penalty. */
+  reward: Numbers;
+  /** 1 for an answer that ended by itself, 0 for one that was cut. */
+  stopped: Numbers;
+  /** Made by `prepare` of `aot`: the reference's gap, and the other side's log-ratio, of the same place in the order of the step. */
+  matchedGap: Numbers;
+  matchedRatio: Numbers;
+  /** Made by `prepare` of `kto`: its point of reference, and 1 / answers of the same label in the step (0 where all have one label). */
+  referencePoint: Numbers;
+  share: Numbers;
+}
+
+/** The columns of a step or of a part of it. */
+export interface Columns extends Partial<TokenColumns>, Partial<SequenceColumns> {
+  /** (S + 1) index of each sequence's first trained token, and N. */
+  sequenceStarts: Int32Array;
+  /**
+   * (S) row of the step that a sequence belongs to: a pair (chosen, then rejected), a ranking (best to worst), a thumb, a prompt with its answers.
+   * Sequences of one row lie side by side, and pairs and rankings are never torn apart.
+   */
+  group: Int32Array;
+}
+export type Column = keyof TokenColumns | keyof SequenceColumns;
+
+const OF_TOKENS = Object.keys({
+  reference: 0,
+  old: 0,
+  oldValue: 0,
+  advantage: 0,
+  returns: 0,
+  teacher: 0,
+} satisfies Record<keyof TokenColumns, 0>) as (keyof TokenColumns)[];
+const OF_SEQUENCES = Object.keys({
+  promptTokens: 0,
+  label: 0,
+  margin: 0,
+  rank: 0,
+  mismatch: 0,
+  reward: 0,
+  stopped: 0,
+  matchedGap: 0,
+  matchedRatio: 0,
+  referencePoint: 0,
+  share: 0,
+} satisfies Record<keyof SequenceColumns, 0>) as (keyof SequenceColumns)[];
+
+/** The columns of the sequences at `sequences`, in that order. */
+export function part(step: Columns, sequences: ArrayLike<number>): Columns {
+  const starts = new Int32Array(sequences.length + 1);
+  for (let s = 0; s < sequences.length; s++) starts[s + 1] = starts[s]! + trainedOf(step, sequences[s]!);
+  const picked: Record<string, Numbers | Int32Array> = {};
+  for (const name of OF_TOKENS) if (step[name] !== undefined) picked[name] = tokensOf(step[name], step, sequences, starts);
+  for (const name of OF_SEQUENCES) if (step[name] !== undefined) picked[name] = figuresOf(step[name], sequences);
+  return { ...picked, sequenceStarts: starts, group: figuresOf(step.group, sequences) };
+}
+
+const trainedOf = ({ sequenceStarts }: Columns, s: number) => sequenceStarts[s + 1]! - sequenceStarts[s]!;
+
+/** A column may hold several figures a token. */
+function tokensOf(column: Numbers, { sequenceStarts }: Columns, sequences: ArrayLike<number>, starts: Int32Array): Numbers {
+  const width = column.length / Math.max(1, sequenceStarts.at(-1)!);
+  const picked = blank(column, width * starts.at(-1)!);
+  for (let s = 0; s < sequences.length; s++) {
+    const [from, to] = [sequenceStarts[sequences[s]!]!, sequenceStarts[sequences[s]! + 1]!];
+    picked.set(column.subarray(width * from, width * to), width * starts[s]!);
+  }
+  return picked;
+}
+
+function figuresOf<T extends Numbers | Int32Array>(column: T, sequences: ArrayLike<number>): T {
+  const picked = blank(column, sequences.length);
+  for (let s = 0; s < sequences.length; s++) picked[s] = column[sequences[s]!]!;
+  return picked;
+}
+
+const blank = <T extends Numbers | Int32Array>(like: T, length: number): T => new (like.constructor as new (length: number) => T)(length);
+
+/** Counts of a step that a divisor may need, known before its first micro-batch. */
+export interface StepCounts {
+  trainedTokens: number;
+  sequences: number;
+}
+export interface GroupCounts extends StepCounts {
+  groups: number;
+  /** Trained tokens of the first sequence of each group, those of its prompt included where they are given. */
+  chosenTokens: number;
+}
+
+export function stepCounts(step: Columns): GroupCounts {
+  const firsts = groupStarts(step.group).slice(0, -1);
+  const chosenTokens = firsts.reduce((sum, s) => sum + trainedOf(step, s), 0);
+  return { trainedTokens: step.sequenceStarts.at(-1)!, sequences: step.group.length, groups: firsts.length, chosenTokens };
+}
+
+/** (G + 1) index of each group's first sequence, and S. */
+export function groupStarts(group: Int32Array): Int32Array {
+  const starts: number[] = [];
+  for (let s = 0; s < group.length; s++) if (s === 0 || group[s] !== group[s - 1]) starts.push(s);
+  return Int32Array.from([...starts, group.length]);
+}

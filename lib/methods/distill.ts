@@ -1,0 +1,61 @@
+/**
+ * Distillation (Hinton et al. 2015; Agarwal et al. 2023, "On-policy distillation of language models"): at every trained token the student's distribution
+ * q is drawn to the teacher's p. What is compared are the K likeliest tokens of the teacher and, as one more, all the rest: p and q on K + 1 outcomes.
+ *
+ *     beta 0: KL(p ‖ q)      1: KL(q ‖ p)      between: beta KL(p ‖ m) + (1 - beta) KL(q ‖ m), m = beta p + (1 - beta) q
+ *
+ * It is never larger than the divergence over the whole vocabulary, and is that with K all of it. Both models' logits are divided by `temperature`. The
+ * native side is to give, for K ids a token, their log-probabilities under the student (`candidates`), and to take a derivative by each; the teacher's
+ * ids and log-probabilities are the K largest of its own forward pass. The step's loss is the mean over its tokens.
+ */
+import { methodOptions, type OptionsOf } from '../options/index.js';
+import { divided } from './answers.js';
+import { divergence, divergenceSlopes } from './divergence.js';
+import type { LossOutput, Method, With } from './method.js';
+import { sumOf } from './statistics.js';
+
+type DistillOptions = OptionsOf<'distill'>;
+type Input = With<'teacher' | 'candidates'>;
+
+export const distill: Method<DistillOptions, Input> = {
+  name: 'distill',
+  summary: 'Learns what a larger model would say, token by token: for a small model of the same vocabulary.',
+  needs: { rows: ['text', 'prompt', 'instruction', 'chat'], trained: 'answers' },
+  options: methodOptions.distill,
+  outputs: () => ['candidates'],
+  columns: () => ['teacher'],
+  divisor: ({ trainedTokens }) => trainedTokens,
+  loss,
+};
+
+function loss({ logprob, teacher, candidates, divisor }: Input, { beta }: DistillOptions): LossOutput {
+  const count = logprob.length;
+  const K = count === 0 ? 0 : teacher.length / count;
+  const byCandidate = new Float64Array(candidates.length);
+  let lossSum = 0;
+  for (let t = 0; t < count; t++) {
+    const [p, q] = [withRest(teacher.subarray(t * K, (t + 1) * K)), withRest(candidates.subarray(t * K, (t + 1) * K))];
+    lossSum += divergence(p, q, beta);
+    const byStudent = divergenceSlopes(p, q, beta);
+    // q_k = e^ℓ_k, and the rest is 1 - Σ q_k unless it is held at its least.
+    const rest = q.held ? 0 : byStudent[K]!;
+    for (let k = 0; k < K; k++) byCandidate[t * K + k] = Math.exp(q.log[k]!) * (byStudent[k]! - rest);
+  }
+  const gradient = { logprob: new Float32Array(count), candidates: divided(byCandidate, divisor) };
+  return { lossSum, gradient, metrics: { nll: { sum: -sumOf(logprob), count } } };
+}
+
+/** The rest is at least this: of 1 less a sum in single precision nothing smaller is known. */
+const LEAST_REST = 1e-7;
+
+/** log-probabilities of K tokens and of all others together. */
+function withRest(log: ArrayLike<number>): { log: Float64Array; held: boolean } {
+  const all = new Float64Array(log.length + 1);
+  let rest = 1;
+  for (let k = 0; k < log.length; k++) {
+    all[k] = log[k]!;
+    rest -= Math.exp(log[k]!);
+  }
+  all[log.length] = Math.log(Math.max(LEAST_REST, rest));
+  return { log: all, held: rest < LEAST_REST };
+}

@@ -1,0 +1,79 @@
+/**
+ * Kahneman-Tversky optimisation (Ethayarajh et al. 2024, "KTO: model alignment as prospect theoretic optimization"): learns from answers that were
+ * liked or not, one by one.
+ *
+ *     u = Σ log π(y) - Σ log π_ref(y)      liked: w_D (1 - σ(β (u - z)))      not liked: w_U (1 - σ(β (z - u)))
+ *
+ * z ≥ 0 is the point of reference, an estimate of the KL between policy and reference over the whole step, held fixed while gradients are taken.
+ * `kl: step`: z is the mean of u over the step's own answers. `kl: batch`: the mean over prompts that meet the answer of the row before
+ * (`mismatched` in kto_mismatch.ts), as in the paper and in TRL. The step's loss is the mean over its answers.
+ */
+import { methodOptions, type OptionsOf } from '../options/index.js';
+import { addToTokens, answerSums, divided } from './answers.js';
+import { sigmoid } from './logistic.js';
+import type { LossOutput, Method, Metric, Prepared, With } from './method.js';
+import { meanOf, sumOf } from './statistics.js';
+
+type KtoOptions = OptionsOf<'kto'>;
+type Input = With<'reference' | 'label' | 'referencePoint' | 'share'>;
+type Step = With<'reference' | 'label'>;
+
+export const kto: Method<KtoOptions, Input, Step> = {
+  name: 'kto',
+  summary: 'Learns from single answers that were liked or not: for thumbs up and down, and for pairs with much noise.',
+  needs: { rows: ['thumbs', 'pairs'], trained: 'answers' },
+  options: methodOptions.kto,
+  outputs: () => [],
+  columns: ({ kl }) => (kl === 'batch' ? ['reference', 'label', 'mismatch'] : ['reference', 'label']),
+  looksAhead: ({ kl }) => kl === 'step',
+  prepare,
+  divisor: ({ sequences }) => sequences,
+  loss,
+};
+
+function ratios(input: Step): Float64Array {
+  const reference = answerSums(input, input.reference);
+  return answerSums(input, input.logprob).map((sum, s) => sum - reference[s]!);
+}
+
+function prepare(step: Step, { kl }: KtoOptions): Prepared {
+  const size = step.label.length;
+  const point = Math.max(0, meanOf(kl === 'batch' ? step.mismatch! : ratios(step)));
+  const liked = sumOf(step.label);
+  const share = Float64Array.from(step.label, (label) => (liked === 0 || liked === size ? 0 : 1 / (label === 1 ? liked : size - liked)));
+  return { columns: { referencePoint: new Float64Array(size).fill(point), share }, metrics: { kl: { sum: point, count: 1 } } };
+}
+
+function loss(input: Input, options: KtoOptions): LossOutput {
+  const { label, referencePoint, divisor } = input;
+  const ratio = ratios(input);
+  const bySum = new Float64Array(ratio.length);
+  let lossSum = 0;
+  for (let s = 0; s < ratio.length; s++) {
+    const [side, weight] = label[s] === 1 ? [1, options.desirableWeight] : [-1, options.undesirableWeight];
+    const gain = sigmoid(side * options.beta * (ratio[s]! - referencePoint[s]!));
+    lossSum += weight * (1 - gain);
+    bySum[s] = -weight * side * options.beta * gain * (1 - gain);
+  }
+  const byToken = new Float64Array(input.logprob.length);
+  addToTokens(byToken, input, bySum);
+  return { lossSum, gradient: { logprob: divided(byToken, divisor) }, metrics: metricsOf(input, ratio, options.beta) };
+}
+
+/** Means over the answers of each label. The margin is the difference of two means over the step, so that it is gathered by shares. */
+function metricsOf({ label, share, logprob, counts, ...layout }: Input, ratio: Float64Array, beta: number): Record<string, Metric> {
+  const logp = answerSums(layout, logprob);
+  const mean = (values: Float64Array, kind: number): Metric => {
+    const own = values.filter((_, s) => label[s] === kind);
+    return { sum: sumOf(own), count: own.length };
+  };
+  const reward = ratio.map((u) => beta * u);
+  const margin = reward.reduce((sum, value, s) => sum + (label[s] === 1 ? 1 : -1) * share[s]! * value, 0);
+  return {
+    logpChosen: mean(logp, 1),
+    logpRejected: mean(logp, 0),
+    rewardChosen: mean(reward, 1),
+    rewardRejected: mean(reward, 0),
+    rewardMargin: { sum: margin, count: share.some((one) => one > 0) ? ratio.length / counts.sequences : 0 },
+  };
+}

@@ -1,0 +1,35 @@
+/**
+ * Simple preference optimisation (Meng et al. 2024, "SimPO: simple preference optimization with a reference-free reward"): the reward of an answer is
+ * its mean log-probability a token, so that length wins nothing, and the chosen one is to win by a margin.
+ *
+ *     loss = -log σ(β (l_w - l_l) - γ) + sftWeight × NLL(y_w)      l = mean log π(y_t) over an answer's tokens      γ = β × gammaRatio
+ */
+import { methodOptions, type OptionsOf } from '../options/index.js';
+import { logSigmoid, sigmoid } from './logistic.js';
+import type { Method, SequenceInput } from './method.js';
+import type { PairLoss } from './pairs.js';
+import { referenceFreeLoss } from './reference_free.js';
+
+type SimpoOptions = OptionsOf<'simpo'>;
+
+export const simpo: Method<SimpoOptions, SequenceInput> = {
+  name: 'simpo',
+  summary:
+    'Learns from pairs by mean log-probability a token, without a reference: where chosen answers are much longer than rejected ones.',
+  needs: { rows: ['pairs', 'rankings'], trained: 'answers' },
+  options: methodOptions.simpo,
+  outputs: () => [],
+  divisor: ({ groups }) => groups,
+  loss: (input, { beta, gammaRatio, sftWeight }) =>
+    referenceFreeLoss(input, {
+      mean: true,
+      beta,
+      likelihood: sftWeight,
+      pair: (chosen, rejected) => margin(beta, chosen - rejected - gammaRatio),
+    }),
+};
+
+function margin(beta: number, difference: number): PairLoss {
+  const slope = -beta * sigmoid(-beta * difference);
+  return [-logSigmoid(beta * difference), slope, -slope];
+}

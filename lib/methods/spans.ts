@@ -1,0 +1,27 @@
+/** Which tokens of a row are predicted, for `mlm` and `plm`: runs of neighbours (Joshi et al. 2019, SpanBERT), at random. */
+import type { Random } from '../data/random.js';
+
+export interface SpanRules {
+  /** Share of the tokens that may be chosen; at least one is. */
+  maskShare: number;
+  /** Longest run; lengths are drawn evenly from 1 to it. */
+  span: number;
+}
+
+/** Chosen positions, in the order drawn. `may` (N): 1 where a token may be chosen. */
+export function chosenSpans(may: Uint8Array, { maskShare, span }: SpanRules, random: Pick<Random, 'below'>): number[] {
+  const left = Array.from(may.keys()).filter((i) => may[i] === 1);
+  const count = Math.min(left.length, Math.max(1, Math.round(maskShare * left.length)));
+  const free = Uint8Array.from(may);
+  const chosen: number[] = [];
+  while (chosen.length < count) {
+    const places = left.filter((i) => free[i] === 1);
+    const from = places[random.below(places.length)]!;
+    const length = Math.min(1 + random.below(span), count - chosen.length);
+    for (let i = from; i < from + length && free[i] === 1; i++) {
+      free[i] = 0;
+      chosen.push(i);
+    }
+  }
+  return chosen;
+}
