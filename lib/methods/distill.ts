@@ -23,12 +23,13 @@ export const distill: Method<DistillOptions, Input> = {
   needs: { rows: ['text', 'prompt', 'instruction', 'chat'], trained: 'answers' },
   options: methodOptions.distill,
   outputs: () => ['candidates'],
+  temperature: ({ temperature }) => temperature,
   columns: () => ['teacher'],
   divisor: ({ trainedTokens }) => trainedTokens,
   loss,
 };
 
-function loss({ logprob, teacher, candidates, divisor }: Input, { beta }: DistillOptions): LossOutput {
+function loss({ logprob, teacher, candidates, divisor }: Input, { beta, temperature }: DistillOptions): LossOutput {
   const count = logprob.length;
   const K = count === 0 ? 0 : teacher.length / count;
   const byCandidate = new Float64Array(candidates.length);
@@ -42,7 +43,7 @@ function loss({ logprob, teacher, candidates, divisor }: Input, { beta }: Distil
     for (let k = 0; k < K; k++) byCandidate[t * K + k] = Math.exp(q.log[k]!) * (byStudent[k]! - rest);
   }
   const gradient = { logprob: new Float32Array(count), candidates: divided(byCandidate, divisor) };
-  return { lossSum, gradient, metrics: { nll: { sum: -sumOf(logprob), count } } };
+  return { lossSum, gradient, metrics: temperature === 1 ? { nll: { sum: -sumOf(logprob), count } } : {} };
 }
 
 /** The rest is at least this: of 1 less a sum in single precision nothing smaller is known. */

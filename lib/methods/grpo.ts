@@ -14,7 +14,7 @@ import { groupAdvantages } from './advantages.js';
 import { answerLengths, answerMeans, divided } from './answers.js';
 import { klOf } from './kl.js';
 import type { LossOutput, Method, Metric, Prepared, With } from './method.js';
-import { clippedRatio, type Rollouts, rolloutMetrics, toTokens, usedAgain } from './rollouts.js';
+import { clippedRatio, entropyMetric, type Rollouts, rolloutMetrics, toTokens, usedAgain } from './rollouts.js';
 import { sumOf } from './statistics.js';
 
 type GrpoOptions = OptionsOf<'grpo'>;
@@ -27,6 +27,7 @@ export const grpo: Method<GrpoOptions, Input, Rollouts> = {
   needs: { rows: ['prompts'], trained: 'answers', rollouts: true },
   options: methodOptions.grpo,
   outputs: () => ['entropy'],
+  temperature: ({ temperature }) => temperature,
   columns: ({ beta }) => (beta > 0 ? ['reference', 'reward', 'stopped'] : ['reward', 'stopped']),
   looksAhead: usedAgain,
   prepare,
@@ -108,12 +109,13 @@ function cispo(logprob: number, A: number, ratio: number, { clip, clipHigh = cli
 }
 
 /** `kl` is the mean of k3 a token between the policy that wrote the answers and the reference. */
-function metricsOf({ logprob, old = logprob, reference, entropy }: Input, clipped: number): Record<string, Metric> {
+function metricsOf(input: Input, clipped: number): Record<string, Metric> {
+  const { logprob, old = logprob, reference } = input;
   const count = logprob.length;
   const kl = reference && Float64Array.from(old, (one, t) => klOf('k3', one, reference[t]!));
   return {
     clipFraction: { sum: clipped, count },
     ...(kl && { kl: { sum: sumOf(kl), count } }),
-    ...(entropy && { entropy: { sum: sumOf(entropy), count } }),
+    ...entropyMetric(input),
   };
 }

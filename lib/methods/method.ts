@@ -96,6 +96,8 @@ export interface Method<Options = unknown, Input extends LossInput = LossInput, 
   readonly options: z.ZodType<Options>;
   /** Figures that `loss` and `prepare` read beside the log-probability. */
   outputs(options: Options): Output[];
+  /** What logits are divided by before any log-probability is taken, the reference's and the teacher's too; without it 1. */
+  temperature?(options: Options): number;
   /** Columns that the run must bring. `promptTokens` also asks for the log-probabilities of the prompts. */
   columns?(options: Options): Column[];
   /** Whether `prepare` reads native outputs. */

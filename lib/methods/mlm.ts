@@ -38,7 +38,7 @@ export interface Masked {
 }
 
 /** Hides some tokens of a row. The same random state, the same tokens. */
-export function masked(ids: Int32Array, rules: MaskRules, random: Pick<Random, 'below'>): Masked {
+export function masked(ids: Int32Array, rules: MaskRules, random: Pick<Random, 'below' | 'shuffle'>): Masked {
   const [hidden, targets] = [ids.slice(), new Int32Array(ids.length).fill(-1)];
   for (const i of chosenSpans(
     Uint8Array.from(ids, (id) => (rules.special.has(id) ? 0 : 1)),

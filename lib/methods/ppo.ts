@@ -11,8 +11,7 @@ import { methodOptions } from '../options/index.js';
 import { divided } from './answers.js';
 import type { LossOutput, Method, With } from './method.js';
 import { type PpoOptions, preparePpo } from './ppo_prepare.js';
-import { clippedRatio } from './rollouts.js';
-import { sumOf } from './statistics.js';
+import { clippedRatio, entropyMetric } from './rollouts.js';
 
 type Input = With<'old' | 'oldValue' | 'advantage' | 'returns' | 'value'>;
 type Step = With<'reference' | 'value' | 'reward' | 'stopped'>;
@@ -24,6 +23,7 @@ export const ppo: Method<PpoOptions, Input, Step> = {
   needs: { rows: ['prompts'], trained: 'answers', rollouts: true },
   options: methodOptions.ppo,
   outputs: () => ['value', 'entropy'],
+  temperature: ({ temperature }) => temperature,
   columns: () => ['reference', 'reward', 'stopped'],
   looksAhead: () => true,
   prepare: preparePpo,
@@ -53,7 +53,7 @@ function loss(input: Input, { clip, valueClip, valueWeight }: PpoOptions): LossO
       policyLoss: { sum: policyLoss, count },
       valueLoss: { sum: valueLoss, count },
       clipFraction: { sum: clipped, count },
-      ...(input.entropy && { entropy: { sum: sumOf(input.entropy), count } }),
+      ...entropyMetric(input),
     },
   };
 }

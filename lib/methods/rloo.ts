@@ -11,7 +11,7 @@ import { leaveOneOut } from './advantages.js';
 import { addToTokens, answerSums, divided } from './answers.js';
 import type { Numbers } from './columns.js';
 import type { LossOutput, Method, Prepared, With } from './method.js';
-import { clippedRatio, type Rollouts, rolloutMetrics, toTokens, usedAgain } from './rollouts.js';
+import { clippedRatio, entropyMetric, type Rollouts, rolloutMetrics, toTokens, usedAgain } from './rollouts.js';
 import { sumOf } from './statistics.js';
 
 type RlooOptions = OptionsOf<'rloo'>;
@@ -23,6 +23,7 @@ export const rloo: Method<RlooOptions, Input, Rollouts> = {
   needs: { rows: ['prompts'], trained: 'answers', rollouts: true },
   options: methodOptions.rloo,
   outputs: () => ['entropy'],
+  temperature: ({ temperature }) => temperature,
   columns: ({ beta }) => (beta > 0 ? ['reference', 'reward', 'stopped'] : ['reward', 'stopped']),
   looksAhead: (options) => options.beta > 0 || usedAgain(options),
   prepare,
@@ -43,7 +44,7 @@ function prepare(step: Rollouts, options: RlooOptions): Prepared {
 const logRatios = (a: Numbers, b: Numbers) => Float64Array.from(a, (one, t) => one - b[t]!);
 
 function loss(input: Input, { clip }: RlooOptions): LossOutput {
-  const { logprob, old = logprob, advantage, sequenceStarts, divisor, entropy } = input;
+  const { logprob, old = logprob, advantage, sequenceStarts, divisor } = input;
   const logRatio = answerSums({ sequenceStarts }, logRatios(logprob, old));
   let [lossSum, clipped] = [0, 0];
   const bySum = logRatio.map((one, s) => {
@@ -58,7 +59,7 @@ function loss(input: Input, { clip }: RlooOptions): LossOutput {
   addToTokens(byToken, { sequenceStarts }, bySum);
   const metrics = {
     clipFraction: { sum: clipped, count: logRatio.length },
-    ...(entropy && { entropy: { sum: sumOf(entropy), count: logprob.length } }),
+    ...entropyMetric(input),
   };
   return { lossSum, gradient: { logprob: divided(byToken, divisor) }, metrics };
 }

@@ -2,7 +2,7 @@
 import type { Random } from '../data/random.js';
 import { answerLengths } from './answers.js';
 import { type Columns, groupStarts } from './columns.js';
-import type { Metric, With } from './method.js';
+import type { LossInput, Metric, With } from './method.js';
 import { sumOf, varianceOf } from './statistics.js';
 
 export type Rollouts = With<'reward' | 'stopped'>;
@@ -40,6 +40,10 @@ export function clippedRatio(
   const clipped = -bounded * advantage > -ratio * advantage;
   return { loss: -(clipped ? bounded : ratio) * advantage, slope: clipped ? 0 : -advantage, clipped };
 }
+
+/** Mean entropy a token, where it was asked for. */
+export const entropyMetric = ({ entropy }: Pick<LossInput, 'entropy'>): Record<string, Metric> =>
+  entropy === undefined ? {} : { entropy: { sum: sumOf(entropy), count: entropy.length } };
 
 /** Whether answers are used after the policy has moved, so that their old log-probabilities must be kept. */
 export const usedAgain = ({ epochs, minibatches }: { epochs: number; minibatches: number }) => epochs * minibatches > 1;

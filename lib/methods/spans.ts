@@ -9,14 +9,14 @@ export interface SpanRules {
 }
 
 /** Chosen positions, in the order drawn. `may` (N): 1 where a token may be chosen. */
-export function chosenSpans(may: Uint8Array, { maskShare, span }: SpanRules, random: Pick<Random, 'below'>): number[] {
-  const left = Array.from(may.keys()).filter((i) => may[i] === 1);
-  const count = Math.min(left.length, Math.max(1, Math.round(maskShare * left.length)));
+export function chosenSpans(may: Uint8Array, { maskShare, span }: SpanRules, random: Pick<Random, 'below' | 'shuffle'>): number[] {
+  const starts = random.shuffle(Array.from(may.keys()).filter((i) => may[i] === 1));
+  const count = Math.min(starts.length, Math.max(1, Math.round(maskShare * starts.length)));
   const free = Uint8Array.from(may);
   const chosen: number[] = [];
-  while (chosen.length < count) {
-    const places = left.filter((i) => free[i] === 1);
-    const from = places[random.below(places.length)]!;
+  for (const from of starts) {
+    if (chosen.length === count) break;
+    if (free[from] === 0) continue;
     const length = Math.min(1 + random.below(span), count - chosen.length);
     for (let i = from; i < from + length && free[i] === 1; i++) {
       free[i] = 0;

@@ -2,7 +2,7 @@
 import { describe, expect, it } from 'vitest';
 import type { MethodName } from '../../lib/options/index.js';
 import golden from '../reference/trl_golden.json' with { type: 'json' };
-import { flat, layout, methodOf, optionsOf, runStep, type StepInput } from './step.js';
+import { flat, layout, lossOf, optionsOf, runStep, type StepInput } from './step.js';
 
 /** Inputs and losses were written with six decimals; TRL computed in single precision. */
 const DECIMALS = 0.5e-6;
@@ -123,12 +123,9 @@ describe('grpo', () => {
       maxNewTokens: 5,
       importance: theirs.startsWith('gspo') ? 'sequence' : 'token',
     };
-    const method = methodOf('grpo');
-    const counts = { trainedTokens: advantage.length, sequences: 4, groups: 1, chosenTokens: 5 };
-    const input = { ...columns, logprob: flat(rows), old: flat(kept(grpo.old)), advantage, counts, divisor: method.divisor(counts) };
-    const { lossSum, gradient } = method.loss(input, loss === 'cispo' ? { ...options, clipHigh: 0.2 } : options); // TRL's bound, below any ratio
+    const bounded = loss === 'cispo' ? { ...options, clipHigh: 0.2 } : options; // TRL's bound, below any ratio
+    const found = lossOf('grpo', bounded, { ...columns, old: flat(kept(grpo.old)), advantage }, { logprob: flat(rows) });
     const wanted = grpo.loss[theirs as keyof typeof grpo.loss];
-    const got = lossSum / input.divisor;
-    expect(Math.abs(got - wanted)).toBeLessThanOrEqual(bound(got, { logprob: [Array.from(gradient.logprob)] }));
+    expect(Math.abs(found.loss - wanted)).toBeLessThanOrEqual(bound(found.loss, { logprob: [Array.from(found.gradient.logprob)] }));
   });
 });

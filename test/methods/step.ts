@@ -66,6 +66,15 @@ export function runStep(name: MethodName, options: Record<string, unknown>, step
   return { ...totals, gradient: gathered(columns, parts), columns, prepared };
 }
 
+/** `loss` alone, of columns that hold already what `prepare` would make. */
+export function lossOf(name: MethodName, options: Record<string, unknown>, columns: Columns, outputs: Outputs) {
+  const method = methodOf(name);
+  const counts = stepCounts(columns);
+  const divisor = method.divisor(counts);
+  const { lossSum, gradient, metrics } = method.loss({ ...columns, ...outputs, counts, divisor }, options);
+  return { ...stepTotals([{ lossSum, metrics }], divisor), gradient };
+}
+
 /** Outputs of some sequences, as the native side would give them for a micro-batch. */
 function outputsOf({ columns, outputs }: StepInput, sequences: readonly number[]): Outputs {
   const { sequenceStarts, group } = columns;

@@ -1,0 +1,124 @@
+// The corners of the methods for preferences: what a plain case gives, near-certain answers, rows of one kind only, and what is left out.
+import { describe, expect, it } from 'vitest';
+import { mismatched } from '../../lib/methods/index.js';
+import { layout, optionsOf, runStep, type StepInput } from './step.js';
+
+const doubles = (values: readonly number[]) => Float64Array.from(values);
+const near = (got: number, wanted: number, bound = 1e-9) =>
+  expect(Math.abs(got - wanted), `${got}, not ${wanted}`).toBeLessThanOrEqual(bound);
+
+/** Rows of log-probabilities, two a pair. */
+function pairs(rows: number[][], reference = rows): StepInput {
+  const columns = {
+    ...layout(
+      rows,
+      rows.map((_, s) => s >> 1),
+    ),
+    reference: doubles(reference.flat()),
+  };
+  return { columns, outputs: { logprob: doubles(rows.flat()) } };
+}
+
+describe('dpo', () => {
+  it('starts at log 2 where policy and reference are one', () => {
+    const { loss, metrics, gradient } = runStep('dpo', optionsOf('dpo'), pairs([[-1, -2], [-3], [-1], [-2, -2]]));
+    near(loss, Math.LN2);
+    expect(metrics).toMatchObject({
+      logpChosen: -2,
+      logpRejected: -3.5,
+      rewardChosen: 0,
+      rewardRejected: 0,
+      rewardMargin: 0,
+      rewardAccuracy: 0,
+    });
+    for (const [s, row] of gradient.logprob!.entries()) for (const one of row) near(one, (s % 2 === 0 ? -0.05 : 0.05) / 2, 1e-9);
+  });
+
+  it('stays finite for answers far off the reference, under every loss and divergence', () => {
+    const far = pairs([[-900], [-1], [-1], [-900]], [[-1], [-900], [-900], [-1]]);
+    for (const loss of [
+      'sigmoid',
+      'hinge',
+      'ipo',
+      'robust',
+      'sigmoidNorm',
+      'nca',
+      'bco',
+      'sppo',
+      'apoZero',
+      'apoDown',
+      'aot',
+      'aotUnpaired',
+      'sft',
+    ]) {
+      const found = runStep('dpo', optionsOf('dpo', { loss, beta: 0.5 }), far);
+      expect([found.loss, ...found.gradient.logprob!.flat()].every(Number.isFinite), loss).toBe(true);
+    }
+    for (const divergence of ['forwardKl', 'jsDivergence', 'alphaDivergence']) {
+      const found = runStep('dpo', optionsOf('dpo', { divergence }), far);
+      expect([found.loss, ...found.gradient.logprob!.flat()].every(Number.isFinite), divergence).toBe(true);
+    }
+  });
+
+  it('adds a list up with its weights', () => {
+    const step = pairs([[-1, -2], [-3], [-1], [-2, -2]], [[-1, -1], [-2], [-2], [-3, -2]]);
+    const of = (loss: unknown, lossWeights?: number[]) => runStep('dpo', optionsOf('dpo', { loss, lossWeights }), step);
+    near(of(['sigmoid', 'sft'], [2, 0.5]).loss, 2 * of('sigmoid').loss + 0.5 * of('sft').loss);
+    near(of('sft').metrics.nll!, 4 / 3);
+  });
+});
+
+describe('orpo', () => {
+  it('stays finite where the model is sure of an answer', () => {
+    for (const rows of [
+      [[0, 0], [-1]],
+      [[-1], [0]],
+      [[-1e-9], [-1e-9]],
+    ]) {
+      const { loss, gradient } = runStep('orpo', optionsOf('orpo'), pairs(rows));
+      expect([loss, ...gradient.logprob!.flat()].every(Number.isFinite)).toBe(true);
+    }
+  });
+});
+
+describe('kto', () => {
+  const step = (label: number[], mismatch = label.map(() => 0)): StepInput => {
+    const rows = label.map((_, s) => [-1 - s]);
+    const columns = {
+      ...layout(
+        rows,
+        label.map((_, s) => s),
+      ),
+      reference: doubles(rows.map(() => -2)),
+      label: doubles(label),
+      mismatch: doubles(mismatch),
+    };
+    return { columns, outputs: { logprob: doubles(rows.flat()) } };
+  };
+
+  it('leaves out what a step of one kind cannot tell', () => {
+    const { metrics } = runStep('kto', optionsOf('kto'), step([1, 1]));
+    expect(metrics).toHaveProperty('rewardChosen');
+    for (const name of ['rewardRejected', 'logpRejected', 'rewardMargin']) expect(metrics).not.toHaveProperty(name);
+  });
+
+  it('takes a KL below 0 as 0', () => {
+    expect(runStep('kto', optionsOf('kto', { kl: 'batch' }), step([1, 0], [-3, 1])).metrics.kl).toBe(0);
+    expect(runStep('kto', optionsOf('kto', { kl: 'batch' }), step([1, 0], [3, 1])).metrics.kl).toBe(2);
+  });
+
+  it('joins each prompt with the answer of the row before', () => {
+    const row = (ids: number[], answer: number) => ({
+      ids: Int32Array.from(ids),
+      trained: Uint8Array.from(ids, (_, i) => (i >= ids.length - answer ? 1 : 0)),
+    });
+    const found = mismatched([row([1, 10, 11, 2], 2), row([1, 5, 6, 20, 2], 2), row([1, 7, 30, 31, 32, 2], 4)]);
+    expect(found.map(({ ids }) => [...ids])).toEqual([
+      [1, 10, 30, 31, 32, 2],
+      [1, 5, 6, 11, 2],
+      [1, 7, 20, 2],
+    ]);
+    expect(found.map(({ trained }) => [...trained].join(''))).toEqual(['001111', '00011', '0011']);
+    expect(mismatched([])).toEqual([]);
+  });
+});
