@@ -102,12 +102,14 @@ describe('messages', () => {
 });
 
 it('makes the paths of teachers, references and judges absolute', () => {
-  const resolved = (method: object) => resolvePaths(read(method).data as Recipe, '/home').method;
-  expect(resolved({ name: 'dpo', reference: 'runs/a' })).toMatchObject({ reference: '/home/runs/a' });
+  const resolved = (method: object) => resolvePaths(read(method).data as Recipe, '/somewhere').method;
+  expect(resolved({ name: 'dpo', reference: 'runs/a' })).toMatchObject({ reference: '/somewhere/runs/a' });
   expect(resolved({ name: 'dpo', reference: 'base' })).toMatchObject({ reference: 'base' });
   expect(resolved({ name: 'distill', teacher: '../big' })).toMatchObject({ teacher: '/big' });
   const rewards = [{ model: 'judge' }, { function: './r.mjs#length' }];
-  expect(resolved({ name: 'rloo', rewards })).toMatchObject({ rewards: [{ model: '/home/judge' }, { function: '/home/r.mjs#length' }] });
+  expect(resolved({ name: 'rloo', rewards })).toMatchObject({
+    rewards: [{ model: '/somewhere/judge' }, { function: '/somewhere/r.mjs#length' }],
+  });
 });
 
 it('refuses what the loop does not run yet, and names what it does', () => {
