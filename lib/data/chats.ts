@@ -5,10 +5,22 @@ import { kindOf, wellFormed } from './values.js';
 
 /** `messages: [{ role, content }]`; other keys of a message are kept for the template. */
 export function plainMessages(row: Row): ChatMessage[] {
-  return list(row, 'messages').map((message, n) => {
-    const at = `messages[${n}]`;
-    return { ...message, role: text(row, message.role, `${at}.role`), content: contentOf(row, message, at) };
+  return list(row, row.value.messages, 'messages').map((message, n) => plainMessage(row, message, `messages[${n}]`));
+}
+
+/** Messages in a column of any name, in either way of writing them. A message alone counts as a list of one. */
+export function messagesIn(row: Row, value: unknown, column: string): ChatMessage[] {
+  const whole = value !== null && typeof value === 'object' && !Array.isArray(value) ? [value] : value;
+  return list(row, whole, column).map((message, n) => {
+    const at = `${column}[${n}]`;
+    return Object.hasOwn(message, 'from') && !Object.hasOwn(message, 'role')
+      ? turnMessage(row, message, at)
+      : plainMessage(row, message, at);
   });
+}
+
+function plainMessage(row: Row, message: Record<string, unknown>, at: string): ChatMessage {
+  return { ...message, role: text(row, message.role, `${at}.role`), content: contentOf(row, message, at) };
 }
 
 /** A message that calls tools may have no content. */
@@ -36,13 +48,14 @@ const ROLES: Record<string, string> = {
 
 /** ShareGPT's `conversations: [{ from, value }]`, with the column `system` as the first message where there is one. */
 export function conversationMessages(row: Row): ChatMessage[] {
-  const messages = list(row, 'conversations').map((turn, n) => {
-    const at = `conversations[${n}]`;
-    return { role: roleOf(row, text(row, turn.from, `${at}.from`), at), content: text(row, turn.value, `${at}.value`) };
-  });
+  const messages = list(row, row.value.conversations, 'conversations').map((turn, n) => turnMessage(row, turn, `conversations[${n}]`));
   const { system } = row.value;
   const first = typeof system === 'string' && system !== '' && messages[0]?.role !== 'system';
   return first ? [{ role: 'system', content: wellFormed(system, 'system', row) }, ...messages] : messages;
+}
+
+function turnMessage(row: Row, turn: Record<string, unknown>, at: string): ChatMessage {
+  return { role: roleOf(row, text(row, turn.from, `${at}.from`), at), content: text(row, turn.value, `${at}.value`) };
 }
 
 function roleOf(row: Row, from: string, at: string): string {
@@ -56,8 +69,7 @@ function roleOf(row: Row, from: string, at: string): string {
   });
 }
 
-function list(row: Row, column: string): Record<string, unknown>[] {
-  const value = row.value[column];
+function list(row: Row, value: unknown, column: string): Record<string, unknown>[] {
   const place = { file: row.file, line: row.line };
   if (!Array.isArray(value))
     throw new DataError(

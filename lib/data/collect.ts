@@ -1,12 +1,12 @@
 /** Encoded rows become sequences of a data set: checked, cut, counted. */
-import { createHash } from 'node:crypto';
 import { DataError } from '../errors/index.js';
-import type { Checks } from '../options/index.js';
 import { cutRow, type Piece } from './cut.js';
-import type { Dataset, DatasetOptions, Warning } from './dataset.js';
+import type { Dataset, DatasetOptions, RowChecks, Warning } from './dataset.js';
 import type { Encoded } from './encode.js';
-import type { SourcedExample } from './examples.js';
-import type { Example } from './types.js';
+import type { Bundle } from './examples.js';
+import { shareOf } from './share.js';
+import type { Example, Tokens } from './types.js';
+import { UnitMaker } from './unit_maker.js';
 
 const EVERY_STOP_LOST: Warning = {
   code: 'no_stop_left',
@@ -18,55 +18,87 @@ const EVERY_STOP_LOST: Warning = {
 export class Collector {
   #answers = 0;
   #stops = 0;
+  readonly #units: UnitMaker;
 
   constructor(
     private readonly dataset: Dataset,
     private readonly options: DatasetOptions,
-  ) {}
-
-  /** Adds what is only known of all rows together. */
-  finish(): void {
-    if (this.#answers > 0 && this.#stops === 0) this.dataset.warnings.push(EVERY_STOP_LOST);
+  ) {
+    this.#units = new UnitMaker(dataset, options);
   }
 
-  /** Checks, cuts and counts one encoded row. */
-  add({ example, source }: SourcedExample, { ids, trained }: Encoded): void {
-    const { maxLength, overlong, checks } = this.options;
+  /** Adds what is only known of all rows together. @throws DataError `one_kind` */
+  finish(): void {
+    if (this.#answers > 0 && this.#stops === 0) this.dataset.warnings.push(EVERY_STOP_LOST);
+    this.#units.finish();
+  }
+
+  /** Checks, cuts and counts one row: its sequences are kept together or not at all. */
+  add(bundle: Bundle, encoded: readonly Encoded[]): void {
+    const { maxLength, checks } = this.options;
     const { counts } = this.dataset;
     counts.in++;
-    const pieces = cutRow(ids, trained, maxLength, overlong);
-    const reason = this.#fault(example, ids, trained, pieces);
-    if (reason === undefined) this.#keep(example, source, pieces, ids.length > maxLength);
-    else if (reason !== 'overlong' && checks[FAULTS[reason].key] === 'error') throw faultError(reason, example);
+    const overlong = this.#units.overlong(bundle);
+    const pieces = encoded.map(({ ids, trained }) => cutRow(ids, trained, maxLength, overlong));
+    const reason = this.#fault(bundle, encoded, pieces);
+    if (reason === undefined) this.#keep(bundle, encoded, pieces);
+    else if (reason in FAULTS && checks[FAULTS[reason as Fault].key] !== 'drop') throw faultError(reason as Fault, bundle);
     else counts.dropped[reason] = (counts.dropped[reason] ?? 0) + 1;
   }
 
-  #keep(example: Example, source: number, pieces: Piece[], tooLong: boolean): void {
+  #keep(bundle: Bundle, encoded: readonly Encoded[], pieces: readonly Piece[][]): void {
     const { sequences, counts } = this.dataset;
-    const { overlong, keepText = 0, tokenizer } = this.options;
+    const { maxLength, overlong, keepText = 0 } = this.options;
     counts.kept++;
-    if (tooLong) counts[overlong === 'split' ? 'split' : 'truncated']++;
-    const common = { file: example.file, line: example.line, source, share: shareOf(example) };
-    for (const piece of pieces) {
-      sequences.push({ ...piece, ...common, ...(sequences.length < keepText ? { text: textOf(example) } : {}) });
-      counts.pieces++;
-      counts.tokens += piece.ids.length;
-      counts.trainedTokens += piece.trainedTokens;
+    if (encoded.some(({ ids }) => ids.length > maxLength)) counts[overlong === 'split' && !bundle.unit ? 'split' : 'truncated']++;
+    const common = { file: bundle.file, line: bundle.line, source: bundle.source, share: shareOf(bundle) };
+    const first = sequences.length;
+    const units = this.#units.make(bundle);
+    for (const [n, example] of bundle.examples.entries()) {
+      const own = bundle.unit ? { promptLength: encoded[n]?.promptLength ?? 0, ...units[n] } : {};
+      for (const piece of pieces[n] ?? []) {
+        const text = (bundle.unit ? first : sequences.length) < keepText ? { text: textOf(example) } : {};
+        this.#push({ ...piece, ...common, ...own, ...text }, encoded[n]);
+      }
+      this.#countStop(example, pieces[n] ?? []);
     }
+  }
+
+  #push(sequence: Tokens, encoded: Encoded | undefined): void {
+    const { sequences, counts } = this.dataset;
+    const { ids, trainedTokens } = sequence;
+    sequences.push(encoded?.steps === undefined ? sequence : { ...sequence, steps: stepsWithin(encoded.steps, ids.length) });
+    counts.pieces++;
+    counts.tokens += ids.length;
+    counts.trainedTokens += trainedTokens;
+  }
+
+  #countStop(example: Example, pieces: readonly Piece[]): void {
     if (!this.#judgesStops(example)) return;
     this.#answers++;
-    if (pieces.some((piece) => trainsStop(piece.ids, piece.trained, tokenizer.eos))) this.#stops++;
+    if (pieces.some(({ ids, trained }) => trainsStop(ids, trained, this.options.tokenizer.eos))) this.#stops++;
   }
 
   #judgesStops({ answers }: Example): boolean {
     return this.options.trained === 'answers' && answers;
   }
 
-  /** Why a row is left out, by its code. Begin and end tokens are looked for in the whole row, before it is cut. */
-  #fault(example: Example, ids: Int32Array, trained: Uint8Array, pieces: Piece[]): Fault | 'overlong' | undefined {
+  /** Why a row is left out, by its code: the first fault of its sequences, then of all together. */
+  #fault(bundle: Bundle, encoded: readonly Encoded[], pieces: readonly Piece[][]): string | undefined {
+    if (bundle.unit?.empty !== undefined) return bundle.unit.empty;
+    for (const [n, example] of bundle.examples.entries()) {
+      const fault = this.#sequenceFault(example, encoded[n] as Encoded, pieces[n] ?? []);
+      if (fault !== undefined) return fault;
+    }
+    return this.#units.fault(bundle, pieces);
+  }
+
+  /** Begin and end tokens are looked for in the whole sequence, before it is cut. */
+  #sequenceFault(example: Example, { ids, trained }: Encoded, pieces: readonly Piece[]): Fault | 'overlong' | undefined {
     const { checks, tokenizer } = this.options;
     const { bos, eos } = tokenizer;
     if (bos !== null && ids[0] === bos && ids[1] === bos && checks.doubleBos !== 'keep') return 'double_bos';
+    if (example.open === true) return pieces.length === 0 ? 'overlong' : undefined;
     if (!trained.includes(1)) return 'nothing_trained';
     if (checks.noStop !== 'keep' && this.#judgesStops(example) && !trainsStop(ids, trained, eos)) return 'no_stop';
     if (pieces.length === 0) return 'overlong';
@@ -74,9 +106,9 @@ export class Collector {
   }
 }
 
-type Fault = 'double_bos' | 'nothing_trained' | 'no_stop';
+type Fault = 'double_bos' | 'nothing_trained' | 'no_stop' | 'equal_answers';
 
-const FAULTS: Record<Fault, { key: keyof Checks; message: string }> = {
+const FAULTS: Record<Fault, { key: keyof RowChecks; message: string }> = {
   double_bos: {
     key: 'doubleBos',
     message: 'the row begins with two begin tokens: one is written in its text or template, one is added by the tokenizer',
@@ -86,9 +118,10 @@ const FAULTS: Record<Fault, { key: keyof Checks; message: string }> = {
     message: 'no token of the row is trained: it has no answer, or the answer lies beyond train.maxLength',
   },
   no_stop: { key: 'noStop', message: "no answer of the row ends in the tokenizer's end token, so the model would not be trained to stop" },
+  equal_answers: { key: 'equalAnswers', message: 'two answers of the row are equal, and one is said to be better than the other' },
 };
 
-function faultError(code: Fault, { file, line }: Example): DataError {
+function faultError(code: Fault, { file, line }: Bundle): DataError {
   const { key, message } = FAULTS[code];
   return new DataError(code, `${message} (checks.${key}: drop leaves such rows out)`, { file, line });
 }
@@ -99,12 +132,10 @@ function trainsStop(ids: Int32Array, trained: Uint8Array, eos: number): boolean 
   return false;
 }
 
-const textOf = ({ segments }: Example) => segments.map(({ text }) => text).join('');
-
-/** A figure in [0, 1) from the row's own words: the same row falls on the same side of a split in every run and every file. */
-function shareOf({ segments }: Example): number {
-  const own = segments.filter(({ field }) => field !== 'template');
-  const hash = createHash('sha256');
-  for (const { text } of own.length > 0 ? own : segments) hash.update(text).update('\0');
-  return hash.digest().readUIntBE(0, 6) / 2 ** 48;
+/** Steps that are whole in a sequence of `length` tokens. */
+function stepsWithin({ ends, labels }: NonNullable<Tokens['steps']>, length: number) {
+  const whole = ends.filter((end) => end < length).length;
+  return { ends: ends.slice(0, whole), labels: labels.slice(0, whole) };
 }
+
+const textOf = ({ segments }: Example) => segments.map(({ text }) => text).join('');

@@ -4,9 +4,14 @@ import { type AttuneError, DataError, type ErrorPlace } from '../errors/index.js
 import type { Checks, DataSource, Template } from '../options/index.js';
 import { Collector } from './collect.js';
 import type { Overlong } from './cut.js';
-import { type EncodeRules, encodeExamples } from './encode.js';
-import { type FileMapping, mappedExamples, type SourcedExample } from './examples.js';
+import { type Encoded, type EncodeRules, encodeExamples } from './encode.js';
+import { type Bundle, type FileMapping, mappedExamples } from './examples.js';
+import type { Accepts } from './kinds.js';
+import { withSteps } from './stepwise.js';
 import type { ChatRenderer, RowTokenizer, Tokens } from './types.js';
+
+/** The recipe's checks; the later ones may be left out and are then errors. */
+export type RowChecks = Omit<Checks, 'equalAnswers'> & Partial<Pick<Checks, 'equalAnswers'>>;
 
 export interface DatasetOptions {
   /** Files with absolute paths, as a parsed recipe has them. */
@@ -15,14 +20,20 @@ export interface DatasetOptions {
   /** The model's chat template, where it has one. */
   chat?: ChatRenderer | undefined;
   template: Template;
+  /** Kinds of rows that the method takes. Default: rows, each by itself. */
+  accepts?: Accepts | undefined;
   /** `all` trains every token (pretrain), `answers` the answers and their end tokens (sft). */
   trained: EncodeRules['trained'];
-  checks: Checks;
+  checks: RowChecks;
   /** Longest sequence in tokens; Infinity for no limit. */
   maxLength: number;
   overlong: Overlong;
   /** Which documents get an end token. Default `always`, as training wants it. */
   end?: EncodeRules['end'];
+  /** What `rowsPerStep` counts of a ranking: its pairs, or 1 where the method takes it whole. Default `pairs`. */
+  rankings?: 'pairs' | 'whole';
+  /** Whether thumbs may all point the same way, as rows to evaluate on may. Default `error`. */
+  oneKind?: 'error' | 'keep';
   /** Number of sequences whose text is kept, for previews. Default 0. */
   keepText?: number;
   /** Place of a key of the recipe, for faults that lie there. */
@@ -34,13 +45,15 @@ export interface DatasetOptions {
 export interface Counts {
   in: number;
   kept: number;
-  /** Rows left out, by reason: `overlong`, `nothing_trained`, `no_stop`, `double_bos`. */
+  /** Rows left out, by reason: `overlong`, `nothing_trained`, `no_stop`, `double_bos`, `ties`, `equal_answers`, `equal_when_cut`. */
   dropped: Record<string, number>;
   /** Rows cut into pieces, and rows cut off. */
   split: number;
   truncated: number;
   /** Sequences that the kept rows came to. */
   pieces: number;
+  /** What they came to where they are more than rows: `pairs`, `rankings`, `up`, `down`, `prompts`, `stepwise`. */
+  units: Record<string, number>;
   tokens: number;
   trainedTokens: number;
 }
@@ -68,19 +81,13 @@ const BATCH = 64;
  * @throws DataError with file and line for the first row that is wrong; `nothing_trained` where no row is left
  */
 export async function loadDataset(options: DatasetOptions): Promise<Dataset> {
-  const counts: Counts = { in: 0, kept: 0, dropped: {}, split: 0, truncated: 0, pieces: 0, tokens: 0, trainedTokens: 0 };
+  const counts: Counts = { in: 0, kept: 0, dropped: {}, split: 0, truncated: 0, pieces: 0, units: {}, tokens: 0, trainedTokens: 0 };
   const dataset: Dataset = { sequences: [], sources: options.data, counts, mappings: [], warnings: [] };
   const collector = new Collector(dataset, options);
-  let batch: SourcedExample[] = [];
+  let batch: Bundle[] = [];
   const encodeBatch = async () => {
     options.signal?.throwIfAborted();
-    const { tokenizer, trained, end = 'always' } = options;
-    const rows = await encodeExamples(
-      batch.map(({ example }) => example),
-      tokenizer,
-      { trained, end },
-    );
-    for (const [n, row] of rows.entries()) collector.add(batch[n] as SourcedExample, row);
+    for (const [n, encoded] of (await encodeBundles(batch, options)).entries()) collector.add(batch[n] as Bundle, encoded);
     batch = [];
     await yieldToEventLoop();
   };
@@ -91,8 +98,20 @@ export async function loadDataset(options: DatasetOptions): Promise<Dataset> {
   return dataset;
 }
 
+/** The encoded sequences of each row. */
+async function encodeBundles(bundles: readonly Bundle[], { tokenizer, trained, end = 'always' }: DatasetOptions): Promise<Encoded[][]> {
+  const examples = bundles.flatMap((bundle) => bundle.examples);
+  const whole = await encodeExamples(examples, tokenizer, { trained, end });
+  let next = 0;
+  const encoded = bundles.map((bundle) => whole.slice(next, (next += bundle.examples.length)));
+  return Promise.all(bundles.map((bundle, n) => withSteps(bundle, encoded[n] ?? [], tokenizer)));
+}
+
 function nothingLeft({ in: rows, dropped }: Counts, { data }: DatasetOptions): AttuneError {
   const reasons = Object.entries(dropped).map(([reason, n]) => `${reason} ${n}`);
-  const message = `nothing to train on: of ${rows} rows none has a trained token left (dropped: ${reasons.join(', ')}); raise train.maxLength, or look at the rows with attune preview`;
+  const long = dropped.overlong || dropped.nothing_trained || dropped.equal_when_cut;
+  const advice = long ? 'raise train.maxLength, or look at the rows with attune preview' : 'look at the rows with attune preview';
+  const left = dropped.nothing_trained ? 'has a trained token left' : 'is left';
+  const message = `nothing to train on: of ${rows} rows none ${left} (dropped: ${reasons.join(', ')}); ${advice}`;
   return new DataError('nothing_trained', message, { file: data[0]?.path ?? '' });
 }

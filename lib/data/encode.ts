@@ -3,6 +3,7 @@
  * The rules stand in `../shared/accept/README.md`, "Rows to ids".
  */
 import type { Example, RowTokenizer } from './types.js';
+import type { JudgedSteps } from './units.js';
 
 export interface EncodeRules {
   /** `all`: every token but the first is trained. `answers`: what the segments say, and the end token behind an answer. */
@@ -15,7 +16,13 @@ export interface EncodeRules {
 export interface Encoded {
   ids: Int32Array;
   trained: Uint8Array;
+  /** Ids before the answer: those without a byte of it. */
+  promptLength: number;
+  /** Places of judged steps, where the answer has some. */
+  steps?: JudgedSteps;
 }
+
+type Spans = Pick<Encoded, 'ids' | 'trained'>;
 
 /** The ids and trained flags of each example, whole. */
 export async function encodeExamples(examples: readonly Example[], tokenizer: RowTokenizer, rules: EncodeRules): Promise<Encoded[]> {
@@ -27,16 +34,14 @@ export async function encodeExamples(examples: readonly Example[], tokenizer: Ro
   ]);
   let [chat, document] = [0, 0];
   return examples.map((example) => {
-    const encoded = (example.frame === 'chat' ? ofChats[chat++] : ofDocuments[document++]) as Encoded;
-    const framed =
-      example.frame === 'chat'
-        ? encoded
-        : frame(encoded, tokenizer, rules.end === 'always' || (rules.end === 'answers' && example.answers));
-    return flagged(framed, rules);
+    const encoded = (example.frame === 'chat' ? ofChats[chat++] : ofDocuments[document++]) as Spans;
+    return flagged(example.frame === 'chat' ? encoded : frame(encoded, tokenizer, endsIn(example, rules)), rules);
   });
 }
 
-function frame({ ids, trained }: Encoded, { bos, eos }: RowTokenizer, ends: boolean): Encoded {
+const endsIn = ({ open, answers }: Example, { end }: EncodeRules) => open !== true && (end === 'always' || (end === 'answers' && answers));
+
+function frame({ ids, trained }: Spans, { bos, eos }: RowTokenizer, ends: boolean): Spans {
   const head = bos === null ? 0 : 1;
   const size = head + ids.length + (ends ? 1 : 0);
   const framed = { ids: new Int32Array(size), trained: new Uint8Array(size) };
@@ -51,10 +56,11 @@ function frame({ ids, trained }: Encoded, { bos, eos }: RowTokenizer, ends: bool
 }
 
 /** Nothing comes before the first token to predict it from. */
-function flagged({ ids, trained }: Encoded, { trained: rule }: EncodeRules): Encoded {
+function flagged({ ids, trained }: Spans, { trained: rule }: EncodeRules): Encoded {
+  const first = trained.indexOf(1);
   const flags = rule === 'all' ? new Uint8Array(ids.length).fill(1) : trained.slice();
   if (flags.length > 0) flags[0] = 0;
-  return { ids, trained: flags };
+  return { ids, trained: flags, promptLength: first < 0 ? ids.length : first };
 }
 
 /** Number of ones. */

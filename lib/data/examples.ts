@@ -1,14 +1,21 @@
 /** Rows of all sources as examples, each file's columns understood from its first row. */
 import type { ErrorPlace } from '../errors/index.js';
 import type { DataSource, Template } from '../options/index.js';
+import { type Accepts, type Kind, ROWS_ALONE } from './kinds.js';
+import { detectMapping, type Mapping, type Shape } from './mapping.js';
+import { ownMapping } from './own_template.js';
 import { readSource } from './read.js';
-import { detectMapping, type Mapping, mapRow, placeholderMapping, type Shape } from './rows.js';
-import { makeExample, placeholdersOf, settledTemplate, unknownPlaceholder } from './template.js';
-import type { ChatRenderer, Example, Row } from './types.js';
+import { mapRow } from './rows.js';
+import { makeExample, settledTemplate } from './template.js';
+import type { ChatRenderer, Example, Origin, Row } from './types.js';
+import { unitExamples } from './unit_examples.js';
+import { mapUnit, type UnitRow } from './unit_rows.js';
 
 /** How one file was understood. */
 export interface FileMapping {
   file: string;
+  kind: Kind;
+  /** Of the row, or of its prompt. */
   shape: Shape;
   /** Field → column. */
   columns: Record<string, string>;
@@ -17,52 +24,74 @@ export interface FileMapping {
   rows: number;
 }
 
-/** An example and the source it came from. */
-export interface SourcedExample {
-  example: Example;
+/** A row as examples, one for each sequence that it makes, and the source it came from. */
+export interface Bundle extends Origin {
+  examples: Example[];
   source: number;
+  /** The row itself, where it is of a kind other than `rows`. */
+  unit?: UnitRow;
 }
 
 interface Options {
   data: readonly DataSource[];
   template: Template;
+  accepts?: Accepts | undefined;
   chat?: ChatRenderer | undefined;
   place?: (key: string) => ErrorPlace;
 }
 
+interface FileRules {
+  mapping: Mapping;
+  template: Template | 'text';
+  entry: FileMapping;
+}
+
 /** All rows in order. Adds an entry to `mapped` for each file that is begun. */
-export async function* mappedExamples(options: Options, mapped: FileMapping[]): AsyncGenerator<SourcedExample> {
+export async function* mappedExamples(options: Options, mapped: FileMapping[]): AsyncGenerator<Bundle> {
   for (const [source, { path }] of options.data.entries()) {
-    let current: { mapping: Mapping; template: Template | 'text'; entry: FileMapping } | undefined;
+    let current: FileRules | undefined;
     for await (const row of readSource(path)) {
       if (current === undefined || current.entry.file !== row.file) {
         current = begin(row, options);
         mapped.push(current.entry);
       }
       current.entry.rows++;
-      yield { example: makeExample(mapRow(row, current.mapping), current.template, options.chat), source };
+      yield bundle(row, source, current, options);
     }
   }
 }
 
-function begin(row: Row, options: Options): { mapping: Mapping; template: Template | 'text'; entry: FileMapping } {
-  const mapping = typeof options.template === 'object' ? ownMapping(row, options.template, options) : detectMapping(row);
-  const template = settledTemplate(options.template, mapping.shape, options.chat !== undefined);
-  const entry = { file: row.file, ...mapping, template: typeof template === 'object' ? 'own' : template, rows: 0 };
-  return { mapping, template, entry };
+function bundle(row: Row, source: number, { mapping, template }: FileRules, { chat, accepts = ROWS_ALONE }: Options): Bundle {
+  const common = { file: row.file, line: row.line, source };
+  if (mapping.kind === 'rows') return { ...common, examples: [makeExample(mapRow(row, mapping), template, chat)] };
+  const own = typeof template === 'object' ? template : undefined;
+  const unit = mapUnit(row, mapping, { apart: accepts.kinds.includes('thumbs'), own });
+  return { ...common, unit, examples: unit.empty === undefined ? unitExamples(unit, template, chat) : [] };
 }
 
-function ownMapping(row: Row, template: Exclude<Template, string>, { place }: Options): Mapping {
-  const { mapping, unknown } = placeholderMapping(row, placeholdersOf(template));
-  const [first] = unknown;
-  if (first !== undefined) throw unknownPlaceholder(first, row.file, Object.keys(row.value), place?.('template') ?? {});
-  return mapping;
+function begin(row: Row, options: Options): FileRules {
+  const { accepts = ROWS_ALONE, place } = options;
+  const own = typeof options.template === 'object' ? options.template : undefined;
+  const mapping = own === undefined ? detectMapping(row, accepts) : ownMapping(row, own, accepts, place?.('template') ?? {});
+  const template = settledTemplate(options.template, mapping.shape, options.chat !== undefined);
+  const { kind, shape, columns, answers } = mapping;
+  const name = typeof template === 'object' ? 'own' : template;
+  return { mapping, template, entry: { file: row.file, kind, shape, columns: { ...columns, ...answers }, template: name, rows: 0 } };
 }
+
+const PROMPTS: Partial<Record<Shape, string>> = {
+  instruction: 'prompt from instruction',
+  messages: 'prompt of messages',
+  conversations: 'prompt of conversations',
+  common: 'prompt is what both begin with',
+};
 
 /** The mapping in words: `dolly.jsonl: instruction rows (response ← output), template dolly, 600 rows`. */
-export function describeMapped({ file, shape, columns, template, rows }: FileMapping): string {
+export function describeMapped({ file, kind, shape, columns, template, rows }: FileMapping): string {
   const renamed = Object.entries(columns).filter(([field, column]) => field !== column);
-  const words = renamed.length === 0 ? '' : ` (${renamed.map(([field, column]) => `${field} ← ${column}`).join(', ')})`;
+  const notes = [kind === 'rows' ? undefined : PROMPTS[shape], ...renamed.map(([field, column]) => `${field} ← ${column}`)].filter(Boolean);
+  const words = notes.length === 0 ? '' : ` (${notes.join(', ')})`;
   const by = template === 'text' ? '' : `, template ${template}`;
-  return `${file}: ${rows} ${rows === 1 ? 'row' : 'rows'} of ${shape === 'columns' ? 'own columns' : shape}${words}${by}`;
+  const what = kind !== 'rows' ? kind : shape === 'columns' ? 'own columns' : shape;
+  return `${file}: ${rows} ${rows === 1 ? 'row' : 'rows'} of ${what}${words}${by}`;
 }

@@ -11,9 +11,14 @@ export async function fileHash(file: string): Promise<string> {
   return hash.digest('hex');
 }
 
-/** SHA-256 of what a run trains on: ids, flags, borders and sources of all sequences, in order. */
-export function sequencesHash(sequences: readonly Pick<Tokens, 'ids' | 'trained' | 'source'>[]): string {
+type Hashed = Pick<Tokens, 'ids' | 'trained' | 'source' | 'unit' | 'member'>;
+
+/** SHA-256 of what a run trains on: ids, flags, borders and sources of all sequences, in order, and how they belong together. */
+export function sequencesHash(sequences: readonly Hashed[]): string {
   const hash = createHash('sha256');
-  for (const { ids, trained, source } of sequences) hash.update(Int32Array.of(ids.length, source)).update(ids).update(trained);
+  for (const { ids, trained, source, unit, member = 0 } of sequences) {
+    hash.update(Int32Array.of(ids.length, source)).update(ids).update(trained);
+    if (unit !== undefined) hash.update(JSON.stringify([member, unit.kind, unit.ranks, unit.label, unit.margin]));
+  }
   return hash.digest('hex');
 }

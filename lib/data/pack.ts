@@ -1,54 +1,51 @@
-/** Sequences laid end to end. Nothing is padded, cut or lost; a micro-batch is only a smaller number of whole sequences. */
-import type { PackedBatch, Tokens } from './types.js';
+/** Sequences laid end to end. Nothing is padded, cut or lost; a micro-batch is only a smaller number of whole units. */
+import { layOut, type Packable, type PackRules } from './lay_out.js';
+import { sharedLength } from './pack_shared.js';
+import type { PackedBatch } from './types.js';
+import { unitStarts } from './units.js';
 
 /**
- * Consecutive groups of `rows`, each of at most `budget` tokens; a sequence longer than the budget is a group of its own. However a step is
- * grouped, its loss and gradient are the same, because one divisor belongs to the step.
+ * Consecutive groups of `rows`, each of at most `budget` tokens; a unit larger than the budget is a group of its own (a sequence without a unit is
+ * one by itself). However a step is grouped, its loss and gradient are the same, because one divisor belongs to the step.
+ * @param form `shared` for `packShared`: what sequences of a unit share counts once
  */
-export function microBatches(sequences: readonly Pick<Tokens, 'ids'>[], rows: ArrayLike<number>, budget: number): Int32Array[] {
+export function microBatches(
+  sequences: readonly Pick<Packable, 'ids' | 'unit' | 'member'>[],
+  rows: ArrayLike<number>,
+  budget: number,
+): Int32Array[];
+export function microBatches(
+  sequences: readonly Packable[],
+  rows: ArrayLike<number>,
+  budget: number,
+  form: 'plain' | 'shared',
+): Int32Array[];
+export function microBatches(
+  sequences: readonly Pick<Packable, 'ids' | 'unit' | 'member'>[],
+  rows: ArrayLike<number>,
+  budget: number,
+  form: 'plain' | 'shared' = 'plain',
+): Int32Array[] {
+  const members = Array.from(rows, (row) => sequences[row] as Packable);
+  const starts = unitStarts(members);
   const groups: number[][] = [];
   let tokens = Number.POSITIVE_INFINITY;
-  for (const row of Array.from(rows)) {
-    const size = sequences[row]?.ids.length ?? 0;
+  for (const [unit, start] of starts.subarray(0, -1).entries()) {
+    const own = members.slice(start, starts[unit + 1]);
+    const size = own.reduce((sum, { ids }) => sum + ids.length, 0) - (form === 'shared' ? (own.length - 1) * sharedLength(own) : 0);
     tokens += size;
     if (tokens > budget || groups.length === 0) {
       groups.push([]);
       tokens = size;
     }
-    groups.at(-1)?.push(row);
+    for (let n = start; n < start + own.length; n++) groups.at(-1)?.push(rows[n] as number);
   }
   return groups.map((group) => Int32Array.from(group));
 }
 
 /** The sequences at `rows`, in that order, as one batch. */
-export function packBatch(sequences: readonly Pick<Tokens, 'ids' | 'trained'>[], rows: ArrayLike<number>): PackedBatch {
-  const chosen = Array.from(rows, (row) => sequences[row] as Pick<Tokens, 'ids' | 'trained'>);
-  const size = chosen.reduce((sum, { ids }) => sum + ids.length, 0);
-  const batch: PackedBatch = {
-    tokens: new Int32Array(size),
-    positions: new Int32Array(size),
-    sequenceStarts: new Int32Array(chosen.length + 1),
-    targets: new Int32Array(size).fill(-1),
-    sequenceOf: new Int32Array(size),
-    rowOf: Int32Array.from(rows),
-    trainedTokens: 0,
-  };
-  let at = 0;
-  for (const [n, { ids, trained }] of chosen.entries()) {
-    batch.tokens.set(ids, at);
-    batch.sequenceOf.fill(n, at, at + ids.length);
-    for (let i = 0; i < ids.length; i++) batch.positions[at + i] = i;
-    for (let i = 1; i < ids.length; i++) if (trained[i] === 1) batch.targets[at + i - 1] = ids[i] as number;
-    batch.trainedTokens += countTargets(trained);
-    at += ids.length;
-    batch.sequenceStarts[n + 1] = at;
-  }
-  return batch;
-}
-
-/** Trained tokens but for the first, which nothing predicts. */
-function countTargets(trained: Uint8Array): number {
-  let sum = 0;
-  for (let i = 1; i < trained.length; i++) sum += trained[i] as number;
-  return sum;
+export function packBatch(sequences: readonly Packable[], rows: ArrayLike<number>, rules: PackRules = {}): PackedBatch {
+  const chosen = Array.from(rows, (row) => sequences[row] as Packable);
+  const stretches = chosen.map(({ ids }, n) => ({ sequence: n, start: 0, end: ids.length, row: rows[n] as number }));
+  return layOut(chosen, stretches, rules);
 }

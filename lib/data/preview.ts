@@ -3,6 +3,7 @@ import { createColors } from 'picocolors';
 import type { Counts, Dataset } from './dataset.js';
 import { describeMapped } from './examples.js';
 import type { Origin, RowTokenizer, Tokens } from './types.js';
+import { rankedPairs, unitStarts } from './units.js';
 
 /** One sequence of the preview, as `--json` gives it. */
 export interface PreviewRow {
@@ -13,33 +14,64 @@ export interface PreviewRow {
   trained: number[];
   /** The whole row's text, all its fields and the template's words. */
   text: string;
+  /** What the sequence is in its row, where it is not simply the row. */
+  role?: Role;
   source: Origin;
 }
+
+export type Role = 'chosen' | 'rejected' | 'up' | 'down' | 'prompt' | 'steps';
 
 export interface Preview {
   rows: PreviewRow[];
   counts: Counts;
 }
 
-/** The first `count` sequences of a data set that kept the texts of as many. */
+/** The first `count` rows of a data set that kept the texts of as many; a pair is two rows, chosen first, and is not cut apart. */
 export function previewRows(dataset: Dataset, tokenizer: RowTokenizer, count: number): Preview {
-  const rows = dataset.sequences.slice(0, count).map(({ ids, trained, text = '', file, line }) => ({
+  const rows = shownRows(dataset.sequences, count).map(({ sequence: { ids, trained, text = '', file, line }, role }) => ({
     ids: [...ids],
     tokens: Array.from(ids, (id) => tokenizer.tokenText(id)),
     trained: [...trained],
     text,
+    ...(role === undefined ? {} : { role }),
     source: { file, line },
   }));
   return { rows, counts: dataset.counts };
 }
 
-/** The preview for a terminal: trained stretches in green and underlined; without colours they stand in ⟦ ⟧. */
-export function renderPreview(dataset: Dataset, tokenizer: RowTokenizer, count: number, colours: boolean): string {
-  const sequences = dataset.sequences.slice(0, count).map((sequence) => renderRow(sequence, tokenizer, colours));
-  return [...dataset.mappings.map(describeMapped), '', ...sequences, describeCounts(dataset.counts)].join('\n');
+interface ShownRow {
+  sequence: Tokens;
+  role?: Role | undefined;
 }
 
-function renderRow({ ids, trained, trainedTokens, file, line }: Tokens, tokenizer: RowTokenizer, colours: boolean): string {
+/** Sequences as they are shown: pairs and rankings as their pairs. */
+function shownRows(sequences: readonly Tokens[], count: number): ShownRow[] {
+  const shown: ShownRow[] = [];
+  const starts = unitStarts(sequences);
+  for (let unit = 0; unit + 1 < starts.length && shown.length < count; unit++) {
+    const members = sequences.slice(starts[unit], starts[unit + 1]);
+    const pairs = rankedPairs(members[0]?.unit?.ranks ?? []);
+    for (const [better, worse] of pairs.slice(0, Math.ceil((count - shown.length) / 2)))
+      shown.push({ sequence: members[better] as Tokens, role: 'chosen' }, { sequence: members[worse] as Tokens, role: 'rejected' });
+    if (pairs.length === 0) for (const sequence of members) shown.push({ sequence, role: roleOf(sequence) });
+  }
+  return shown;
+}
+
+function roleOf({ unit }: Tokens): Role | undefined {
+  if (unit === undefined) return undefined;
+  if (unit.kind === 'thumb') return unit.label === true ? 'up' : 'down';
+  return unit.kind === 'prompt' ? 'prompt' : 'steps';
+}
+
+/** The preview for a terminal: trained stretches in green and underlined; without colours they stand in ⟦ ⟧. */
+export function renderPreview(dataset: Dataset, tokenizer: RowTokenizer, count: number, colours: boolean): string {
+  const rows = shownRows(dataset.sequences, count).map((row) => renderRow(row, tokenizer, colours));
+  return [...dataset.mappings.map(describeMapped), '', ...rows, describeCounts(dataset.counts)].join('\n');
+}
+
+function renderRow({ sequence, role }: ShownRow, tokenizer: RowTokenizer, colours: boolean): string {
+  const { ids, trained, trainedTokens, file, line } = sequence;
   const { bold, dim, green, underline } = createColors(colours);
   const mark = (text: string) => (colours ? green(underline(text)) : `⟦${text}⟧`);
   // Decoded from the start each time: alone, a stretch would lose the space that some tokenizers strip from a text's beginning.
@@ -54,7 +86,8 @@ function renderRow({ ids, trained, trainedTokens, file, line }: Tokens, tokenize
           .join('\n')
       : text;
   });
-  return `${bold(`${file}:${line}`)} ${dim(`${ids.length} tokens, ${trainedTokens} trained`)}\n${body.join('')}\n`;
+  const what = role === undefined ? '' : `${role}, `;
+  return `${bold(`${file}:${line}`)} ${dim(`${what}${ids.length} tokens, ${trainedTokens} trained`)}\n${body.join('')}\n`;
 }
 
 /** Control characters but for line ends and tabs would act on the terminal: they are shown as symbols (U+2400 …). */
@@ -89,5 +122,8 @@ export function describeCounts(counts: Counts): string {
   const dropped = Object.entries(counts.dropped).map(([reason, n]) => `${reason.replaceAll('_', ' ')} ${number(n)}`);
   const lost = dropped.length === 0 ? '' : `; dropped: ${dropped.join(', ')}`;
   const rows = `${number(counts.in)} rows, ${number(counts.kept)} kept${notes === '' ? '' : ` (${notes})`}${lost}.`;
-  return `${rows} ${number(counts.pieces)} sequences, ${number(counts.tokens)} tokens, ${number(counts.trainedTokens)} trained.`;
+  const units = Object.entries(counts.units).map(([what, n]) => `${number(n)} ${UNIT_WORDS[what] ?? what}, `);
+  return `${rows} ${units.join('')}${number(counts.pieces)} sequences, ${number(counts.tokens)} tokens, ${number(counts.trainedTokens)} trained.`;
 }
+
+const UNIT_WORDS: Record<string, string> = { up: 'thumbs up', down: 'thumbs down', stepwise: 'stepwise answers' };

@@ -1,17 +1,10 @@
-/** Which shape a file's rows have, seen from the keys of its first row, and the fields of each row in that shape. */
+/** The fields or messages of a row, in the shape that its file has. */
 import { DataError, nearest } from '../errors/index.js';
-import { conversationMessages, plainMessages } from './chats.js';
+import { conversationMessages, messagesIn, plainMessages } from './chats.js';
+import { listed } from './kinds.js';
+import { columnOf, type Mapping, type Shape } from './mapping.js';
 import type { ChatMessage, Origin, Row } from './types.js';
 import { kindOf, wellFormed } from './values.js';
-
-export type Shape = 'text' | 'prompt' | 'instruction' | 'messages' | 'conversations' | 'columns';
-
-/** What a file's rows are, and which of its columns stands for which field. */
-export interface Mapping {
-  shape: Shape;
-  /** Our name of a field → the file's column. */
-  columns: Record<string, string>;
-}
 
 /** A text with the column that it came from. */
 export interface Field {
@@ -24,86 +17,86 @@ export interface ShapedRow extends Origin {
   shape: Shape;
   fields: Record<string, Field>;
   messages?: ChatMessage[];
+  /** Of the messages only the last is an answer to learn; the others are its prompt. */
+  lastAlone?: boolean;
   tools?: unknown;
 }
 
-/** Names of one field in different data sets. */
-const ALIASES: Record<string, readonly string[]> = { response: ['response', 'output'], context: ['context', 'input'] };
 /** Fields that may be missing or null, and are then empty. */
 const OPTIONAL = new Set(['context', 'input']);
 
-const SHAPES: readonly { shape: Shape; needs: readonly string[] }[] = [
-  { shape: 'messages', needs: ['messages'] },
-  { shape: 'conversations', needs: ['conversations'] },
-  { shape: 'prompt', needs: ['prompt', 'completion'] },
-  { shape: 'instruction', needs: ['instruction', 'response'] },
-  { shape: 'text', needs: ['text'] },
-];
-
-const ACCEPTED =
-  'text; prompt and completion; instruction, context or input, and response or output; messages; conversations; or any columns with a template of your own';
-
-/** The shape of the rows that begin with `row`. @throws DataError `unknown_columns` */
-export function detectMapping(row: Row): Mapping {
-  const found = SHAPES.find(({ needs }) => needs.every((field) => columnOf(row, field) !== undefined));
-  if (found !== undefined)
-    return { shape: found.shape, columns: columnsOf(row, found.shape === 'instruction' ? [...found.needs, 'context'] : found.needs) };
-  const keys = Object.keys(row.value);
-  const guess = keys.map((key) => nearest(key, ['text', 'prompt', 'completion', 'instruction', 'response', 'messages'])).find(Boolean);
-  const hint = guess === undefined ? '' : ` (did you mean ${guess}?)`;
-  throw new DataError('unknown_columns', `columns ${listed(keys)}${hint}; expected ${ACCEPTED}`, row);
-}
-
-/** The columns for a template's placeholders. -> undefined for a placeholder that is no column of the row. */
-export function placeholderMapping(row: Row, placeholders: readonly string[]): { mapping: Mapping; unknown: string[] } {
-  const unknown = placeholders.filter((name) => columnOf(row, name) === undefined);
-  return { mapping: { shape: 'columns', columns: columnsOf(row, placeholders) }, unknown };
-}
-
-function columnsOf(row: Row, fields: readonly string[]): Record<string, string> {
-  const named = fields.map((field) => [field, columnOf(row, field)]);
-  return Object.fromEntries(named.filter(([, column]) => column !== undefined));
-}
-
-/** The column of `row` that holds a field, under its own name or another of the field's names. */
-function columnOf({ value }: Row, field: string): string | undefined {
-  const others = Object.values(ALIASES).find((names) => names.includes(field)) ?? [];
-  return [field, ...others].find((name) => Object.hasOwn(value, name));
-}
-
-/** The row's fields. A row of another shape, or a value that is no text, is an error with its place. */
+/** The row's fields, or those of its prompt. A row of another shape, or a value that is no text, is an error with its place. */
 export function mapRow(row: Row, mapping: Mapping): ShapedRow {
-  const { shape } = mapping;
-  if (shape === 'messages') return { ...origin(row), shape, fields: {}, messages: plainMessages(row), ...toolsOf(row) };
+  const { shape, columns } = mapping;
+  if (shape === 'messages') return { ...origin(row), shape, fields: {}, ...chatOf(row, mapping), ...toolsOf(row) };
   if (shape === 'conversations') return { ...origin(row), shape, fields: {}, messages: conversationMessages(row), ...toolsOf(row) };
-  const fields = Object.fromEntries(
-    Object.entries(mapping.columns).map(([field, column]) => [field, fieldOf(row, mapping, field, column)]),
-  );
+  const fields = Object.fromEntries(Object.entries(columns).map(([field, column]) => [field, fieldOf(row, mapping, field, column)]));
   if (shape === 'instruction') fields.context = fieldOf(row, mapping, 'context', columnOf(row, 'context') ?? 'context');
   return { ...origin(row), shape, fields };
 }
 
-const origin = ({ file, line }: Row): Origin => ({ file, line });
+export const origin = ({ file, line }: Row): Origin => ({ file, line });
 
-function fieldOf(row: Row, { shape }: Mapping, field: string, column: string): Field {
+function chatOf(row: Row, mapping: Mapping): Pick<ShapedRow, 'messages' | 'lastAlone'> {
+  const { messages: column = 'messages', completion } = mapping.columns;
+  if (column === 'messages') return { messages: plainMessages(row) };
+  const messages = messagesIn(row, valueOf(row, mapping, column), column);
+  if (completion === undefined) return { messages };
+  return { messages: [...messages, answerMessage(answerIn(row, mapping, completion))], lastAlone: true };
+}
+
+/** One answer: a text, or a message of the assistant, alone or as a list of one. */
+export interface Answer extends Field {
+  message?: ChatMessage;
+}
+
+/** The answer in a column. @throws DataError `no_text`, `bad_message`, `missing_column` */
+export function answerIn(row: Row, mapping: Mapping, column: string): Answer {
+  return answerFrom(row, valueOf(row, mapping, column), column);
+}
+
+/** The answer that a value is; `field` names it. */
+export function answerFrom(row: Row, value: unknown, field: string): Answer {
+  if (typeof value === 'string') return { text: wellFormed(value, field, row), field };
+  if (value === null || typeof value !== 'object')
+    throw new DataError('no_text', `${field} must be a text or a message of the assistant, not ${kindOf(value)}`, origin(row));
+  const messages = messagesIn(row, value, field);
+  const [message] = messages;
+  if (messages.length === 1 && message?.role === 'assistant') return { text: message.content, field, message };
+  const what = messages.length === 1 ? `one of ${message?.role}` : `${messages.length} messages`;
+  throw new DataError('bad_message', `${field} must be one message of the assistant, not ${what}`, origin(row));
+}
+
+export const answerMessage = ({ text, message }: Answer): ChatMessage => message ?? { role: 'assistant', content: text };
+
+/** The value in a column that the file's first row has. @throws DataError `missing_column` */
+export function valueOf(row: Row, mapping: Mapping, column: string): unknown {
+  const value = Object.hasOwn(row.value, column) ? row.value[column] : undefined;
+  if (value === undefined) throw missing(row, mapping, column);
+  return value;
+}
+
+function fieldOf(row: Row, mapping: Mapping, field: string, column: string): Field {
   const value = Object.hasOwn(row.value, column) ? row.value[column] : undefined;
   if (typeof value === 'string') return { text: wellFormed(value, column, row), field: column };
   if ((value === undefined || value === null) && OPTIONAL.has(field)) return { text: '', field: column };
-  if (value === undefined) throw missing(row, shape, column);
-  if (shape === 'columns' && (typeof value === 'number' || typeof value === 'boolean')) return { text: String(value), field: column };
+  if (value === undefined) throw missing(row, mapping, column);
+  const isPlain = typeof value === 'number' || typeof value === 'boolean';
+  if (mapping.shape === 'columns' && isPlain) return { text: String(value), field: column };
   throw new DataError('no_text', `${column} must be a text, not ${kindOf(value)}`, origin(row));
 }
 
-function missing(row: Row, shape: Shape, column: string): DataError {
+function missing(row: Row, { kind, shape }: Mapping, column: string): DataError {
   const keys = Object.keys(row.value);
   const guess = nearest(column, keys);
   const hint = guess === undefined ? '' : `; ${guess} may be meant`;
-  const rows = shape === 'columns' ? 'the template needs it' : `the file's first row makes its rows ${shape} rows`;
-  return new DataError('missing_column', `no column ${column} in this row (${rows}); its columns are ${listed(keys)}${hint}`, origin(row));
+  const rows = kind === 'rows' ? `${shape} rows` : kind;
+  const why = shape === 'columns' ? 'the template needs it' : `the file's first row makes its rows ${rows}`;
+  return new DataError('missing_column', `no column ${column} in this row (${why}); its columns are ${listed(keys)}${hint}`, origin(row));
 }
 
 /** Tools of a chat: a list, or JSON text of one. */
-function toolsOf(row: Row): { tools?: unknown } {
+export function toolsOf(row: Row): { tools?: unknown } {
   const { tools } = row.value;
   if (tools === undefined || tools === null || tools === '') return {};
   if (typeof tools !== 'string') return { tools };
@@ -113,5 +106,3 @@ function toolsOf(row: Row): { tools?: unknown } {
     throw new DataError('bad_tools', 'tools must be a list, or JSON text of one', { ...origin(row), cause });
   }
 }
-
-const listed = (keys: string[]) => (keys.length > 12 ? `${keys.slice(0, 12).join(', ')} … (${keys.length})` : keys.join(', ') || '(none)');

@@ -1,8 +1,12 @@
 /** Templates: how the fields of a row become one text, with the origin of every stretch. */
-import { DataError, type ErrorPlace, nearest, RequestError } from '../errors/index.js';
+import { DataError, RequestError } from '../errors/index.js';
 import type { Template } from '../options/index.js';
+import type { Shape } from './mapping.js';
 import type { Field, ShapedRow } from './rows.js';
-import type { ChatMessage, ChatRenderer, Example, Segment } from './types.js';
+import type { ChatMessage, ChatRenderer, Example, Origin, Segment } from './types.js';
+
+/** A template that is written out in the recipe. */
+export type OwnTemplate = Exclude<Template, string>;
 
 /** A part of a template: text as it stands, or a placeholder. */
 export type Part = { text: string } | { placeholder: string };
@@ -19,24 +23,8 @@ export function parseTemplate(template: string): Part[] {
   return [...parts, { text: template.slice(at) }].filter((part) => !('text' in part) || part.text !== '');
 }
 
-/** Names in braces, each once. */
-export function placeholdersOf(template: Exclude<Template, string>): string[] {
-  const parts = Object.values(template).flatMap(parseTemplate);
-  return [...new Set(parts.flatMap((part) => ('placeholder' in part ? [part.placeholder] : [])))];
-}
-
-/** The refusal of a placeholder that is no column. */
-export function unknownPlaceholder(name: string, file: string, columns: string[], place: ErrorPlace): RequestError {
-  const guess = nearest(name, columns);
-  const hint = guess === undefined ? '' : `; did you mean {${guess}}?`;
-  return new RequestError(
-    'unknown_placeholder',
-    `template: {${name}} is no column of ${file}; its columns are ${columns.join(', ')}${hint}`,
-    place,
-  );
-}
-
-function filled(template: string, fields: Record<string, Field>, trained: boolean): Segment[] {
+/** The template with the fields in their places. */
+export function filled(template: string, fields: Record<string, Field>, trained: boolean): Segment[] {
   return parseTemplate(template).map((part) => {
     if ('text' in part) return { text: part.text, trained, field: 'template' };
     const { text, field } = fields[part.placeholder] ?? { text: '', field: part.placeholder };
@@ -62,40 +50,52 @@ const NAMED: Record<'plain' | 'dolly' | 'alpaca', { context: string; bare: strin
 };
 
 /** The template that rows of a shape get: `auto` settled, `text` where a row is one text whatever the template says. */
-export function settledTemplate(template: Template, shape: ShapedRow['shape'], hasChat: boolean): Template | 'text' {
+export function settledTemplate(template: Template, shape: Shape, hasChat: boolean): Template | 'text' {
   if (typeof template !== 'string') return template;
   if (shape === 'text') return 'text';
   if (shape === 'messages' || shape === 'conversations') {
     if (template === 'auto' || template === 'chat') return 'chat';
     throw new RequestError('template_mismatch', `template: ${template} has no place for rows of ${shape}; use template: chat`);
   }
+  if (shape === 'common') return settledCommon(template);
   if (template !== 'auto') return template;
   if (shape === 'prompt') return 'plain';
   return hasChat ? 'chat' : 'dolly';
 }
 
+/** A common beginning may stop in the middle of a sentence: only transcripts can become chats, and nothing an instruction. */
+function settledCommon(template: string): 'plain' | 'chat' {
+  if (template === 'auto' || template === 'plain') return 'plain';
+  if (template === 'chat') return 'chat';
+  const message = `template: ${template} has no place for chosen and rejected without a prompt; give the rows a column prompt`;
+  throw new RequestError('template_mismatch', message);
+}
+
 /** The row as an example, by a settled template. */
 export function makeExample(row: ShapedRow, template: Template | 'text', chat?: ChatRenderer): Example {
   const { file, line, fields } = row;
-  const document = (segments: Segment[], answers: boolean): Example => ({
-    file,
-    line,
-    segments: segments.filter(({ text }) => text !== ''),
-    frame: 'document',
-    answers,
-  });
-  if (template === 'chat') return { file, line, segments: rendered(row, chat), frame: 'chat', answers: true };
+  if (template === 'chat') return { file, line, segments: renderedChat(row, messagesOf(row), chat), frame: 'chat', answers: true };
+  if (template === 'text') return document(row, [{ ...(fields.text as Field), trained: true }], false);
   if (typeof template === 'object') {
-    if ('text' in template) return document(filled(template.text, fields, true), false);
-    return document([...filled(template.prompt, fields, false), ...filled(template.completion, fields, true)], true);
+    if ('text' in template) return document(row, filled(template.text, fields, true), false);
+    const completion = 'completion' in template ? filled(template.completion, fields, true) : [];
+    return document(row, [...promptSegments(row, template), ...completion], true);
   }
-  if (template === 'text') return document([{ ...(fields.text as Field), trained: true }], false);
-  const { instruction, context, response } = asInstruction(fields);
-  const answer = { ...response, trained: true };
-  if (row.shape === 'prompt' && template === 'plain') return document([{ ...instruction, trained: false }, answer], true);
+  return document(row, [...promptSegments(row, template), { ...asInstruction(fields).response, trained: true }], true);
+}
+
+/** A text with its begin and end tokens to come. */
+export function document({ file, line }: Origin, segments: readonly Segment[], answers: boolean): Example {
+  return { file, line, segments: segments.filter(({ text }) => text !== ''), frame: 'document', answers };
+}
+
+/** What comes before an answer, by a settled template that is neither `chat` nor one text. */
+export function promptSegments({ shape, fields }: ShapedRow, template: Template): Segment[] {
+  if (typeof template === 'object') return 'prompt' in template ? filled(template.prompt, fields, false) : [];
+  const { instruction, context } = asInstruction(fields);
+  if ((shape === 'prompt' || shape === 'common') && template === 'plain') return [{ ...instruction, trained: false }];
   const { context: withContext, bare } = NAMED[template as keyof typeof NAMED];
-  const prompt = filled(context.text === '' ? bare : withContext, { instruction, context }, false);
-  return document([...prompt, answer], true);
+  return filled(context.text === '' ? bare : withContext, { instruction, context }, false);
 }
 
 /** Prompt and completion count as instruction and response. */
@@ -105,29 +105,44 @@ function asInstruction(fields: Record<string, Field>): Record<'instruction' | 'c
   return { instruction: prompt, context, response: completion };
 }
 
-function rendered(row: ShapedRow, chat: ChatRenderer | undefined): Segment[] {
-  const { file, line, tools } = row;
+/** An instruction is a user message, its context below it. */
+export function asked({ fields }: ShapedRow): ChatMessage {
+  const { instruction, context } = asInstruction(fields);
+  return { role: 'user', content: context.text === '' ? instruction.text : `${instruction.text}\n\n${context.text}` };
+}
+
+const messagesOf = (row: ShapedRow): ChatMessage[] =>
+  row.messages ?? [asked(row), { role: 'assistant', content: asInstruction(row.fields).response.text }];
+
+type ChatRow = Pick<ShapedRow, 'file' | 'line' | 'tools' | 'lastAlone'>;
+
+/** A chat as the model's template writes it. */
+export function renderedChat(row: ChatRow, messages: readonly ChatMessage[], chat: ChatRenderer | undefined): Segment[] {
+  const segments = withTemplate(row, chat, (template, options) => template.render(messages, options));
+  if (row.lastAlone !== true) return segments;
+  const last = `messages[${messages.length - 1}]`;
+  return segments.map((segment) => ({ ...segment, trained: segment.trained && segment.field.startsWith(last) }));
+}
+
+/** A chat up to where the next answer begins. */
+export function renderedPrompt(row: ChatRow, messages: readonly ChatMessage[], chat: ChatRenderer | undefined): Segment[] {
+  const text = withTemplate(row, chat, (template, options) => template.prompt(messages, options));
+  return [{ text, trained: false, field: 'template' }];
+}
+
+type Render<T> = (chat: ChatRenderer, options: { tools?: unknown }) => T;
+
+function withTemplate<T>({ file, line, tools }: ChatRow, chat: ChatRenderer | undefined, render: Render<T>): T {
   if (chat === undefined)
     throw new RequestError(
       'no_chat_template',
       'template: chat needs a chat template, and the model has none; use dolly, alpaca, plain or your own',
     );
-  const messages = row.messages ?? asMessages(row);
   try {
-    return chat.render(messages, tools === undefined ? {} : { tools });
+    return render(chat, tools === undefined ? {} : { tools });
   } catch (cause) {
     const { message, code = 'refused_chat', file: ownFile } = cause as Partial<DataError> & Error;
     if (ownFile !== undefined) throw cause; // the template itself is broken, whatever the row
     throw new DataError(code, message.split('\n')[0] ?? '', { file, line, cause });
   }
-}
-
-/** An instruction is a user message, its context below it; the response is the assistant's. */
-function asMessages({ fields }: ShapedRow): ChatMessage[] {
-  const { instruction, context, response } = asInstruction(fields);
-  const asked = context.text === '' ? instruction.text : `${instruction.text}\n\n${context.text}`;
-  return [
-    { role: 'user', content: asked },
-    { role: 'assistant', content: response.text },
-  ];
 }

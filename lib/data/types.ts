@@ -2,6 +2,8 @@
  * The nouns of the walk of one row: file → Row → Example → Tokens → PackedBatch.
  * Symbols: N tokens of a batch, S sequences of a batch.
  */
+import type { BatchUnits } from './batch_units.js';
+import type { JudgedSteps, Unit } from './units.js';
 
 /** Where something came from, for messages and previews. */
 export interface Origin {
@@ -39,6 +41,8 @@ export interface Example extends Origin {
   frame: 'document' | 'chat';
   /** Whether only the trained segments are answers (else the whole row is one text). */
   answers: boolean;
+  /** An answer is yet to be sampled: no end token. */
+  open?: boolean;
 }
 
 /** An example as ids. The first token is never trained: nothing comes before it. */
@@ -54,6 +58,14 @@ export interface Tokens extends Origin {
   share: number;
   /** The whole text of the row, where it was asked to be kept. */
   text?: string;
+  /** Ids before the answer: those without a byte of it. */
+  promptLength?: number;
+  /** What the sequence is weighed against or judged as, where the method learns from more than rows. */
+  unit?: Unit;
+  /** Its place among the unit's sequences, from 0. */
+  member?: number;
+  /** Steps of the answer and what was said of them. */
+  steps?: JudgedSteps;
 }
 
 /** What `lib/data` needs of a tokenizer; the one of `lib/tokenizer` has it. */
@@ -81,6 +93,8 @@ export interface RowTokenizer {
 export interface ChatRenderer {
   /** The chat as text without generation prompt, with the origin of every stretch; contents of assistant messages are trained. */
   render(messages: readonly ChatMessage[], options?: { tools?: unknown }): Segment[];
+  /** The chat as text up to where the next answer begins. */
+  prompt(messages: readonly ChatMessage[], options?: { tools?: unknown }): string;
 }
 
 /** Sequences laid end to end. There is no padding. */
@@ -99,4 +113,6 @@ export interface PackedBatch {
   rowOf: Int32Array;
   /** Number of targets that are not -1. */
   trainedTokens: number;
+  /** How the sequences belong together, where they come in units. */
+  units?: BatchUnits;
 }

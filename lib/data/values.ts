@@ -16,3 +16,24 @@ export function wellFormed(text: string, field: string, { file, line }: Origin):
   if (!/\p{Surrogate}/u.test(text)) return text;
   throw new DataError('half_character', `${field} holds half of a surrogate pair (an escape like \\ud83d alone)`, { file, line });
 }
+
+/** Tables hold texts alone: there a number or true and false are read from text. */
+const isTable = (file: string) => /\.(csv|tsv)(\.gz)?$/i.test(file);
+
+/** A finite number. @throws DataError `no_number` */
+export function numberOf(value: unknown, field: string, { file, line }: Origin): number {
+  const read = typeof value === 'string' && isTable(file) && value.trim() !== '' ? Number(value) : value;
+  if (typeof read === 'number' && Number.isFinite(read)) return read;
+  throw new DataError('no_number', `${field} must be a number, not ${shown(value)}`, { file, line });
+}
+
+/** True or false. @throws DataError `no_boolean` */
+export function booleanOf(value: unknown, field: string, { file, line }: Origin): boolean {
+  const word = typeof value === 'string' && isTable(file) ? value.trim().toLowerCase() : '';
+  if (word === 'true' || word === 'false') return word === 'true';
+  if (typeof value === 'boolean') return value;
+  throw new DataError('no_boolean', `${field} must be true or false, not ${shown(value)}`, { file, line });
+}
+
+const shown = (value: unknown) =>
+  typeof value === 'string' ? `the text ${JSON.stringify(value.slice(0, 40))}` : value === undefined ? 'missing' : kindOf(value);

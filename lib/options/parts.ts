@@ -98,15 +98,23 @@ export const templateSchema = z
     z.enum(['auto', 'chat', ...TEMPLATE_NAMES]),
     z.strictObject({ prompt: z.string().default(''), completion: z.string().min(1) }),
     z.strictObject({ text: z.string().min(1) }),
+    z.strictObject({ prompt: z.string().default(''), chosen: z.string().min(1), rejected: z.string().min(1) }),
+    z.strictObject({ prompt: z.string().min(1) }),
   ])
   .default('auto')
-  .describe('How fields of a row become text: a name, chat (the model’s own), or your own { prompt, completion } with {placeholders}.');
+  .describe(
+    'How fields of a row become text: a name, chat (the model’s own), or your own { prompt, completion } or { prompt, chosen, rejected } with {placeholders}.',
+  );
 
 export const checksSchema = z
   .strictObject({
     nothingTrained: z.enum(['drop', 'error']).default('drop').describe('A row of which no token is trained.'),
     noStop: z.enum(['error', 'drop', 'keep']).default('error').describe('A row with answers of which none ends in a trained end token.'),
     doubleBos: z.enum(['error', 'drop', 'keep']).default('error').describe('A row that begins with two begin tokens.'),
+    equalAnswers: z
+      .enum(['error', 'drop'])
+      .default('error')
+      .describe('A pair or ranking that sets an answer above one that is equal to it.'),
   })
   .prefault({})
   .describe('What happens to rows that would be trained wrongly: error stops the run, drop leaves them out and counts them.');

@@ -7,7 +7,9 @@ const keys = z.strictObject({
   tokensPerStep: whole()
     .optional()
     .describe('Most tokens that a step takes; rows are never cut to fit. Excludes rowsPerStep. Without either: 4096.'),
-  rowsPerStep: whole().optional().describe('Rows (pieces, where overlong splits) that a step takes. Excludes tokensPerStep.'),
+  rowsPerStep: whole()
+    .optional()
+    .describe('Rows that a step takes (pieces, where overlong splits; pairs, thumbs or prompts). Excludes tokensPerStep.'),
   maxLength: z
     .union([z.literal('auto'), z.int().min(2)])
     .default('auto')
@@ -16,7 +18,7 @@ const keys = z.strictObject({
     .enum(['drop', 'split', 'truncate'])
     .default('split')
     .describe(
-      'What happens to rows longer than maxLength: dropped, cut into pieces that lose nothing, or cut after maxLength tokens. All are counted.',
+      'What happens to rows longer than maxLength: dropped, cut into pieces that lose nothing, or cut after maxLength tokens. All are counted. Answers of pairs, rankings and thumbs are cut, not split; prompts alone are dropped.',
     ),
   steps: whole().optional().describe('Number of steps. Excludes epochs.'),
   epochs: z.number().gt(0).optional().describe('Passes over the data. Excludes steps. Without either: 1.'),

@@ -113,6 +113,7 @@ describe('checks, and rows that are too long', () => {
     const chat = { messages: [...question.messages, { role: 'assistant', content: 'yy' }] };
     expect((await load(jsonl(question, chat), { chat: simpleChat })).counts.dropped).toEqual({ nothing_trained: 1 });
     const endless = {
+      ...simpleChat,
       render: (messages: Parameters<typeof simpleChat.render>[0]) =>
         simpleChat.render(messages).map((part) => ({ ...part, text: part.text.replace('</s>', '') })),
     };

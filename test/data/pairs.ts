@@ -45,8 +45,12 @@ export const pairs: RowTokenizer = {
   decode: (ids) => Buffer.from(Array.from(ids).flatMap(bytesOf)).toString(),
 };
 
-/** `[role]content</s>\n` a message; refuses the role `nobody`. */
+/** `[role]content</s>\n` a message; refuses the role `nobody`. A prompt ends with `[assistant]`. */
 export const simpleChat: ChatRenderer = {
+  prompt: (messages) => {
+    const text = simpleChat.render(messages).map((part) => part.text);
+    return `${text.join('')}[assistant]`;
+  },
   render: (messages: readonly ChatMessage[]) =>
     messages.flatMap(({ role, content }, n) => {
       if (role === 'nobody') throw new Error('Conversation roles must be known\nat line 1');

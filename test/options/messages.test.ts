@@ -45,7 +45,7 @@ describe('messages', () => {
       'a template that is a number',
       `${LEAST}template: 7\n`,
       ':4:11: ',
-      ['auto, chat, plain, dolly, alpaca, { prompt, completion } or { text }, not 7'],
+      ['auto, chat, plain, dolly, alpaca, { prompt, completion }, { text }, { prompt, chosen, rejected } or { prompt }, not 7'],
     ],
     ['unknown template', `${LEAST}template: doly\n`, ':4:11: ', ['did you mean dolly?']],
     [

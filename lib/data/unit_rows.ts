@@ -1,0 +1,159 @@
+/** Rows of a prompt and what is to be learnt from its answers. */
+import { DataError } from '../errors/index.js';
+import type { Mapping } from './mapping.js';
+import { isSame, type Pair, pairOf } from './pairs.js';
+import { type Answer, answerFrom, answerIn, mapRow, origin, type ShapedRow, valueOf } from './rows.js';
+import { filled, type OwnTemplate } from './template.js';
+import type { ChatMessage, Origin, Row } from './types.js';
+import type { UnitKind } from './units.js';
+import { booleanOf, kindOf, numberOf, wellFormed } from './values.js';
+
+/** Why a well-formed row has nothing to learn from. */
+export type EmptyRow = 'ties' | 'equal_answers';
+
+/** A prompt, its answers and what is said of them. */
+export interface UnitRow extends Origin {
+  unit: UnitKind;
+  prompt: ShapedRow;
+  /** Best first. Steps of one answer, where `unit` is `stepwise`. */
+  answers: Answer[];
+  /** Place of each answer, 0 the best; ties share a place. */
+  ranks: number[];
+  /** Of each answer (thumbs) or of each step. */
+  labels: boolean[];
+  margin: number;
+  columns: Record<string, unknown>;
+  empty?: EmptyRow;
+}
+
+export interface UnitRules {
+  /** A pair becomes a thumb up and a thumb down. */
+  apart: boolean;
+  /** A template of one's own, which may make the answers. */
+  own?: OwnTemplate | undefined;
+}
+
+/** The row in a kind other than `rows`. @throws DataError with the row's place */
+export function mapUnit(row: Row, mapping: Mapping, rules: UnitRules): UnitRow {
+  const { kind } = mapping;
+  if (kind === 'pairs') return pairRow(row, mapping, rules);
+  if (kind === 'rankings') return rankingRow(row, mapping);
+  if (kind === 'thumbs') return thumbRow(row, mapping, rules);
+  return kind === 'stepwise' ? stepwiseRow(row, mapping) : promptRow(row, mapping);
+}
+
+const plain = (row: Row, unit: UnitKind) => ({ ...origin(row), unit, ranks: [0], labels: [], margin: 0, columns: {} });
+
+function pairRow(row: Row, mapping: Mapping, { apart, own }: UnitRules): UnitRow {
+  const { prompt, answers } = own !== undefined && 'chosen' in own ? ownPair(row, mapping, own) : pairOf(row, mapping);
+  const said = { margin: marginOf(row, mapping), columns: scoresOf(row, mapping) };
+  const empty = isSame(...answers) ? { empty: 'equal_answers' as const } : {};
+  if (apart) return { ...plain(row, 'thumb'), prompt, answers, labels: [true, false], ...empty };
+  return { ...plain(row, 'pair'), prompt, answers, ranks: [0, 1], ...said, ...empty };
+}
+
+function ownPair(row: Row, mapping: Mapping, { chosen, rejected }: { chosen: string; rejected: string }): Pair {
+  const prompt = mapRow(row, mapping);
+  return { prompt, answers: [filledAnswer(chosen, prompt, 'chosen'), filledAnswer(rejected, prompt, 'rejected')] };
+}
+
+const filledAnswer = (template: string, { fields }: ShapedRow, field: string): Answer => ({
+  text: filled(template, fields, true)
+    .map(({ text }) => text)
+    .join(''),
+  field,
+});
+
+/** Wherever a row has one it counts; a file whose first row has one needs it in every row. */
+function marginOf(row: Row, mapping: Mapping): number {
+  const value = mapping.answers.margin === undefined ? row.value.margin : valueOf(row, mapping, 'margin');
+  return value === undefined || value === null ? 0 : numberOf(value, 'margin', row);
+}
+
+const scoresOf = ({ value }: Row, { answers: { score_chosen: better = '', score_rejected: worse = '' } }: Mapping) =>
+  better === '' || worse === '' ? {} : { score_chosen: value[better], score_rejected: value[worse] };
+
+function rankingRow(row: Row, mapping: Mapping): UnitRow {
+  const { answers: column, ranking } = mapping.answers;
+  const found = column === undefined ? orderedAnswers(row, mapping, ranking ?? 'ranking') : rankedAnswers(row, mapping, column);
+  if (found.length < 2)
+    throw new DataError('bad_ranking', `${column ?? ranking} needs two answers or more to compare, not ${found.length}`, origin(row));
+  const sorted = found.toSorted((a, b) => a.rank - b.rank);
+  const distinct = [...new Set(sorted.map(({ rank }) => rank))];
+  const answers = sorted.map(({ answer }) => answer);
+  const ranks = sorted.map(({ rank }) => distinct.indexOf(rank));
+  const isEqual = answers.some((a, n) => answers.some((b, m) => (ranks[n] ?? 0) < (ranks[m] ?? 0) && isSame(a, b)));
+  const empty = distinct.length < 2 ? { empty: 'ties' as const } : isEqual ? { empty: 'equal_answers' as const } : {};
+  return { ...plain(row, 'ranking'), prompt: mapRow(row, mapping), answers, ranks, ...empty };
+}
+
+interface Ranked {
+  answer: Answer;
+  rank: number;
+}
+
+const orderedAnswers = (row: Row, mapping: Mapping, column: string): Ranked[] =>
+  listIn(row, mapping, column).map((value, rank) => ({ answer: answerFrom(row, value, `${column}[${rank}]`), rank }));
+
+/** `[{ text, rank }]`, 1 the best. */
+function rankedAnswers(row: Row, mapping: Mapping, column: string): Ranked[] {
+  return listIn(row, mapping, column).map((value, n) => {
+    const at = `${column}[${n}]`;
+    if (value === null || typeof value !== 'object' || Array.isArray(value))
+      throw new DataError('bad_ranking', `${at} must be { text, rank }, not ${kindOf(value)}`, origin(row));
+    const { text, rank } = value as Record<string, unknown>;
+    if (text === undefined) throw new DataError('bad_ranking', `${at} has no text; expected { text, rank }`, origin(row));
+    return { answer: answerFrom(row, text, `${at}.text`), rank: numberOf(rank, `${at}.rank`, row) };
+  });
+}
+
+function listIn(row: Row, mapping: Mapping, column: string): unknown[] {
+  const value = valueOf(row, mapping, column);
+  if (Array.isArray(value)) return value;
+  throw new DataError('no_list', `${column} must be a list, not ${kindOf(value)}`, origin(row));
+}
+
+function thumbRow(row: Row, mapping: Mapping, { own }: UnitRules): UnitRow {
+  const { completion, response = completion, label = 'label' } = mapping.answers;
+  const shaped = mapRow(row, mapping);
+  const said = { ...plain(row, 'thumb'), labels: [booleanOf(valueOf(row, mapping, label), label, row)] };
+  if (own !== undefined && 'completion' in own)
+    return { ...said, prompt: shaped, answers: [filledAnswer(own.completion, shaped, 'completion')] };
+  if (response !== undefined) return { ...said, prompt: shaped, answers: [answerIn(row, mapping, response)] };
+  const message = lastMessage(row, shaped, 'assistant');
+  const field = `messages[${(shaped.messages?.length ?? 0) - 1}].content`;
+  const prompt = { ...shaped, messages: shaped.messages?.slice(0, -1) ?? [] };
+  return { ...said, prompt, answers: [{ text: message.content, field, message }] };
+}
+
+function promptRow(row: Row, mapping: Mapping): UnitRow {
+  const prompt = mapRow(row, mapping);
+  if (prompt.messages !== undefined) lastMessage(row, prompt, 'user', 'tool');
+  return { ...plain(row, 'prompt'), prompt, answers: [], columns: row.value };
+}
+
+/** The last message of a chat. @throws DataError `bad_message` where it is of another role */
+function lastMessage(row: Row, { messages = [] }: ShapedRow, ...roles: string[]): ChatMessage {
+  const message = messages.at(-1);
+  if (message !== undefined && roles.includes(message.role)) return message;
+  throw new DataError(
+    'bad_message',
+    `the last message must be of the role ${roles.join(' or ')}, not ${message?.role ?? 'missing'}`,
+    origin(row),
+  );
+}
+
+function stepwiseRow(row: Row, mapping: Mapping): UnitRow {
+  const { completions = 'completions', labels = 'labels' } = mapping.answers;
+  const steps = listIn(row, mapping, completions);
+  const said = listIn(row, mapping, labels).map((label, n) => booleanOf(label, `${labels}[${n}]`, row));
+  if (steps.length === 0 || steps.length !== said.length)
+    throw new DataError('bad_steps', `${completions} holds ${steps.length} steps and ${labels} ${said.length} labels`, origin(row));
+  const answers = steps.map((step, n) => stepText(row, step, `${completions}[${n}]`));
+  return { ...plain(row, 'stepwise'), prompt: mapRow(row, mapping), answers, labels: said };
+}
+
+function stepText(row: Row, step: unknown, field: string): Answer {
+  if (typeof step === 'string') return { text: wellFormed(step, field, row), field };
+  throw new DataError('no_text', `${field} must be a text, not ${kindOf(step)}`, origin(row));
+}
