@@ -91,7 +91,7 @@ export async function loadDataset(options: DatasetOptions): Promise<Dataset> {
     batch = [];
     await yieldToEventLoop();
   };
-  for await (const one of mappedExamples(options, dataset.mappings)) if (batch.push(one) === BATCH) await encodeBatch();
+  for await (const one of mappedExamples(options, dataset)) if (batch.push(one) === BATCH) await encodeBatch();
   await encodeBatch();
   if (dataset.sequences.length === 0) throw nothingLeft(counts, options);
   collector.finish();
@@ -103,8 +103,12 @@ async function encodeBundles(bundles: readonly Bundle[], { tokenizer, trained, e
   const examples = bundles.flatMap((bundle) => bundle.examples);
   const whole = await encodeExamples(examples, tokenizer, { trained, end });
   let next = 0;
-  const encoded = bundles.map((bundle) => whole.slice(next, (next += bundle.examples.length)));
-  return Promise.all(bundles.map((bundle, n) => withSteps(bundle, encoded[n] ?? [], tokenizer)));
+  const encoded = bundles.map((bundle) => {
+    const first = next;
+    next += bundle.examples.length;
+    return withSteps(bundle, whole.slice(first, next), tokenizer);
+  });
+  return Promise.all(encoded);
 }
 
 function nothingLeft({ in: rows, dropped }: Counts, { data }: DatasetOptions): AttuneError {

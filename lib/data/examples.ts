@@ -1,6 +1,7 @@
 /** Rows of all sources as examples, each file's columns understood from its first row. */
 import type { ErrorPlace } from '../errors/index.js';
 import type { DataSource, Template } from '../options/index.js';
+import type { Dataset, Warning } from './dataset.js';
 import { type Accepts, type Kind, ROWS_ALONE } from './kinds.js';
 import { detectMapping, type Mapping, type Shape } from './mapping.js';
 import { ownMapping } from './own_template.js';
@@ -46,14 +47,15 @@ interface FileRules {
   entry: FileMapping;
 }
 
-/** All rows in order. Adds an entry to `mapped` for each file that is begun. */
-export async function* mappedExamples(options: Options, mapped: FileMapping[]): AsyncGenerator<Bundle> {
+/** All rows in order. Tells `noted` how each file that is begun was understood. */
+export async function* mappedExamples(options: Options, noted: Pick<Dataset, 'mappings' | 'warnings'>): AsyncGenerator<Bundle> {
   for (const [source, { path }] of options.data.entries()) {
     let current: FileRules | undefined;
     for await (const row of readSource(path)) {
       if (current === undefined || current.entry.file !== row.file) {
         current = begin(row, options);
-        mapped.push(current.entry);
+        noted.mappings.push(current.entry);
+        if (current.mapping.kind === 'rows' && hasThumb(row)) noted.warnings.push(unreadLabel(row));
       }
       current.entry.rows++;
       yield bundle(row, source, current, options);
@@ -68,6 +70,13 @@ function bundle(row: Row, source: number, { mapping, template }: FileRules, { ch
   const unit = mapUnit(row, mapping, { apart: accepts.kinds.includes('thumbs'), own });
   return { ...common, unit, examples: unit.empty === undefined ? unitExamples(unit, template, chat) : [] };
 }
+
+const hasThumb = ({ value }: Row) => typeof value.label === 'boolean' || typeof value.kto_tag === 'boolean';
+
+const unreadLabel = ({ file }: Row): Warning => ({
+  code: 'label_unread',
+  message: `${file}: the rows have a label (true or false) that this method does not read: answers labelled false are trained like the others`,
+});
 
 function begin(row: Row, options: Options): FileRules {
   const { accepts = ROWS_ALONE, place } = options;

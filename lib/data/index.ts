@@ -6,7 +6,7 @@ export { fileHash, sequencesHash } from './hash.js';
 export { type Accepts, KINDS, type Kind } from './kinds.js';
 export type { Packable, PackRules } from './lay_out.js';
 export { mismatchedRows } from './mismatched.js';
-export { microBatches, packBatch } from './pack.js';
+export { microBatches, packBatch, sharedMicroBatches } from './pack.js';
 export { packShared, sharedLength } from './pack_shared.js';
 export { type Cursor, StepPlan, type StepRules } from './plan.js';
 export { describeCounts, type Preview, type PreviewRow, previewRows, renderPreview } from './preview.js';

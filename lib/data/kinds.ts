@@ -21,11 +21,12 @@ export const ROWS_ALONE: Accepts = { kinds: ['rows'] };
 /** Columns of each kind, in words. */
 const COLUMNS: Record<Kind, string> = {
   rows: 'text; prompt and completion; instruction, context or input, and response or output; messages; conversations; or any columns with a template of your own',
-  pairs: 'prompt, chosen and rejected; or chosen and rejected with a common beginning',
-  rankings: 'prompt and answers: [{ text, rank }]; or prompt and ranking: [best, …, worst]',
+  pairs:
+    'prompt, chosen and rejected; chosen and rejected with a common beginning; or any columns with a template { prompt, chosen, rejected }',
+  rankings: 'prompt and answers [{ text, rank }], or prompt and ranking [best, …, worst]',
   stepwise: 'prompt, completions and labels',
   thumbs: 'prompt, completion and label (true or false)',
-  prompts: 'prompt; or messages that end with the user',
+  prompts: 'prompt; messages that end with the user; or any columns with a template { prompt }',
 };
 
 const FIELDS: Record<Kind, readonly string[]> = {
@@ -41,9 +42,9 @@ const FIELDS: Record<Kind, readonly string[]> = {
 export function wrongColumns(row: Row, accepts: Accepts, fitting: readonly Kind[]): DataError {
   const keys = Object.keys(row.value);
   const { method, kinds } = accepts;
-  const takes = kinds.map((kind) => COLUMNS[kind]).join('; ');
-  const hint = fitting.length > 0 ? '' : nearColumn(keys, accepts);
-  const wanted = method === undefined ? `expected ${takes}` : `${method} takes ${kinds.join(' and ')}: ${takes}`;
+  const hint = fitting.some((kind) => kind !== 'prompts') ? '' : nearColumn(keys, accepts);
+  const takes = kinds.map((kind) => `${kind} (${COLUMNS[kind]})`).join(' or ');
+  const wanted = method === undefined ? `expected ${kinds.map((kind) => COLUMNS[kind]).join('; ')}` : `${method} takes ${takes}`;
   const message = `columns ${listed(keys)}${hint}; ${wanted}${fittingWords(accepts, fitting)}`;
   return new DataError(fitting.length > 0 ? 'wrong_kind' : 'unknown_columns', message, { file: row.file, line: row.line });
 }

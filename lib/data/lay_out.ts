@@ -7,7 +7,7 @@ import { isBetter } from './units.js';
 export type Packable = Pick<Tokens, 'ids' | 'trained' | 'unit' | 'member' | 'steps'>;
 
 export interface PackRules {
-  /** Train the better answer of a pair with its prompt, all but the first token, for a likelihood over the whole row. Default false. */
+  /** Train answers that are better than another one with their prompts, all but the first token: a likelihood over both. Default false. */
   wholeChosen?: boolean;
 }
 
@@ -53,7 +53,8 @@ export function layOut(chosen: readonly Packable[], stretches: readonly Stretch[
   return chosen.some(({ unit }) => unit !== undefined) ? { ...batch, units: batchUnits(chosen, flags, origins) } : batch;
 }
 
-/** 1 for each token that is to be predicted; the first one has no token before it to be predicted from. */
+/** 1 for each token that is to be predicted, the first aside, which has no token before it to be predicted from. */
 export function targetFlags({ ids, trained, unit, member }: Packable, { wholeChosen = false }: PackRules): Uint8Array {
-  return wholeChosen && unit !== undefined && isBetter(unit, member ?? 0) ? new Uint8Array(ids.length).fill(1) : trained;
+  if (!wholeChosen || unit === undefined || !isBetter(unit, member ?? 0)) return trained;
+  return new Uint8Array(ids.length).fill(1, 1, trained.lastIndexOf(1) + 1);
 }

@@ -4,41 +4,48 @@ import { sharedLength } from './pack_shared.js';
 import type { PackedBatch } from './types.js';
 import { unitStarts } from './units.js';
 
+type Sized = Pick<Packable, 'ids' | 'unit' | 'member'>;
+
 /**
  * Consecutive groups of `rows`, each of at most `budget` tokens; a unit larger than the budget is a group of its own (a sequence without a unit is
  * one by itself). However a step is grouped, its loss and gradient are the same, because one divisor belongs to the step.
- * @param form `shared` for `packShared`: what sequences of a unit share counts once
  */
-export function microBatches(
-  sequences: readonly Pick<Packable, 'ids' | 'unit' | 'member'>[],
-  rows: ArrayLike<number>,
-  budget: number,
-): Int32Array[];
-export function microBatches(
+export function microBatches(sequences: readonly Sized[], rows: ArrayLike<number>, budget: number): Int32Array[] {
+  return grouped(sequences, rows, budget, (members) => members.reduce((sum, { ids }) => sum + ids.length, 0));
+}
+
+/** The same for `packShared`: what the sequences of a unit share counts once. */
+export function sharedMicroBatches(
   sequences: readonly Packable[],
   rows: ArrayLike<number>,
   budget: number,
-  form: 'plain' | 'shared',
-): Int32Array[];
-export function microBatches(
-  sequences: readonly Pick<Packable, 'ids' | 'unit' | 'member'>[],
+  rules: PackRules = {},
+): Int32Array[] {
+  return grouped(sequences, rows, budget, (members) => {
+    const whole = members.reduce((sum, { ids }) => sum + ids.length, 0);
+    return whole - (members.length - 1) * sharedLength(members, rules);
+  });
+}
+
+function grouped<T extends Sized>(
+  sequences: readonly T[],
   rows: ArrayLike<number>,
   budget: number,
-  form: 'plain' | 'shared' = 'plain',
+  sizeOf: (members: readonly T[]) => number,
 ): Int32Array[] {
-  const members = Array.from(rows, (row) => sequences[row] as Packable);
+  const members = Array.from(rows, (row) => sequences[row] as T);
   const starts = unitStarts(members);
   const groups: number[][] = [];
   let tokens = Number.POSITIVE_INFINITY;
   for (const [unit, start] of starts.subarray(0, -1).entries()) {
-    const own = members.slice(start, starts[unit + 1]);
-    const size = own.reduce((sum, { ids }) => sum + ids.length, 0) - (form === 'shared' ? (own.length - 1) * sharedLength(own) : 0);
+    const end = starts[unit + 1] ?? start;
+    const size = sizeOf(members.slice(start, end));
     tokens += size;
     if (tokens > budget || groups.length === 0) {
       groups.push([]);
       tokens = size;
     }
-    for (let n = start; n < start + own.length; n++) groups.at(-1)?.push(rows[n] as number);
+    for (let n = start; n < end; n++) groups.at(-1)?.push(rows[n] as number);
   }
   return groups.map((group) => Int32Array.from(group));
 }

@@ -4,7 +4,7 @@ import { DataError } from '../errors/index.js';
 import { commonBeginning } from './beginning.js';
 import { messagesIn } from './chats.js';
 import type { Mapping } from './mapping.js';
-import { type Answer, answerIn, mapRow, origin, type ShapedRow, toolsOf, valueOf } from './rows.js';
+import { type Answer, answerIn, columnValue, mapRow, origin, type ShapedRow, toolsOf } from './rows.js';
 import type { ChatMessage, Row } from './types.js';
 import { kindOf, wellFormed } from './values.js';
 
@@ -33,7 +33,7 @@ function textPair(row: Row, mapping: Mapping, chosen: string, rejected: string):
 }
 
 function wholeText(row: Row, mapping: Mapping, column: string): string {
-  const value = valueOf(row, mapping, column);
+  const value = columnValue(row, mapping, column);
   if (typeof value === 'string') return wellFormed(value, column, row);
   throw new DataError('no_text', `${column} must be a text as in the file's first row, not ${kindOf(value)}`, origin(row));
 }
@@ -51,7 +51,7 @@ function chatPair(row: Row, mapping: Mapping, chosen: string, rejected: string):
 }
 
 function wholeChat(row: Row, mapping: Mapping, column: string): { before: ChatMessage[]; answer: Answer } {
-  const messages = messagesIn(row, valueOf(row, mapping, column), column);
+  const messages = messagesIn(row, columnValue(row, mapping, column), column);
   const message = messages.at(-1);
   if (message?.role === 'assistant') return { before: messages.slice(0, -1), answer: { text: message.content, field: column, message } };
   throw new DataError('bad_message', `the last message of ${column} must be the assistant's, not one of ${message?.role}`, origin(row));

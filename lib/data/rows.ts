@@ -40,7 +40,7 @@ export const origin = ({ file, line }: Row): Origin => ({ file, line });
 function chatOf(row: Row, mapping: Mapping): Pick<ShapedRow, 'messages' | 'lastAlone'> {
   const { messages: column = 'messages', completion } = mapping.columns;
   if (column === 'messages') return { messages: plainMessages(row) };
-  const messages = messagesIn(row, valueOf(row, mapping, column), column);
+  const messages = messagesIn(row, columnValue(row, mapping, column), column);
   if (completion === undefined) return { messages };
   return { messages: [...messages, answerMessage(answerIn(row, mapping, completion))], lastAlone: true };
 }
@@ -52,7 +52,7 @@ export interface Answer extends Field {
 
 /** The answer in a column. @throws DataError `no_text`, `bad_message`, `missing_column` */
 export function answerIn(row: Row, mapping: Mapping, column: string): Answer {
-  return answerFrom(row, valueOf(row, mapping, column), column);
+  return answerFrom(row, columnValue(row, mapping, column), column);
 }
 
 /** The answer that a value is; `field` names it. */
@@ -70,10 +70,17 @@ export function answerFrom(row: Row, value: unknown, field: string): Answer {
 export const answerMessage = ({ text, message }: Answer): ChatMessage => message ?? { role: 'assistant', content: text };
 
 /** The value in a column that the file's first row has. @throws DataError `missing_column` */
-export function valueOf(row: Row, mapping: Mapping, column: string): unknown {
+export function columnValue(row: Row, mapping: Mapping, column: string): unknown {
   const value = Object.hasOwn(row.value, column) ? row.value[column] : undefined;
   if (value === undefined) throw missing(row, mapping, column);
   return value;
+}
+
+/** The list in a column. */
+export function listIn(row: Row, mapping: Mapping, column: string): unknown[] {
+  const value = columnValue(row, mapping, column);
+  if (Array.isArray(value)) return value;
+  throw new DataError('no_list', `${column} must be a list, not ${kindOf(value)}`, origin(row));
 }
 
 function fieldOf(row: Row, mapping: Mapping, field: string, column: string): Field {

@@ -14,11 +14,11 @@ export interface StepSums {
   thumbsDown: number;
   /** Trained tokens of all answers that are better than another one (for pairs, of the chosen ones). */
   chosenTokens: number;
-  /** All their tokens but the first, prompts included. */
+  /** Their prompts and trained tokens together, all but the first token of each. */
   wholeChosenTokens: number;
 }
 
-type Member = Pick<Tokens, 'ids' | 'trainedTokens' | 'unit' | 'member'>;
+type Member = Pick<Tokens, 'ids' | 'trained' | 'trainedTokens' | 'unit' | 'member'>;
 
 /** Sums over the sequences at `rows`. */
 export function stepSums(sequences: readonly Member[], rows: ArrayLike<number>): StepSums {
@@ -37,6 +37,6 @@ export function stepSums(sequences: readonly Member[], rows: ArrayLike<number>):
     thumbsUp: heads.filter((unit) => unit?.label === true).length,
     thumbsDown: heads.filter((unit) => unit?.label === false).length,
     chosenTokens: sum(better, ({ trainedTokens }) => trainedTokens),
-    wholeChosenTokens: sum(better, ({ ids }) => ids.length - 1),
+    wholeChosenTokens: sum(better, ({ trained }) => trained.lastIndexOf(1)),
   };
 }

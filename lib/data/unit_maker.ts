@@ -48,7 +48,8 @@ export class UnitMaker {
     if (contradicted > 0) this.dataset.warnings.push(contradiction(contradicted));
     if (this.options.oneKind === 'keep' || up + down === 0 || (up > 0 && down > 0)) return;
     const { method = 'the method' } = this.options.accepts ?? {};
-    const message = `all ${up + down} thumbs have label ${up > 0}; ${method} learns from both: answers with label true and answers with label false`;
+    const all = up + down === 1 ? 'the only thumb has' : `all ${up + down} thumbs have`;
+    const message = `${all} label ${up > 0}; ${method} learns from both: answers with label true and answers with label false`;
     throw new DataError('one_kind', message, { file: this.dataset.mappings[0]?.file ?? '' });
   }
 

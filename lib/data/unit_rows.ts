@@ -2,7 +2,8 @@
 import { DataError } from '../errors/index.js';
 import type { Mapping } from './mapping.js';
 import { isSame, type Pair, pairOf } from './pairs.js';
-import { type Answer, answerFrom, answerIn, mapRow, origin, type ShapedRow, valueOf } from './rows.js';
+import { rankingOf } from './rankings.js';
+import { type Answer, answerIn, columnValue, listIn, mapRow, origin, type ShapedRow } from './rows.js';
 import { filled, type OwnTemplate } from './template.js';
 import type { ChatMessage, Origin, Row } from './types.js';
 import type { UnitKind } from './units.js';
@@ -66,7 +67,7 @@ const filledAnswer = (template: string, { fields }: ShapedRow, field: string): A
 
 /** Wherever a row has one it counts; a file whose first row has one needs it in every row. */
 function marginOf(row: Row, mapping: Mapping): number {
-  const value = mapping.answers.margin === undefined ? row.value.margin : valueOf(row, mapping, 'margin');
+  const value = mapping.answers.margin === undefined ? row.value.margin : columnValue(row, mapping, 'margin');
   return value === undefined || value === null ? 0 : numberOf(value, 'margin', row);
 }
 
@@ -74,49 +75,15 @@ const scoresOf = ({ value }: Row, { answers: { score_chosen: better = '', score_
   better === '' || worse === '' ? {} : { score_chosen: value[better], score_rejected: value[worse] };
 
 function rankingRow(row: Row, mapping: Mapping): UnitRow {
-  const { answers: column, ranking } = mapping.answers;
-  const found = column === undefined ? orderedAnswers(row, mapping, ranking ?? 'ranking') : rankedAnswers(row, mapping, column);
-  if (found.length < 2)
-    throw new DataError('bad_ranking', `${column ?? ranking} needs two answers or more to compare, not ${found.length}`, origin(row));
-  const sorted = found.toSorted((a, b) => a.rank - b.rank);
-  const distinct = [...new Set(sorted.map(({ rank }) => rank))];
-  const answers = sorted.map(({ answer }) => answer);
-  const ranks = sorted.map(({ rank }) => distinct.indexOf(rank));
-  const isEqual = answers.some((a, n) => answers.some((b, m) => (ranks[n] ?? 0) < (ranks[m] ?? 0) && isSame(a, b)));
-  const empty = distinct.length < 2 ? { empty: 'ties' as const } : isEqual ? { empty: 'equal_answers' as const } : {};
+  const { answers, ranks, isEqual } = rankingOf(row, mapping);
+  const empty = ranks.every((rank) => rank === 0) ? { empty: 'ties' as const } : isEqual ? { empty: 'equal_answers' as const } : {};
   return { ...plain(row, 'ranking'), prompt: mapRow(row, mapping), answers, ranks, ...empty };
-}
-
-interface Ranked {
-  answer: Answer;
-  rank: number;
-}
-
-const orderedAnswers = (row: Row, mapping: Mapping, column: string): Ranked[] =>
-  listIn(row, mapping, column).map((value, rank) => ({ answer: answerFrom(row, value, `${column}[${rank}]`), rank }));
-
-/** `[{ text, rank }]`, 1 the best. */
-function rankedAnswers(row: Row, mapping: Mapping, column: string): Ranked[] {
-  return listIn(row, mapping, column).map((value, n) => {
-    const at = `${column}[${n}]`;
-    if (value === null || typeof value !== 'object' || Array.isArray(value))
-      throw new DataError('bad_ranking', `${at} must be { text, rank }, not ${kindOf(value)}`, origin(row));
-    const { text, rank } = value as Record<string, unknown>;
-    if (text === undefined) throw new DataError('bad_ranking', `${at} has no text; expected { text, rank }`, origin(row));
-    return { answer: answerFrom(row, text, `${at}.text`), rank: numberOf(rank, `${at}.rank`, row) };
-  });
-}
-
-function listIn(row: Row, mapping: Mapping, column: string): unknown[] {
-  const value = valueOf(row, mapping, column);
-  if (Array.isArray(value)) return value;
-  throw new DataError('no_list', `${column} must be a list, not ${kindOf(value)}`, origin(row));
 }
 
 function thumbRow(row: Row, mapping: Mapping, { own }: UnitRules): UnitRow {
   const { completion, response = completion, label = 'label' } = mapping.answers;
   const shaped = mapRow(row, mapping);
-  const said = { ...plain(row, 'thumb'), labels: [booleanOf(valueOf(row, mapping, label), label, row)] };
+  const said = { ...plain(row, 'thumb'), labels: [booleanOf(columnValue(row, mapping, label), label, row)] };
   if (own !== undefined && 'completion' in own)
     return { ...said, prompt: shaped, answers: [filledAnswer(own.completion, shaped, 'completion')] };
   if (response !== undefined) return { ...said, prompt: shaped, answers: [answerIn(row, mapping, response)] };

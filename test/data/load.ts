@@ -1,6 +1,7 @@
 /** Rows written to files and loaded with the tokenizer of `pairs.ts`. */
 import { expect } from 'vitest';
 import { type DatasetOptions, loadDataset } from '../../lib/data/dataset.js';
+import type { Accepts, Kind } from '../../lib/data/kinds.js';
 import { pairs } from './pairs.js';
 import { makeRoom } from './room.js';
 
@@ -25,6 +26,24 @@ export function load(path: string | string[], change: Change = {}) {
     keepText: 99,
     ...change,
   });
+}
+
+/** What the contract's methods take, for messages. */
+const methodsOf: Accepts['methodsOf'] = {
+  rows: ['pretrain', 'sft'],
+  pairs: ['reward', 'dpo', 'orpo', 'simpo', 'cpo'],
+  rankings: ['reward'],
+  thumbs: ['kto'],
+  prompts: ['ppo', 'grpo', 'rloo'],
+};
+/** Loads files for a method that takes other kinds of rows; `answer` rules of every sequence are those of sft. */
+export const loadFor = (method: string, kinds: readonly Kind[], path: string | string[], change: Change = {}) =>
+  load(path, { accepts: { method, kinds, methodsOf }, ...change });
+
+/** Sequences of rows as text: the whole, and what is trained. */
+export async function told(kinds: readonly Kind[], rows: unknown[], change: Change = {}) {
+  const { sequences } = await loadFor('it', kinds, jsonl(...rows), change);
+  return sequences.map((sequence) => ({ ...sequence, whole: pairs.decode(sequence.ids), answers: trainedText(sequence) }));
 }
 
 /** Trained stretches of a sequence as text; the end token shows as `</s>`. */
