@@ -53,7 +53,7 @@ export interface Counts {
   /** Sequences that the kept rows came to. */
   pieces: number;
   /** What they came to where they are more than rows: `pairs`, `rankings`, `up`, `down`, `prompts`, `stepwise`. */
-  units: Record<string, number>;
+  units?: Record<string, number>;
   tokens: number;
   trainedTokens: number;
 }
@@ -81,7 +81,7 @@ const BATCH = 64;
  * @throws DataError with file and line for the first row that is wrong; `nothing_trained` where no row is left
  */
 export async function loadDataset(options: DatasetOptions): Promise<Dataset> {
-  const counts: Counts = { in: 0, kept: 0, dropped: {}, split: 0, truncated: 0, pieces: 0, units: {}, tokens: 0, trainedTokens: 0 };
+  const counts: Counts = { in: 0, kept: 0, dropped: {}, split: 0, truncated: 0, pieces: 0, tokens: 0, trainedTokens: 0 };
   const dataset: Dataset = { sequences: [], sources: options.data, counts, mappings: [], warnings: [] };
   const collector = new Collector(dataset, options);
   let batch: Bundle[] = [];

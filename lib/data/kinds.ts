@@ -18,6 +18,20 @@ export interface Accepts {
 
 export const ROWS_ALONE: Accepts = { kinds: ['rows'] };
 
+const isKind = (word: string): word is Kind => (KINDS as readonly string[]).includes(word);
+
+/** Kinds in the words that methods use for their rows: shapes of plain rows (text, prompt, instruction, chat) are `rows`. */
+const kindsOf = (words: readonly string[]): Kind[] => [...new Set(words.map((word) => (isKind(word) ? word : 'rows')))];
+
+/** What one method takes, with what the others take for messages. `rows`: the words of every method. */
+export function acceptedRows(method: string, rows: Readonly<Record<string, readonly string[]>>): Accepts {
+  const takers = Object.entries(rows).map(([name, words]) => ({ name, kinds: kindsOf(words) }));
+  const methodsOf = Object.fromEntries(
+    KINDS.map((kind) => [kind, takers.filter(({ kinds }) => kinds.includes(kind)).map(({ name }) => name)]),
+  );
+  return { method, kinds: kindsOf(rows[method] ?? []), methodsOf };
+}
+
 /** Columns of each kind, in words. */
 const COLUMNS: Record<Kind, string> = {
   rows: 'text; prompt and completion; instruction, context or input, and response or output; messages; conversations; or any columns with a template of your own',

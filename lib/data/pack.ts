@@ -1,5 +1,5 @@
 /** Sequences laid end to end. Nothing is padded, cut or lost; a micro-batch is only a smaller number of whole units. */
-import { layOut, type Packable, type PackRules } from './lay_out.js';
+import { batchColumns, batchSteps, type Packable, type PackRules, scoredToken, targetsOf } from './columns.js';
 import { sharedLength } from './pack_shared.js';
 import type { PackedBatch } from './types.js';
 import { unitStarts } from './units.js';
@@ -15,15 +15,10 @@ export function microBatches(sequences: readonly Sized[], rows: ArrayLike<number
 }
 
 /** The same for `packShared`: what the sequences of a unit share counts once. */
-export function sharedMicroBatches(
-  sequences: readonly Packable[],
-  rows: ArrayLike<number>,
-  budget: number,
-  rules: PackRules = {},
-): Int32Array[] {
+export function sharedMicroBatches(sequences: readonly Sized[], rows: ArrayLike<number>, budget: number): Int32Array[] {
   return grouped(sequences, rows, budget, (members) => {
     const whole = members.reduce((sum, { ids }) => sum + ids.length, 0);
-    return whole - (members.length - 1) * sharedLength(members, rules);
+    return whole - (members.length - 1) * sharedLength(members);
   });
 }
 
@@ -52,7 +47,34 @@ function grouped<T extends Sized>(
 
 /** The sequences at `rows`, in that order, as one batch. */
 export function packBatch(sequences: readonly Packable[], rows: ArrayLike<number>, rules: PackRules = {}): PackedBatch {
-  const chosen = Array.from(rows, (row) => sequences[row] as Packable);
-  const stretches = chosen.map(({ ids }, n) => ({ sequence: n, start: 0, end: ids.length, row: rows[n] as number }));
-  return layOut(chosen, stretches, rules);
+  const members = Array.from(rows, (row) => sequences[row] as Packable);
+  const size = members.reduce((sum, { ids }) => sum + ids.length, 0);
+  const batch = {
+    tokens: new Int32Array(size),
+    positions: new Int32Array(size),
+    sequenceStarts: new Int32Array(members.length + 1),
+    targets: new Int32Array(size).fill(-1),
+    sequenceOf: new Int32Array(size),
+    rowOf: Int32Array.from(rows),
+    trainedTokens: 0,
+  };
+  let at = 0;
+  for (const [n, member] of members.entries()) {
+    const { ids } = member;
+    batch.tokens.set(ids, at);
+    batch.sequenceOf.fill(n, at, at + ids.length);
+    for (let i = 0; i < ids.length; i++) batch.positions[at + i] = i;
+    for (const i of targetsOf(member, rules)) batch.targets[at + i - 1] = ids[i] as number;
+    at += ids.length;
+    batch.sequenceStarts[n + 1] = at;
+  }
+  const place = (n: number, i: number) => (batch.sequenceStarts[n] ?? 0) + i;
+  const columns = batchColumns(members, rules);
+  batch.trainedTokens = columns.sequenceStarts.at(-1) ?? 0;
+  return {
+    ...batch,
+    columns,
+    scoreAt: Int32Array.from(members, (member, n) => place(n, scoredToken(member))),
+    ...batchSteps(members, place),
+  };
 }

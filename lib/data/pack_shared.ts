@@ -1,17 +1,54 @@
-/** The shared form of a batch: what all sequences of a unit begin with lies in it once. */
-import type { SharedBatch } from './batch_units.js';
-import { layOut, type Packable, type PackRules, type Stretch, targetFlags } from './lay_out.js';
+/**
+ * The shared form of a batch: what all sequences of a unit begin with lies in it once, and is computed once. Symbols: L stretches laid end to end,
+ * S sequences, N tokens, T targets, B branches.
+ */
+import {
+  type BatchColumns,
+  type BatchSteps,
+  batchColumns,
+  batchSteps,
+  type Packable,
+  type PackRules,
+  scoredToken,
+  targetsOf,
+} from './columns.js';
 import { unitStarts } from './units.js';
 
 /**
- * Tokens at the beginning that the sequences of a unit can share: equal in all, and so far from the first target that the token which predicts it
- * lies behind them. What a shared token predicts is then the same whatever follows it, and no two targets fall on one place. Targets inside a
- * prompt (`wholeChosen`) are allowed in the first sequence alone, to which those of the beginning belong.
+ * A stretch is a sequence, or the common beginning of a unit's sequences and then what is left of each of them, its branches. A branch sees the
+ * beginning and itself, not the branches beside it, and its positions go on from the beginning's. Targets are told by row and id, as the last
+ * token of a beginning predicts the first of every branch; they stand in the order of `packBatch`, and so do log-probabilities.
  */
-export function sharedLength(members: readonly Packable[], rules: PackRules = {}): number {
+export interface SharedBatch {
+  /** (N) ids. */
+  tokens: Int32Array;
+  /** (N) position of each token in its own sequence, from 0. */
+  positions: Int32Array;
+  /** (L + 1) index of each stretch's first token, and N. */
+  sequenceStarts: Int32Array;
+  /** (B) index of each branch's first token, rising. */
+  branches: Int32Array;
+  /** (N) -1 throughout: `targetRows` and `targetIds` stand in its place. */
+  targets: Int32Array;
+  /** (T) index of the token that predicts each target. */
+  targetRows: Int32Array;
+  /** (T) id of each target. */
+  targetIds: Int32Array;
+  /** (S) index of each sequence in the data set. */
+  rowOf: Int32Array;
+  /** T. */
+  trainedTokens: number;
+  columns: BatchColumns;
+  /** (S) index of the token at which each sequence is scored. */
+  scoreAt: Int32Array;
+  steps?: BatchSteps;
+}
+
+/** Tokens with which all sequences of a unit begin, at least one less than any of them has: each keeps a branch of its own. */
+export function sharedLength(members: readonly Pick<Packable, 'ids'>[]): number {
   const [first] = members;
   if (first === undefined || members.length < 2) return 0;
-  let length = Math.min(...members.map((one, n) => beforeTarget(one.ids, n === 0 ? one.trained : targetFlags(one, rules))));
+  let length = Math.max(0, Math.min(...members.map(({ ids }) => ids.length)) - 1);
   for (const { ids } of members) {
     let same = 0;
     while (same < length && ids[same] === first.ids[same]) same++;
@@ -20,26 +57,63 @@ export function sharedLength(members: readonly Packable[], rules: PackRules = {}
   return length;
 }
 
-/** Tokens before the one that predicts the first target; without targets all but the last. */
-function beforeTarget(ids: Int32Array, flags: Uint8Array): number {
-  const target = flags.indexOf(1, 1);
-  return Math.max(0, (target < 0 ? ids.length : target) - 1);
+/** Where a sequence lies: its first `shared` tokens from `beginning` on, the others from `branch` on. */
+interface Place {
+  shared: number;
+  beginning: number;
+  branch: number;
 }
 
-/** The sequences at `rows` as one batch in the shared form; its log-probabilities come in the order of `packBatch`. */
+/** The sequences at `rows`, in that order, as one batch in the shared form. */
 export function packShared(sequences: readonly Packable[], rows: ArrayLike<number>, rules: PackRules = {}): SharedBatch {
-  const chosen = Array.from(rows, (row) => sequences[row] as Packable);
-  const stretches: (Stretch & { parent: number })[] = [];
-  const stretchOf = new Int32Array(chosen.length);
-  const starts = unitStarts(chosen);
-  for (const [unit, first] of starts.subarray(0, -1).entries()) {
-    const members = chosen.slice(first, starts[unit + 1]);
-    const start = sharedLength(members, rules);
-    const parent = start === 0 ? -1 : stretches.push({ sequence: first, start: 0, end: start, row: -1, parent: -1 }) - 1;
-    for (const [n, { ids }] of members.entries()) {
-      const sequence = first + n;
-      stretchOf[sequence] = stretches.push({ sequence, start, end: ids.length, row: rows[sequence] as number, parent }) - 1;
+  const members = Array.from(rows, (row) => sequences[row] as Packable);
+  const { places, sequenceStarts, branches } = placed(members);
+  const size = sequenceStarts.at(-1) ?? 0;
+  const [tokens, positions] = [new Int32Array(size), new Int32Array(size)];
+  const place = (n: number, i: number) => {
+    const { shared, beginning, branch } = places[n] as Place;
+    return i < shared ? beginning + i : branch + i - shared;
+  };
+  const targets: { row: number; id: number }[] = [];
+  for (const [n, member] of members.entries()) {
+    for (const [i, id] of member.ids.entries()) {
+      tokens[place(n, i)] = id;
+      positions[place(n, i)] = i;
     }
+    for (const i of targetsOf(member, rules)) targets.push({ row: place(n, i - 1), id: member.ids[i] as number });
   }
-  return { ...layOut(chosen, stretches, rules), parentOf: Int32Array.from(stretches, ({ parent }) => parent), stretchOf };
+  return {
+    tokens,
+    positions,
+    sequenceStarts: Int32Array.from(sequenceStarts),
+    branches: Int32Array.from(branches),
+    targets: new Int32Array(size).fill(-1),
+    targetRows: Int32Array.from(targets, ({ row }) => row),
+    targetIds: Int32Array.from(targets, ({ id }) => id),
+    rowOf: Int32Array.from(rows),
+    trainedTokens: targets.length,
+    columns: batchColumns(members, rules),
+    scoreAt: Int32Array.from(members, (member, n) => place(n, scoredToken(member))),
+    ...batchSteps(members, place),
+  };
+}
+
+function placed(members: readonly Packable[]): { places: Place[]; sequenceStarts: number[]; branches: number[] } {
+  const places: Place[] = [];
+  const [sequenceStarts, branches]: [number[], number[]] = [[0], []];
+  const starts = unitStarts(members);
+  let at = 0;
+  for (const [unit, first] of starts.subarray(0, -1).entries()) {
+    const own = members.slice(first, starts[unit + 1]);
+    const [shared, beginning] = [sharedLength(own), at];
+    at += shared;
+    for (const { ids } of own) {
+      places.push({ shared, beginning, branch: at });
+      if (shared > 0) branches.push(at);
+      at += ids.length - shared;
+      if (shared === 0) sequenceStarts.push(at);
+    }
+    if (shared > 0) sequenceStarts.push(at);
+  }
+  return { places, sequenceStarts, branches };
 }

@@ -122,7 +122,7 @@ export function describeCounts(counts: Counts): string {
   const dropped = Object.entries(counts.dropped).map(([reason, n]) => `${reason.replaceAll('_', ' ')} ${number(n)}`);
   const lost = dropped.length === 0 ? '' : `; dropped: ${dropped.join(', ')}`;
   const rows = `${number(counts.in)} rows, ${number(counts.kept)} kept${notes === '' ? '' : ` (${notes})`}${lost}.`;
-  const units = Object.entries(counts.units).map(([what, n]) => `${number(n)} ${UNIT_WORDS[what] ?? what}, `);
+  const units = Object.entries(counts.units ?? {}).map(([what, n]) => `${number(n)} ${UNIT_WORDS[what] ?? what}, `);
   return `${rows} ${units.join('')}${number(counts.pieces)} sequences, ${number(counts.tokens)} tokens, ${number(counts.trainedTokens)} trained.`;
 }
 

@@ -2,7 +2,7 @@
  * The nouns of the walk of one row: file → Row → Example → Tokens → PackedBatch.
  * Symbols: N tokens of a batch, S sequences of a batch.
  */
-import type { BatchUnits } from './batch_units.js';
+import type { BatchColumns, BatchSteps } from './columns.js';
 import type { JudgedSteps, Unit } from './units.js';
 
 /** Where something came from, for messages and previews. */
@@ -113,6 +113,10 @@ export interface PackedBatch {
   rowOf: Int32Array;
   /** Number of targets that are not -1. */
   trainedTokens: number;
-  /** How the sequences belong together, where they come in units. */
-  units?: BatchUnits;
+  /** What methods read beside log-probabilities. */
+  columns: BatchColumns;
+  /** (S) index of the token at which each sequence is scored: its last trained one. */
+  scoreAt: Int32Array;
+  /** Judged steps, where answers have some. */
+  steps?: BatchSteps;
 }

@@ -42,8 +42,7 @@ export class UnitMaker {
 
   /** @throws DataError `one_kind` where all thumbs point the same way */
   finish(): void {
-    const { units } = this.dataset.counts;
-    const { up = 0, down = 0 } = units;
+    const { up = 0, down = 0 } = this.dataset.counts.units ?? {};
     const contradicted = this.#contradicted;
     if (contradicted > 0) this.dataset.warnings.push(contradiction(contradicted));
     if (this.options.oneKind === 'keep' || up + down === 0 || (up > 0 && down > 0)) return;
@@ -62,8 +61,8 @@ export class UnitMaker {
   }
 
   #count(name: string, more: number): void {
-    const { units } = this.dataset.counts;
-    units[name] = (units[name] ?? 0) + more;
+    const { counts } = this.dataset;
+    counts.units = { ...counts.units, [name]: (counts.units?.[name] ?? 0) + more };
   }
 
   #watchScores({ columns: { score_chosen: better, score_rejected: worse }, unit }: UnitRow): void {

@@ -1,7 +1,7 @@
 /** Rows written to files and loaded with the tokenizer of `pairs.ts`. */
 import { expect } from 'vitest';
 import { type DatasetOptions, loadDataset } from '../../lib/data/dataset.js';
-import type { Accepts, Kind } from '../../lib/data/kinds.js';
+import { acceptedRows, type Kind } from '../../lib/data/kinds.js';
 import { pairs } from './pairs.js';
 import { makeRoom } from './room.js';
 
@@ -28,15 +28,19 @@ export function load(path: string | string[], change: Change = {}) {
   });
 }
 
-/** What the contract's methods take, for messages. */
-const methodsOf: Accepts['methodsOf'] = {
-  rows: ['pretrain', 'sft'],
-  pairs: ['reward', 'dpo', 'orpo', 'simpo', 'cpo'],
-  rankings: ['reward'],
-  thumbs: ['kto'],
-  prompts: ['ppo', 'grpo', 'rloo'],
+/** What the contract's methods take, in the words of their files. */
+export const TAKEN: Record<string, readonly string[]> = {
+  pretrain: ['text', 'prompt', 'instruction', 'chat'],
+  sft: ['text', 'prompt', 'instruction', 'chat'],
+  reward: ['pairs', 'rankings'],
+  dpo: ['pairs'],
+  kto: ['thumbs', 'pairs'],
+  ppo: ['prompts'],
+  grpo: ['prompts'],
 };
-/** Loads files for a method that takes other kinds of rows; `answer` rules of every sequence are those of sft. */
+const { methodsOf } = acceptedRows('sft', TAKEN);
+
+/** Loads files for a method that takes other kinds of rows. */
 export const loadFor = (method: string, kinds: readonly Kind[], path: string | string[], change: Change = {}) =>
   load(path, { accepts: { method, kinds, methodsOf }, ...change });
 

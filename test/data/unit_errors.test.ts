@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest';
-import type { Kind } from '../../lib/data/kinds.js';
+import { acceptedRows, type Kind } from '../../lib/data/kinds.js';
 import { previewRows, renderPreview } from '../../lib/data/preview.js';
 import { holdOut } from '../../lib/data/split.js';
 import { RequestError } from '../../lib/errors/index.js';
-import { jsonl, type load, loadFor, write } from './load.js';
+import { jsonl, type load, loadFor, TAKEN, write } from './load.js';
 import { pairs, simpleChat } from './pairs.js';
 import { failure } from './room.js';
 
@@ -14,11 +14,7 @@ const user = (content: string) => ({ role: 'user', content });
 const said = (content: string) => ({ role: 'assistant', content });
 
 const METHODS: Record<string, readonly Kind[]> = {
-  sft: ['rows'],
-  dpo: ['pairs'],
-  reward: ['pairs', 'rankings'],
-  kto: ['thumbs', 'pairs'],
-  grpo: ['prompts'],
+  ...Object.fromEntries(Object.keys(TAKEN).map((method) => [method, acceptedRows(method, TAKEN).kinds])),
   steps: ['stepwise'],
 };
 
@@ -92,6 +88,22 @@ describe('rows that a method cannot take', () => {
     expect(error.message.startsWith(`${path}:${line}: `)).toBe(true);
     expect(error.line).toBe(line);
     for (const word of words) expect(error.message).toContain(word);
+  });
+
+  it('are named by the methods that take them', () => {
+    expect(acceptedRows('kto', TAKEN)).toEqual({
+      method: 'kto',
+      kinds: ['thumbs', 'pairs'],
+      methodsOf: {
+        pairs: ['reward', 'dpo', 'kto'],
+        rankings: ['reward'],
+        stepwise: [],
+        thumbs: ['kto'],
+        rows: ['pretrain', 'sft'],
+        prompts: ['ppo', 'grpo'],
+      },
+    });
+    expect(acceptedRows('sft', TAKEN).kinds).toEqual(['rows']);
   });
 
   it('thumbs that all point one way', async () => {

@@ -1,14 +1,12 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import type { BatchUnits } from '../../lib/data/batch_units.js';
+import { type BatchColumns, columnsOf, type PackRules } from '../../lib/data/columns.js';
 import { sequencesHash } from '../../lib/data/hash.js';
-import type { PackRules } from '../../lib/data/lay_out.js';
 import { mismatchedRows } from '../../lib/data/mismatched.js';
 import { microBatches, packBatch, sharedMicroBatches } from '../../lib/data/pack.js';
-import { packShared } from '../../lib/data/pack_shared.js';
+import { packShared, type SharedBatch, sharedLength } from '../../lib/data/pack_shared.js';
 import { type Cursor, StepPlan, type StepRules } from '../../lib/data/plan.js';
-import { stepSums } from '../../lib/data/step_sums.js';
-import type { Tokens } from '../../lib/data/types.js';
+import type { PackedBatch, Tokens } from '../../lib/data/types.js';
 import { largestUnit, rankedPairs, type UnitKind, unitStarts } from '../../lib/data/units.js';
 
 interface Plan {
@@ -106,7 +104,7 @@ describe('steps of units', () => {
     const pair = unitOf({ kind: 'pair', prompt: [1], answers: [[2], [3]], ranks: [0, 1], tail: 0 }, 0);
     const twice = [...pair, ...pair];
     expect([...unitStarts(twice)]).toEqual([0, 2, 4]);
-    expect(packBatch(pair, [0, 1, 0, 1]).units?.pairs).toMatchObject({ chosen: Int32Array.of(0, 2), rejected: Int32Array.of(1, 3) });
+    expect(columnsOf(pair, [0, 1, 0, 1])).toMatchObject({ group: Int32Array.of(0, 0, 1, 1), rank: Float64Array.of(1, 2, 1, 2) });
     expect(microBatches(pair, [0, 1, 0, 1], 5)).toEqual([Int32Array.of(0, 1), Int32Array.of(0, 1)]);
   });
 });
@@ -121,7 +119,7 @@ describe('packing of units', () => {
         expect(groups.flatMap((group) => [...group])).toEqual(all(sequences));
         for (const group of groups) {
           const batch = form === 'plain' ? packBatch(sequences, group) : packShared(sequences, group);
-          expect(batch.units?.numbers.length === 1 || batch.tokens.length <= most).toBe(true);
+          expect((batch.columns.group.at(-1) ?? 0) === 0 || batch.tokens.length <= most).toBe(true);
           expect(sequences[group[0] ?? -1]?.member).toBe(0);
         }
         const plain = microBatches(sequences, all(sequences), largestUnit(sequences));
@@ -132,112 +130,110 @@ describe('packing of units', () => {
 
   it('says which sequence is what, in every micro-batch as in the whole step', () => {
     fc.assert(
-      fc.property(data, budget, (sequences, most) => {
-        const sums = { pairs: 0, trainedTokens: 0, units: 0, up: 0, down: 0, chosen: 0 };
+      fc.property(data, budget, fc.boolean(), (sequences, most, wholeChosen) => {
+        const step = columnsOf(sequences, all(sequences), { wholeChosen });
+        checkColumns(step, sequences, wholeChosen);
+        let [first, groups] = [0, 0];
         for (const group of microBatches(sequences, all(sequences), most)) {
-          const { units, trainedTokens } = packBatch(sequences, group);
-          if (units === undefined) throw new Error('no units');
-          checkUnits(units, sequences, group);
-          sums.pairs += units.pairs.chosen.length;
-          sums.trainedTokens += trainedTokens;
-          sums.units += units.numbers.length;
-          sums.up += units.labels.filter((label) => label === 1).length;
-          sums.down += units.labels.filter((label) => label === 0).length;
-          for (const n of new Set(units.pairs.chosen)) sums.chosen += (units.logprobStarts[n + 1] ?? 0) - (units.logprobStarts[n] ?? 0);
+          const { columns, trainedTokens, targets } = packBatch(sequences, group, { wholeChosen });
+          expect(trainedTokens).toBe(targets.filter((id) => id >= 0).length);
+          expect(columns.sequenceStarts.at(-1)).toBe(trainedTokens);
+          const here = (column: ArrayLike<number> = []) => Array.from(column).slice(first, first + group.length);
+          expect(Array.from(columns.group, (one) => one + groups)).toEqual(here(step.group));
+          for (const name of ['rank', 'label', 'margin', 'promptTokens'] as const)
+            if (columns[name] !== undefined) expect([...columns[name]]).toEqual(here(step[name]));
+          first += group.length;
+          groups += 1 + (columns.group.at(-1) ?? 0);
         }
-        const { pairs, trainedTokens, units, thumbsUp: up, thumbsDown: down, chosenTokens: chosen } = stepSums(sequences, all(sequences));
-        expect(sums).toEqual({ pairs, trainedTokens, units, up, down, chosen });
       }),
     );
   });
 
-  it('leaves batches of plain rows as they are', () => {
+  it('leaves out what plain rows do not have', () => {
     const rows = [{ ids: Int32Array.of(1, 2), trained: Uint8Array.of(0, 1) }];
-    expect(packBatch(rows, [0])).not.toHaveProperty('units');
-    expect(packShared(rows, [0])).toMatchObject({ parentOf: Int32Array.of(-1), stretchOf: Int32Array.of(0) });
-    expect(packShared([], [])).toMatchObject({ parentOf: new Int32Array(0), tokens: new Int32Array(0) });
+    expect(packBatch(rows, [0, 0]).columns).toEqual({ sequenceStarts: Int32Array.of(0, 1, 2), group: Int32Array.of(0, 1) });
+    expect(packShared(rows, [0, 0])).toMatchObject({ branches: new Int32Array(0), sequenceStarts: Int32Array.of(0, 2, 4) });
+    expect(packShared([], [])).toMatchObject({ sequenceStarts: Int32Array.of(0), tokens: new Int32Array(0), trainedTokens: 0 });
   });
 });
 
-function checkUnits(units: BatchUnits, sequences: Tokens[], group: Int32Array): void {
-  const own = Array.from(group, (row) => sequences[row] as Tokens);
-  expect(Array.from(units.unitOf, (u) => units.numbers[u])).toEqual(numbers(sequences, group));
-  expect([...units.labels]).toEqual(own.map(({ unit: u }) => (u?.label === undefined ? -1 : Number(u.label))));
-  expect([...units.ranks]).toEqual(own.map(({ unit: u, member = 0 }) => u?.ranks[member]));
-  expect(Array.from(own, (_, n) => (units.logprobStarts[n + 1] ?? 0) - (units.logprobStarts[n] ?? 0))).toEqual(
-    own.map(({ trainedTokens }) => trainedTokens),
-  );
-  for (const [p, chosen] of units.pairs.chosen.entries()) {
-    const [better, worse] = [own[chosen] as Tokens, own[units.pairs.rejected[p] ?? -1] as Tokens];
-    expect(better.unit).toBe(worse.unit);
-    expect(better.unit?.ranks[better.member ?? 0]).toBeLessThan(worse.unit?.ranks[worse.member ?? 0] ?? -1);
-    expect([units.pairs.margins[p], units.numbers[units.pairs.unitOf[p] ?? -1]]).toEqual([better.unit?.margin, better.unit?.number]);
+function checkColumns(columns: BatchColumns, sequences: Tokens[], wholeChosen: boolean): void {
+  const { group, rank, label, margin, promptTokens, sequenceStarts } = columns;
+  const compares = sequences.some(({ unit: u }) => u?.kind === 'pair' || u?.kind === 'ranking');
+  expect([rank !== undefined, margin !== undefined]).toEqual([compares, compares]);
+  expect(label !== undefined).toBe(sequences.some(({ unit: u }) => u?.kind === 'thumb'));
+  for (const [n, { unit: u, member = 0, trainedTokens, promptLength = 0 }] of sequences.entries()) {
+    expect(group[n]).toBe(u?.number);
+    if (rank !== undefined) expect([rank[n], margin?.[n]]).toEqual([1 + (u?.ranks[member] ?? 0), member === 0 ? u?.margin : 0]);
+    if (label !== undefined) expect(label[n]).toBe(Number(u?.label ?? false));
+    const isWhole = wholeChosen && member === 0 && (u?.kind === 'pair' || u?.kind === 'ranking');
+    if (promptTokens !== undefined) expect(promptTokens[n]).toBe(isWhole ? promptLength - 1 : 0);
+    expect((sequenceStarts[n + 1] ?? 0) - (sequenceStarts[n] ?? 0)).toBe(trainedTokens + (isWhole ? promptLength - 1 : 0));
   }
 }
 
 describe('a shared beginning', () => {
-  const wholeChosen = fc.boolean();
-
   it('is stored once, and every token sees what it sees in the plain form', () => {
     fc.assert(
-      fc.property(data, wholeChosen, (sequences, whole) => {
-        const rules: PackRules = { wholeChosen: whole };
+      fc.property(data, fc.boolean(), (sequences, wholeChosen) => {
+        const rules: PackRules = { wholeChosen };
         const [plain, shared] = [packBatch(sequences, all(sequences), rules), packShared(sequences, all(sequences), rules)];
-        expect(targetsInOrder(shared)).toEqual(targetsInOrder(plain));
-        expect(shared.units).toEqual({ ...plain.units, scoreAt: shared.units?.scoreAt });
-        const { trainedTokens, chosenTokens, wholeChosenTokens } = stepSums(sequences, all(sequences));
-        expect(plain.trainedTokens).toBe(trainedTokens + (whole ? wholeChosenTokens - chosenTokens : 0));
-        expect(plain.units?.isAnswer.filter(Boolean).length).toBe(trainedTokens);
-        for (const [n, stretch] of shared.stretchOf.entries()) {
-          const { tokens, positions } = chain(shared, stretch);
-          expect(tokens).toEqual([...(sequences[n]?.ids ?? [])]);
-          expect(positions).toEqual(tokens.map((_, i) => i));
-          expect(shared.rowOf[stretch]).toBe(n);
-          const [at, plainAt] = [shared.units?.scoreAt[n] ?? -1, plain.units?.scoreAt[n] ?? -1];
-          expect(shared.sequenceOf[at]).toBe(stretch);
-          expect([shared.tokens[at], shared.positions[at]]).toEqual([plain.tokens[plainAt], plain.positions[plainAt]]);
-        }
+        expect([...shared.targetIds]).toEqual([...plain.targets].filter((target) => target >= 0));
+        expect([shared.columns, shared.rowOf, shared.trainedTokens]).toEqual([plain.columns, plain.rowOf, plain.trainedTokens]);
+        const plainRows = [...plain.targets.keys()].filter((i) => (plain.targets[i] ?? -1) >= 0);
+        for (const [t, row] of shared.targetRows.entries()) expect(seen(shared, row)).toEqual(seenPlain(plain, plainRows[t] ?? -1));
+        for (const [n, row] of shared.scoreAt.entries()) expect(seen(shared, row)).toEqual(seenPlain(plain, plain.scoreAt[n] ?? -1));
+        for (const i of shared.tokens.keys()) expect(shared.positions[i]).toBe(seen(shared, i).length - 1);
+        const saved = [...unitStarts(sequences).subarray(0, -1)].reduce((sum, start, u, starts) => {
+          const members = sequences.slice(start, starts[u + 1]);
+          return sum + (members.length - 1) * sharedLength(members);
+        }, 0);
+        expect(shared.tokens.length).toBe(plain.tokens.length - saved);
       }),
     );
   });
 
-  it('is the prompt but for the token that predicts the answers', () => {
-    const pair = unitOf({ kind: 'pair', prompt: [5, 6, 7, 8], answers: [[1, 2], [3]], ranks: [0, 1], tail: 0 }, 0);
-    const batch = packShared(pair, [0, 1]);
-    expect(batch).toMatchObject({
-      tokens: Int32Array.of(5, 6, 7, 8, 1, 2, 8, 3),
-      positions: Int32Array.of(0, 1, 2, 3, 4, 5, 3, 4),
-      sequenceStarts: Int32Array.of(0, 3, 6, 8),
-      targets: Int32Array.of(-1, -1, -1, 1, 2, -1, 3, -1),
-      parentOf: Int32Array.of(-1, 0, 0),
-      stretchOf: Int32Array.of(1, 2),
-      rowOf: Int32Array.of(-1, 0, 1),
-      trainedTokens: 3,
+  it('is the prompt, and its last token predicts the first of every answer', () => {
+    const pair = unitOf({ kind: 'pair', prompt: [5, 6, 7], answers: [[1, 2], [3]], ranks: [0, 1], tail: 0 }, 0);
+    expect(packShared(pair, [0, 1])).toMatchObject({
+      tokens: Int32Array.of(5, 6, 7, 1, 2, 3),
+      positions: Int32Array.of(0, 1, 2, 3, 4, 3),
+      sequenceStarts: Int32Array.of(0, 6),
+      branches: Int32Array.of(3, 5),
+      targetRows: Int32Array.of(2, 3, 2),
+      targetIds: Int32Array.of(1, 2, 3),
+      scoreAt: Int32Array.of(4, 5),
     });
-    expect(packShared(pair, [0, 1], { wholeChosen: true }).targets).toEqual(Int32Array.of(6, 7, 8, 1, 2, -1, 3, -1));
+    const whole = packShared(pair, [0, 1], { wholeChosen: true });
+    expect(whole).toMatchObject({ targetRows: Int32Array.of(0, 1, 2, 3, 2), targetIds: Int32Array.of(6, 7, 1, 2, 3) });
+    expect(whole.columns.promptTokens).toEqual(Int32Array.of(2, 0));
   });
 
   it('of groups of sampled answers is stored once, too', () => {
     const samples = unitOf({ kind: 'prompt', prompt: [5, 6, 7], answers: [[1], [1, 2], [3]], ranks: [0], tail: 0 }, 0);
-    expect(packShared(samples, [0, 1, 2])).toMatchObject({
-      tokens: Int32Array.of(5, 6, 7, 1, 7, 1, 2, 7, 3),
-      parentOf: Int32Array.of(-1, 0, 0, 0),
-    });
+    const { tokens, branches, columns } = packShared(samples, [0, 1, 2]);
+    expect([[...tokens], [...branches], [...columns.group]]).toEqual([
+      [5, 6, 7, 1, 1, 2, 3],
+      [3, 4, 6],
+      [0, 0, 0],
+    ]);
+    expect(columns).not.toHaveProperty('rank');
   });
 });
 
-const targetsInOrder = ({ targets }: { targets: Int32Array }) => [...targets].filter((target) => target >= 0);
-
-/** Tokens and positions of a stretch behind its parent. */
-function chain(batch: ReturnType<typeof packShared>, stretch: number): { tokens: number[]; positions: number[] } {
-  const parent = batch.parentOf[stretch] ?? -1;
-  const before = parent < 0 ? { tokens: [], positions: [] } : chain(batch, parent);
-  const [start, end] = [batch.sequenceStarts[stretch], batch.sequenceStarts[stretch + 1]];
-  return {
-    tokens: [...before.tokens, ...batch.tokens.subarray(start, end)],
-    positions: [...before.positions, ...batch.positions.subarray(start, end)],
-  };
+/** Ids that the token at `row` sees, itself included, as the native side reads the shared form. */
+function seen({ tokens, sequenceStarts, branches }: SharedBatch, row: number): number[] {
+  const stretch = sequenceStarts.findLastIndex((start) => start <= row);
+  const [start, end] = [sequenceStarts[stretch] ?? 0, sequenceStarts[stretch + 1] ?? 0];
+  const own = [...branches].filter((branch) => branch >= start && branch < end);
+  const branch = own.findLast((one) => one <= row);
+  if (branch === undefined) return [...tokens.subarray(start, row + 1)];
+  return [...tokens.subarray(start, own[0]), ...tokens.subarray(branch, row + 1)];
 }
+
+const seenPlain = ({ tokens, sequenceStarts, sequenceOf }: PackedBatch, row: number) => [
+  ...tokens.subarray(sequenceStarts[sequenceOf[row] ?? 0], row + 1),
+];
 
 describe('mismatched rows', () => {
   it('have the answer of the row before, the first that of the last', () => {

@@ -1,0 +1,99 @@
+/**
+ * What methods read of a step or a micro-batch beside log-probabilities: which sequences belong together, and what is said of them.
+ * Symbols: S sequences in the order of the rows asked for, N their targets in that order, Q judged steps.
+ */
+import type { Tokens } from './types.js';
+import { isBetter, unitStarts } from './units.js';
+
+/** One figure a sequence. Columns without a meaning for the rows at hand are left out. */
+export interface BatchColumns {
+  /** (S + 1) index of each sequence's first target among all targets, and N. */
+  sequenceStarts: Int32Array;
+  /** (S) unit of each sequence, counted from 0; a plain row is one by itself. */
+  group: Int32Array;
+  /** (S) place in the unit, 1 is best, ties alike: of a pair 1 is chosen and 2 rejected. */
+  rank?: Float64Array;
+  /** (S) 1 thumb up, 0 thumb down. */
+  label?: Float64Array;
+  /** (S) by how much the first answer of a pair is better; stands at the first. */
+  margin?: Float64Array;
+  /** (S) targets at the beginning that belong to the prompt (`wholeChosen`). */
+  promptTokens?: Int32Array;
+}
+
+/** Judged steps of the answers in a batch. */
+export interface BatchSteps {
+  /** (Q) index in `tokens` of the last token of each step. */
+  at: Int32Array;
+  /** (Q) 1 right, 0 wrong. */
+  labels: Uint8Array;
+  /** (Q) sequence of each step, counted in the batch. */
+  sequenceOf: Int32Array;
+}
+
+/** What is packed of a sequence. */
+export type Packable = Pick<Tokens, 'ids' | 'trained' | 'unit' | 'member' | 'steps'>;
+
+export interface PackRules {
+  /** Train the best answer of a pair or ranking with its prompt, all but the first token: a likelihood over both. Default false. */
+  wholeChosen?: boolean;
+}
+
+/** The columns of the sequences at `rows`, a whole step or a part of it. */
+export function columnsOf(sequences: readonly Packable[], rows: ArrayLike<number>, rules: PackRules = {}): BatchColumns {
+  return batchColumns(
+    Array.from(rows, (row) => sequences[row] as Packable),
+    rules,
+  );
+}
+
+/** The columns of a batch of `members`. */
+export function batchColumns(members: readonly Packable[], rules: PackRules): BatchColumns {
+  const starts = unitStarts(members);
+  const group = new Int32Array(members.length);
+  for (const [unit, start] of starts.subarray(0, -1).entries()) group.fill(unit, start, starts[unit + 1]);
+  const sequenceStarts = new Int32Array(members.length + 1);
+  for (const [n, member] of members.entries()) sequenceStarts[n + 1] = (sequenceStarts[n] ?? 0) + targetsOf(member, rules).length;
+  const [compares, labels] = [
+    members.some(({ unit }) => (unit?.ranks.length ?? 0) > 1),
+    members.some(({ unit }) => unit?.label !== undefined),
+  ];
+  return {
+    sequenceStarts,
+    group,
+    ...(compares && { rank: Float64Array.from(members, rankOf), margin: Float64Array.from(members, marginOf) }),
+    ...(labels && { label: Float64Array.from(members, ({ unit }) => Number(unit?.label ?? false)) }),
+    ...(rules.wholeChosen && {
+      promptTokens: Int32Array.from(members, (member) => targetsOf(member, rules).length - targetsOf(member, {}).length),
+    }),
+  };
+}
+
+const rankOf = ({ unit, member = 0 }: Packable) => 1 + (unit?.ranks[member] ?? 0);
+const marginOf = ({ unit, member }: Packable) => (member === 0 ? (unit?.margin ?? 0) : 0);
+
+/** Indices of the tokens of a sequence that are to be predicted; the first one has no token before it to be predicted from. */
+export function targetsOf({ ids, trained, unit, member }: Packable, { wholeChosen = false }: PackRules): number[] {
+  const whole = wholeChosen && member === 0 && unit !== undefined && isBetter(unit, 0);
+  const [end, found] = [whole ? trained.lastIndexOf(1) + 1 : ids.length, [] as number[]];
+  for (let i = 1; i < end; i++) if (whole || trained[i] === 1) found.push(i);
+  return found;
+}
+
+/** Where a sequence is scored: at its last trained token, the end token of a whole answer. */
+export const scoredToken = ({ ids, trained }: Packable) => (trained.includes(1) ? trained.lastIndexOf(1) : ids.length - 1);
+
+/** @param place index in the batch of token i of sequence n */
+export function batchSteps(members: readonly Packable[], place: (n: number, i: number) => number): { steps?: BatchSteps } {
+  if (members.every(({ steps }) => steps === undefined)) return {};
+  const found = members.flatMap(({ steps }, n) =>
+    Array.from(steps?.ends ?? [], (end, step) => ({ at: place(n, end), label: steps?.labels[step] ?? 0, sequence: n })),
+  );
+  return {
+    steps: {
+      at: Int32Array.from(found, ({ at }) => at),
+      labels: Uint8Array.from(found, ({ label }) => label),
+      sequenceOf: Int32Array.from(found, ({ sequence }) => sequence),
+    },
+  };
+}
