@@ -116,7 +116,8 @@ describe.each(kernelVariants('matmul'))('matmul %s', (variant) => {
       { m: 0, r: 3, k: 4 },
       { m: 33, r: 32, k: 33 },
       { m: 300, r: 40, k: 70 },
-      { m: 600, r: 17, k: 700 },
+      { m: 600, r: 5, k: 600 },
+      { m: 40, r: 600, k: 33 },
     ])('contracts $m rows: $r x $k', ({ m, r, k }) => {
       const [left, right, out] = [numbersOf(m * r, 1), numbersOf(m * k, 2), numbers(r * k, 3)];
       const expected = plus(product(r, k, m, Float32Array.from({ length: r * m }, (_, i) => left[(i % m) * r + Math.floor(i / m)]!), (l, j) => right[l * k + j]!), out); // biome-ignore format: one call a line
