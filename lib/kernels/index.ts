@@ -16,7 +16,7 @@ export { type DropoutArguments, dropout } from './dropout.js';
 export { type EmbeddingArguments, type EmbeddingBackwardArguments, embedding, embeddingBackward } from './embedding.js';
 export { gradientNorm } from './gradient_norm.js';
 export { type LayerNormArguments, type LayerNormBackwardArguments, layerNorm, layerNormBackward } from './layer_norm.js';
-export { type LogprobArguments, type LogprobBackwardArguments, logprob, logprobBackward } from './logprob.js';
+export { type LogprobArguments, type LogprobBackwardArguments, logprob, logprobBackward, logprobPlan } from './logprob.js';
 export { type LoraMatmulArguments, type LoraMatmulResult, type LoraTarget, loraMatmul } from './lora_matmul.js';
 export {
   type ContractArguments,

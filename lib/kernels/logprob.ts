@@ -1,3 +1,4 @@
+import type { Variant } from '../native.js';
 import { callKernel, type KernelOptions, type Repeat } from './call.js';
 
 interface Common extends Repeat {
@@ -49,4 +50,21 @@ export function logprob(args: LogprobArguments, options?: KernelOptions) {
 /** Gradients of `logprob`: dhidden (R, columns), dweight (vocabulary, columns). */
 export function logprobBackward(args: LogprobBackwardArguments, options?: KernelOptions) {
   return callKernel<{ dhidden: Float32Array; dweight?: Float32Array; seconds?: number }>('logprob_backward', args, options);
+}
+
+/** How `logprob` is cut on a machine with these caches: rows per pass, rows per block for so many rows and threads, vocabulary columns per part. */
+export function logprobPlan(args: {
+  isa: Variant;
+  dtype: 'f32' | 'bf16';
+  columns: number;
+  l1?: number;
+  l2?: number;
+  rows?: number;
+  vocabulary?: number;
+  threads?: number;
+}) {
+  return callKernel<{ rows: number; gradientRows: number; chunk: number; part: number; evenRows: number; byParts: boolean }>(
+    'logprob_plan',
+    args,
+  );
 }

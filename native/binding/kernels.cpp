@@ -20,6 +20,7 @@ namespace attune::binding {
   row(layer_norm_backward) \
   row(logprob) \
   row(logprob_backward) \
+  row(logprob_plan) \
   row(lora_matmul) \
   row(matmul) \
   row(matmul_column_sums) \

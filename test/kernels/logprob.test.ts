@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { kernelVariants, logprob, logprobBackward } from '../../lib/kernels/index.js';
+import { kernelVariants, logprob, logprobBackward, logprobPlan } from '../../lib/kernels/index.js';
 import { compare, type DType, numbers, random, roundBf16 } from './harness.js';
 
 type Numbers = ArrayLike<number>;
@@ -186,6 +186,36 @@ describe.each(kernelVariants('logprob'))('logprob %s', (variant) => {
       const { dhidden } = logprobBackward({ ...args, lse: got.lse, g: numbers(5, 3) }, { variant });
       expect(Array.from(dhidden, Number.isNaN)).toEqual(Array.from(dhidden, (_, i) => i >= 24 && i < 36));
     });
+  });
+});
+
+describe('the plan', () => {
+  it('is what was measured on 48 KiB and 2 MiB', () => {
+    expect(logprobPlan({ isa: 'amx', dtype: 'bf16', columns: 576 })).toMatchObject({ rows: 512, gradientRows: 512, chunk: 512 });
+    expect(logprobPlan({ isa: 'amx', dtype: 'bf16', columns: 2048 })).toMatchObject({ rows: 256, gradientRows: 128, chunk: 512 });
+    expect(logprobPlan({ isa: 'avx512', dtype: 'f32', columns: 576 })).toMatchObject({ rows: 256, gradientRows: 512, chunk: 256 });
+  });
+  it('keeps the gradient of a pass in L2, in whole blocks, and chunks in whole parts', () => {
+    for (const columns of [32, 576, 4096, 16_384])
+      for (const l2 of [256 << 10, 1 << 20, 2 << 20, 64 << 20]) {
+        const { gradientRows, chunk, part, rows } = logprobPlan({ isa: 'amx', dtype: 'bf16', columns, l2 });
+        expect((part % chunk) + (gradientRows % 32) + (rows % 32)).toBe(0);
+        expect(gradientRows === 32 || gradientRows * columns * 4 <= l2 * 0.6).toBe(true);
+      }
+  });
+  it('shares rows out evenly, and by parts where they are few', () => {
+    const of = (rows: number, threads: number) => {
+      const { evenRows, byParts } = logprobPlan({ isa: 'amx', dtype: 'bf16', columns: 576, rows, threads, vocabulary: 49_152 });
+      return [evenRows, byParts];
+    };
+    expect(of(2048, 2)).toEqual([512, false]);
+    expect(of(700, 2)).toEqual([352, false]);
+    expect(of(512, 16)).toEqual([64, false]);
+    expect(of(64, 1)).toEqual([64, false]);
+    expect(of(64, 2)[1]).toBe(true);
+    expect(of(65, 2)[1]).toBe(false);
+    expect(of(1, 2)).toEqual([32, true]);
+    expect(logprobPlan({ isa: 'amx', dtype: 'bf16', columns: 576, rows: 1, threads: 2, vocabulary: 8192 }).byParts).toBe(false);
   });
 });
 

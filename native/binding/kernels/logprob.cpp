@@ -1,6 +1,7 @@
 #include "kernels/logprob/logprob.h"
 #include "binding/kernels.h"
 #include "binding/rows.h"
+#include "kernels/logprob/plan.h"
 
 namespace attune::binding {
 namespace {
@@ -73,8 +74,22 @@ Napi::Object backward(const Arguments& a, Team& team) {
   return out;
 }
 
+Napi::Object plan(const Arguments& a, Team&) {
+  const cpu::Isa isa = cpu::Isa(a.choice("isa", {"reference", "avx2", "avx512", "amx"}, 1));
+  const logprob::Cut c = logprob::cut(a.dtype(), isa, a.integer("columns", 32, 1 << 20), a.integer("l1", 1 << 10, 1 << 30, 48 << 10),
+                                      a.integer("l2", 1 << 10, 1L << 40, 2 << 20));
+  const long R = a.integer("rows", 0, 1L << 32, 0), parts = (a.integer("vocabulary", 1, 1L << 24, 1) + logprob::kPart - 1) / logprob::kPart;
+  const int threads = int(a.integer("threads", 1, 1024, 1));
+  Napi::Object out = Napi::Object::New(a.env());
+  out.Set("rows", double(c.rows)), out.Set("gradientRows", double(c.gradient_rows)), out.Set("chunk", double(c.chunk));
+  out.Set("part", double(logprob::kPart)), out.Set("evenRows", double(logprob::even_rows(R, c.gradient_rows, threads)));
+  out.Set("byParts", logprob::by_parts(R, parts, threads));
+  return out;
+}
+
 }  // namespace
 
+extern const Kernel logprob_plan_kernel{"logprob_plan", {cpu::Isa::reference}, plan};
 extern const Kernel logprob_kernel{"logprob", variants, forward};
 extern const Kernel logprob_backward_kernel{"logprob_backward", variants, backward};
 

@@ -35,7 +35,7 @@ Lanes lanes(float* at, long rows) {
   return {minus, minus + rows, sum, dot, level};
 }
 
-// 2^reference sum over all parts, ascending. All in double: the fold of a row costs nothing.
+// 2^reference sum over all parts, ascending. In double: a row has few parts.
 void fold(const Forward& f, const Layout& l, long m) {
   const double scale = kLog2e;
   const auto part = [&](long p) -> const Partial& { return l.partial[p * f.R + m]; };
@@ -67,7 +67,9 @@ void forward_passes(const Table& t, Team& team, const Forward& f, char* workspac
     p.partial = l.partial + part * f.R + m, p.target = l.target + m;
     t.forward_part(p, l.thread[thread].product);
   });
-  for (long m = 0; m < f.R; m++) fold(f, l, m);
+  team.rows(f.R, [&](long first, long last, int) {
+    for (long m = first; m < last; m++) fold(f, l, m);
+  });
 }
 
 }  // namespace attune::logprob

@@ -8,7 +8,7 @@ namespace attune::logprob {
 // parts. A fold costs a part 1 % of its time (one pass over the sums for 8,192 columns of products); six parts of 49,152 still share out evenly.
 constexpr long kPart = 8192;
 
-// Rows of a pass over all weights that trains them, whatever the caches: their order is part of the result. Two chunks of contract().
+// Rows of a pass that trains the weights, whatever the caches: where it is cut is part of the result. Whole chunks of contract(), of 256 or 512 tokens.
 constexpr long kWeightRows = 512;
 
 // At most this many rows are shared out by parts instead of rows: each part then holds an fp32 gradient of all of them.
