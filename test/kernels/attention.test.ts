@@ -71,6 +71,13 @@ const PLAIN = {
 };
 const RESULTS = ['out', 'dq', 'dk', 'dv'] as const;
 
+const references = new Map<string, ReturnType<typeof attentionBackward>>();
+function reference(args: Parameters<typeof attentionBackward>[0]) {
+  const known = references.get(args.dtype ?? '') ?? attentionBackward(args, { variant: 'reference', threads: 2 });
+  references.set(args.dtype ?? '', known);
+  return known;
+}
+
 /** Error at most `factor` times that of a plain implementation, plus `least` of the size of the numbers (of 1, where the exact answer is zero). */
 function agree(got: Float32Array, exact: Float64Array, plain: Float64Array, factor: number, least: number, what: string) {
   if (exact.every((x) => Math.abs(x) < 1e-12))
@@ -127,17 +134,29 @@ describe.each(kernelVariants('attention'))('attention %s', (variant) => {
   });
 
   it.each(['f32', 'bf16'] as const)('%s: same bits alone and packed, with 1 and 2 threads', (dtype) => {
-    const c: Case = { lengths: [45, 200, 7], heads: 4, kvHeads: 2, headSize: 16, rotary: true, window: 150 };
+    const c: Case = { lengths: [45, 300, 7], heads: 4, kvHeads: 2, headSize: 16, rotary: true, window: 90 };
     const p = problemOf(c, dtype);
     const packed = attentionBackward(argumentsOf(p, dtype), { variant });
     const threads = attentionBackward(argumentsOf(p, dtype), { variant, threads: 2 });
     for (const what of [...RESULTS, 'lse'] as const) expect(threads[what], what).toEqual(packed[what]);
-    const part = (x: ArrayLike<number>, heads: number) => Float32Array.from(x).subarray(45 * heads * 16, 245 * heads * 16);
-    const turn = (x?: ArrayLike<number>) => Float32Array.from(x ?? []).subarray(45 * 8, 245 * 8);
+    const part = (x: ArrayLike<number>, heads: number) => Float32Array.from(x).subarray(45 * heads * 16, 345 * heads * 16);
+    const turn = (x?: ArrayLike<number>) => Float32Array.from(x ?? []).subarray(45 * 8, 345 * 8);
     const own = { q: part(p.q, 4), k: part(p.k, 2), v: part(p.v, 2), dout: part(p.dout, 4), cos: turn(p.cos), sin: turn(p.sin) };
-    const alone = attentionBackward(argumentsOf({ ...p, ...own, lengths: [200] }, dtype), { variant });
+    const alone = attentionBackward(argumentsOf({ ...p, ...own, lengths: [300] }, dtype), { variant });
     for (const what of RESULTS) expect(alone[what], what).toEqual(part(packed[what], what === 'dk' || what === 'dv' ? 2 : 4));
   });
+
+  it.skipIf(variant === 'reference').each(['f32', 'bf16'] as const)(
+    '%s: a sequence of several tasks a head, like the reference, in any company of threads',
+    (dtype) => {
+      const args = argumentsOf(problemOf({ lengths: [1060], heads: 2, kvHeads: 1, headSize: 4, window: 300 }, dtype), dtype);
+      const expected = reference(args);
+      const got = attentionBackward(args, { variant });
+      for (const what of RESULTS) expect(relativeError(got[what], expected[what]), what).toBeLessThan(dtype === 'f32' ? 2e-6 : 0.006);
+      const shared = attentionBackward(args, { variant, threads: 3 });
+      for (const what of [...RESULTS, 'lse'] as const) expect(shared[what], what).toEqual(got[what]);
+    },
+  );
 
   it('shows a number that is not finite in every row that sees it, and in no other sequence', () => {
     const p = problemOf({ lengths: [40, 50, 3], heads: 2, kvHeads: 1, headSize: 8 }, 'f32');

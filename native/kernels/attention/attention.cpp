@@ -101,8 +101,8 @@ Tasks backward_tasks(const Shape& s) {
   const long per = s.heads / s.kv_heads;
   for (const Task& t : sequences(s))
     for (long member = 0; member < per; member++)
-      for (long b = 0; b < task_blocks(t); b += kQueryBlocks)
-        for (long g = 0; g < s.kv_heads; g++) add(all, t, g * per + member, b, kQueryBlocks);
+      for (long b = 0, step = backward_blocks(s.D, task_blocks(t)); b < task_blocks(t); b += step)
+        for (long g = 0; g < s.kv_heads; g++) add(all, t, g * per + member, b, step);
   return all;
 }
 

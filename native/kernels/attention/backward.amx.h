@@ -11,22 +11,22 @@ static_assert(kQueryBlocks % kTile == 0);
 
 // Workspace of a task.
 struct Queries {
-  bf16 *q_panel, *q_pairs, *o_panel, *o_pairs;  // [kQueryBlocks][D/32][1024]: right operands that contract d, and that contract queries
+  bf16 *q_panel, *q_pairs, *o_panel, *o_pairs;  // [blocks][D/32][1024]: right operands that contract d, and that contract queries
   bf16 *p_rows, *s_rows, *s_pairs;              // [kKeyBlocks][kTile][1024]
   bf16 *rows, *other;                           // [D/32][1024]
-  float* dq;                                    // [kQueryBlocks][D/32][1024] sums of dQ^T
+  float* dq;                                    // [blocks][D/32][1024] sums of dQ^T
   float *score, *slope;                         // [1024]
-  float *delta, *stat;                          // [kQueryBlocks][32]: dO . O, lse in powers of two
+  float *delta, *stat;                          // [blocks][32]: dO . O, lse in powers of two
   Queries(char* own, long D) {
-    const long db = D / 32, head = kQueryBlocks * db * kStep, tile = kKeyBlocks * kTile * kStep;
+    const long db = D / 32, blocks = most_task_blocks(D), head = blocks * db * kStep, tile = kKeyBlocks * kTile * kStep;
     q_panel = (bf16*)own, q_pairs = q_panel + head, o_panel = q_pairs + head, o_pairs = o_panel + head;
     p_rows = o_pairs + head, s_rows = p_rows + tile, s_pairs = s_rows + tile, rows = s_pairs + tile, other = rows + db * kStep;
-    dq = (float*)(other + db * kStep), score = dq + head, slope = score + kStep, delta = slope + kStep, stat = delta + kQueryBlocks * 32;
+    dq = (float*)(other + db * kStep), score = dq + head, slope = score + kStep, delta = slope + kStep, stat = delta + blocks * 32;
   }
 };
 static size_t backward_own(long D) {
-  const long head = kQueryBlocks * D / 32 * kStep;
-  return (4 * head + 3 * kKeyBlocks * kTile * kStep + 2 * D / 32 * kStep) * 2 + (head + 2 * kStep + 2 * kQueryBlocks * 32) * 4;
+  const long blocks = most_task_blocks(D), head = blocks * D / 32 * kStep;
+  return (4 * head + 3 * kKeyBlocks * kTile * kStep + 2 * D / 32 * kStep) * 2 + (head + 2 * kStep + 2 * blocks * 32) * 4;
 }
 
 static void prepare(const Job& j, const Task& t, long q, const Queries& w) {
@@ -110,16 +110,19 @@ static void add_keys(const Job& j, const Task& t, Range k, Range q, bool fresh, 
     for (long i = 0; i < count; i++) tiles_step(left + i * kStep, right + i * db * kStep);
     tiles_store(to);
   };
-  for (long c = k.from; c < k.to; c++) {
-    const Range seeing = queries_of(j.shape, {c, c + 1}, task_blocks(t));
-    const long from = most(q.from, seeing.from), count = least(q.to, seeing.to) - from;
-    if (count <= 0 && !fresh) continue;
-    const long place = ((c - k.from) * kTile + from - q.from) * kStep, at = (from - t.from) * db * kStep;
-    for (long d = 0; d < db; d++) {
-      add(dv + (c * db + d) * kStep, w.p_rows + place, w.o_pairs + at + d * kStep, count);
-      add(dk + (c * db + d) * kStep, w.s_rows + place, w.q_pairs + at + d * kStep, count);
-    }
-  }
+  // Keys innermost: the right operands, 8 KiB for four blocks of queries, stay in L1 for all of them.
+  const auto sweep = [&](float* to, const bf16* left, const bf16* right) {
+    for (long d = 0; d < db; d++)
+      for (long c = k.from; c < k.to; c++) {
+        const Range seeing = queries_of(j.shape, {c, c + 1}, task_blocks(t));
+        const long from = most(q.from, seeing.from), count = least(q.to, seeing.to) - from;
+        if (count > 0 || fresh)
+          add(to + (c * db + d) * kStep, left + ((c - k.from) * kTile + from - q.from) * kStep, right + ((from - t.from) * db + d) * kStep,
+              count);
+      }
+  };
+  sweep(dv, w.p_rows, w.o_pairs);
+  sweep(dk, w.s_rows, w.q_pairs);
 }
 // … and to dQ^T.
 static void add_queries(const Job& j, const Task& t, Range k, Range q, const bf16* keys_turned, const Queries& w) {

@@ -11,19 +11,20 @@ static_assert(kQueryBlocks % kTile == 0);
 
 // Workspace of a task: its queries and the gradients of their outputs, as right operands of both kinds.
 struct Queries {
-  float *q_panel, *q_rows, *o_panel, *o_rows;  // [kQueryBlocks][D/32][1024]: panels [d][query], rows [query][d]
+  float *q_panel, *q_rows, *o_panel, *o_rows;  // [blocks][D/32][1024]: panels [d][query], rows [query][d]
   float* dq;                                   // the same, sums
   float *p, *s;                                // [kKeyBlocks][kTile][1024]: P^T and dS^T
   float* temporary;                            // [D/32][1024]
-  float *delta, *stat;                         // [kQueryBlocks][32]: dO . O, lse in powers of two
+  float *delta, *stat;                         // [blocks][32]: dO . O, lse in powers of two
   Queries(char* own, long D) {
-    const long head = kQueryBlocks * D / 32 * kStep, tile = kKeyBlocks * kTile * kStep;
+    const long blocks = most_task_blocks(D), head = blocks * D / 32 * kStep, tile = kKeyBlocks * kTile * kStep;
     q_panel = (float*)own, q_rows = q_panel + head, o_panel = q_rows + head, o_rows = o_panel + head, dq = o_rows + head;
-    p = dq + head, s = p + tile, temporary = s + tile, delta = temporary + D / 32 * kStep, stat = delta + kQueryBlocks * 32;
+    p = dq + head, s = p + tile, temporary = s + tile, delta = temporary + D / 32 * kStep, stat = delta + blocks * 32;
   }
 };
 static size_t backward_own(long D) {
-  return ((5 * kQueryBlocks + 1) * D / 32 * kStep + 2 * kKeyBlocks * kTile * kStep + 2 * kQueryBlocks * 32) * 4;
+  const long blocks = most_task_blocks(D);
+  return ((5 * blocks + 1) * D / 32 * kStep + 2 * kKeyBlocks * kTile * kStep + 2 * blocks * 32) * 4;
 }
 
 template <class T> static void prepare(const Job& j, const Task& t, long q, const Queries& w) {
