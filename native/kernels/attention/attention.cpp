@@ -12,11 +12,19 @@ namespace {
 void check(bool good, const std::string& message) {
   if (!good) throw Error("kernel_arguments", "[attention] " + message);
 }
+// Hidden scores and starting maxima (blocks.h) are huge finite numbers times these factors.
+void check_factors(float scale, float softcap) {
+  check(scale >= 1e-20f && scale <= 1e6f, "scale: expected 1e-20 to 1e6, got " + std::to_string(scale));
+  check(softcap == 0 || (softcap >= 1e-6f && softcap <= 1e6f), "softcap: expected 0 or 1e-6 to 1e6, got " + std::to_string(softcap));
+}
+void check_heads(long D, long heads, long kv_heads) {
+  check(D >= 64 && D <= kMostHead && D % 64 == 0, "D: expected 64, 128, 192 or 256, got " + std::to_string(D));
+  check(kv_heads >= 1 && heads >= 1 && heads % kv_heads == 0,
+        "heads: expected a multiple of kv_heads, got " + std::to_string(heads) + " and " + std::to_string(kv_heads));
+}
 void check(const Shape& s) {
-  check(s.D >= 64 && s.D <= kMostHead && s.D % 64 == 0, "D: expected 64, 128, 192 or 256, got " + std::to_string(s.D));
-  check(s.kv_heads >= 1 && s.heads >= 1 && s.heads % s.kv_heads == 0,
-        "heads: expected a multiple of kv_heads, got " + std::to_string(s.heads) + " and " + std::to_string(s.kv_heads));
-  check(s.window >= 0 && s.softcap >= 0, "window and softcap: expected 0 or more");
+  check_heads(s.D, s.heads, s.kv_heads), check_factors(s.scale, s.softcap);
+  check(s.window >= 0, "window: expected 0 or more, got " + std::to_string(s.window));
   check(!s.cos == !s.sin, "cos and sin: expected both or none");
 }
 
@@ -69,7 +77,7 @@ struct Room {
 std::vector<Task> sequences(const Shape& s) {
   std::vector<Task> all;
   for (long i = 0, base = 0, chunk = 0; i < s.sequences; base += blocks_of(s, i), chunk += chunks_of(s, i), i++)
-    all.push_back({s.starts[i], s.starts[i + 1], base, chunk, 0, 0, 0});
+    if (s.starts[i + 1] > s.starts[i]) all.push_back({s.starts[i], s.starts[i + 1], base, chunk, 0, 0, 0});
   std::stable_sort(all.begin(), all.end(), [](const Task& a, const Task& b) { return a.last - a.first > b.last - b.first; });
   return all;
 }
@@ -195,6 +203,7 @@ void append(Team& team, const Cache& cache, const void* qkv, long heads, const f
 }
 
 void decode(Team& team, const Decode& d) {
+  check_heads(d.cache.D, d.heads, d.cache.kv_heads), check_factors(d.scale, d.softcap);
   const Paged& v = paged(d.cache.dtype);
   const long G = d.cache.kv_heads;
   team.tasks(d.rows * G, [&](long task, int) { v.decode(d, task / G, task % G); });

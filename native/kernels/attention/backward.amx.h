@@ -5,7 +5,7 @@
 
 namespace attune::ATTUNE_ISA::attention_body {
 
-// Queries of a tile, in blocks; a task has two of them. 128 x 128: P^T and dS^T twice are 96 KiB, and four products share a load of sums.
+// Queries of a tile, in blocks; a task has two to four of them. 128 x 128: P^T and dS^T twice are 96 KiB, and four products share a load of sums.
 constexpr long kTile = 4;
 static_assert(kQueryBlocks % kTile == 0);
 

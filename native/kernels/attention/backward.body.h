@@ -5,7 +5,7 @@
 
 namespace attune::ATTUNE_ISA::attention_body {
 
-// Queries of a tile; a task has two of them.
+// Queries of a tile; a task has two to four of them.
 constexpr long kTile = 4;
 static_assert(kQueryBlocks % kTile == 0);
 
