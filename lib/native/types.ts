@@ -117,6 +117,8 @@ export interface ForwardOptions {
   dropoutKey?: number;
   entropy?: boolean;
   mean?: boolean;
+  /** Logits are divided by it before anything is made of them; default 1. Scores are not. */
+  temperature?: number;
   /** `false`: full attention (encoders). */
   causal?: boolean;
 }

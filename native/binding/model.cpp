@@ -128,7 +128,8 @@ class NativeModel : public Napi::ObjectWrap<NativeModel> {
       const Arguments a(info[1].IsUndefined() ? Napi::Object::New(info.Env()) : info[1], "forward options");
       ForwardOptions o;
       o.keep = a.flag("keep", false), o.adapter = read_adapter(a), o.causal = a.flag("causal", true), o.entropy = a.flag("entropy", false),
-      o.mean = a.flag("mean", false);
+      o.mean = a.flag("mean", false), o.temperature = float(a.number("temperature", 1));
+      if (!(o.temperature > 0)) a.fail("temperature: expected above 0, got " + std::to_string(o.temperature));
       o.dropout = a.has("dropoutKey");
       if (o.dropout) o.dropout_key = uint64_t(a.integer("dropoutKey", 0, 1L << 53));
       auto out = std::make_shared<Outputs>();

@@ -7,6 +7,7 @@
 #include "kernels/swiglu/swiglu.h"
 #include "transformer/model.h"
 #include "transformer/passes.h"
+#include <algorithm>
 
 namespace attune {
 
@@ -56,13 +57,34 @@ void Model::backward_head(const Outputs& g) {
   }
   const rms_norm::Forward f = layer_norm(norm_, compact_.as<char>(), nullptr, compact_inverse_);
   const rms_norm::Backward n{f.s, f.x, f.w, f.inverse, dcompact_.as<char>(), nullptr, dcompact_.as<char>()};
-  if (!norm_.gradient.empty()) norm_gradient(n, R, norm_.gradient);
-  team.rows(R, [&](long first, long last, int) { rms_norm::backward(n, first, last); });
+  if (!norm_.gradient.empty()) last_norm_gradient(n, R);
+  const std::vector<float> logit_w = logit_norm();
+  team.rows(R, [&](long first, long last, int) {
+    const long border = std::clamp(logit_rows(R), first, last);
+    if (border < last) rms_norm::backward(n, border, last);
+    rms_norm::Backward of_logits = n;
+    of_logits.w = logit_w.data();
+    if (first < border) rms_norm::backward(of_logits, first, border);
+  });
   // A position may be read more than once (a prompt's last token, a value beside a log-probability): columns are shared among threads, rows in order.
   team.tasks(axes.H / 32, [&](long k, int) {
     for (long r = 0; r < R; r++)
       add32(dx_.as<char>(), rows_index(rows[r], k * 32, axes.H), dcompact_.as<char>(), rows_index(r, k * 32, axes.H), options.dtype);
   });
+}
+
+// Where logits were divided by a temperature, so is their part of the gradient.
+void Model::last_norm_gradient(const rms_norm::Backward& n, long rows) {
+  if (forward_.temperature == 1) return norm_gradient(n, rows, norm_.gradient);
+  const long border = logit_rows(rows);
+  std::vector<float> of_logits(norm_.gradient.size(), 0.f);
+  norm_gradient(n, border, of_logits);
+  for (size_t k = 0; k < of_logits.size(); k++) norm_.gradient[k] += of_logits[k] / forward_.temperature;
+  if (border == rows) return;
+  const long past = border * axes.H * bytes_of(options.dtype);
+  rms_norm::Backward of_scores = n;
+  of_scores.x = static_cast<const char*>(n.x) + past, of_scores.dy = static_cast<const char*>(n.dy) + past, of_scores.inverse += border;
+  norm_gradient(of_scores, rows - border, norm_.gradient);
 }
 
 void Model::backward_vocabulary(const Outputs& g) {

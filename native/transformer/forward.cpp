@@ -235,16 +235,32 @@ void Model::output_and_mlp(long i, Kept& kept, const void* in, void* out) {
   });
 }
 
+// Of the rows that a head reads: those that make logits. Scored rows begin at a block of their own.
+long Model::logit_rows(long rows) const { return batch_.scores.empty() ? rows : round32(long(rows_.size())); }
+
+// Weights of the last norm where logits are made: what is divided there divides the logits, before anything is rounded.
+std::vector<float> Model::logit_norm() const {
+  std::vector<float> w(norm_.w.begin(), norm_.w.end());
+  if (forward_.temperature != 1)
+    for (float& v : w) v /= forward_.temperature;
+  return w;
+}
+
 // Rows that a head reads: gathered, normed. The rest of the last layer's output is never read.
 void Model::last_norm(const std::vector<int>& rows) {
   const long R = long(rows.size()), size = bytes_of(options.dtype);
   const char* x = inputs_[forward_.keep ? config.layers : config.layers % 2].as<char>();
   compact_.reserve(bytes(R, axes.H)), compact_normed_.reserve(bytes(R, axes.H)), compact_inverse_.reserve(round32(R) * 4);
+  const std::vector<float> logit_w = logit_norm();
   team.rows(R, [&](long first, long last, int) {
     for (long r = first; r < last; r++)
       for (long k = 0; k < axes.H; k += 32)
         memcpy(compact_.as<char>() + rows_index(r, k, axes.H) * size, x + rows_index(rows[r], k, axes.H) * size, 32 * size);
-    rms_norm::forward(layer_norm(norm_, compact_.as<char>(), compact_normed_.as<char>(), compact_inverse_), first, last);
+    rms_norm::Forward f = layer_norm(norm_, compact_.as<char>(), compact_normed_.as<char>(), compact_inverse_);
+    const long border = std::clamp(logit_rows(R), first, last);
+    if (border < last) rms_norm::forward(f, border, last);
+    f.w = logit_w.data();
+    if (first < border) rms_norm::forward(f, first, border);
   });
 }
 

@@ -93,6 +93,7 @@ struct ForwardOptions {
   bool keep = false, causal = true, entropy = false, mean = false, dropout = false;
   std::string adapter = "default";  // "": the base alone. A name that was never set is the base too
   uint64_t dropout_key = 0;
+  float temperature = 1;  // logits are divided by it; scores are not
 };
 struct Outputs {
   std::vector<float> logprob, lse, entropy, mean;  // one per target
@@ -175,12 +176,15 @@ class Model {
   void output_and_mlp(long i, Kept& kept, const void* in, void* out);
   void low_rank(long i, int group, const void* x, Memory& p, long first, long last, int thread);
   void last_norm(const std::vector<int>& rows);
+  long logit_rows(long rows) const;
+  std::vector<float> logit_norm() const;
   std::vector<int> head_rows() const;
   score::Rows score_arguments() const;
   logprob::Forward head_arguments(Outputs& out);
   // backward.cpp
   void backward_head(const Outputs& gradient);
   void backward_vocabulary(const Outputs& gradient);
+  void last_norm_gradient(const rms_norm::Backward& n, long rows);
   void backward_layer(long i, Kept& kept, const void* in);
   void backward_mlp_and_output(long i, Kept& kept);
   void backward_attention(long i, Kept& kept);
