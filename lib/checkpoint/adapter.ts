@@ -13,7 +13,12 @@ export interface Adapter {
   /** Last parts of the layers' names, as PEFT lists them; full names where not every block has them. */
   targetModules: string[];
   targets: AdapterTarget[];
+  /** (hidden) numbers of a scalar head: what a reward model scores with. */
+  head?: Float32Array;
 }
+
+/** Name in PEFT's file of the scalar head. */
+export const HEAD_NAME = 'base_model.model.score.weight';
 
 /** alpha / rank, or alpha / √rank with rsLoRA. */
 export const scaleOf = ({ alpha, rank, rsLora }: Pick<Adapter, 'alpha' | 'rank' | 'rsLora'>) => alpha / (rsLora ? Math.sqrt(rank) : rank);

@@ -3,7 +3,7 @@ import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { DataError } from '../errors/index.js';
 import type { AdapterTarget, NetworkConfig, StoredTensor } from '../native.js';
-import { type Adapter, peftName } from './adapter.js';
+import { type Adapter, HEAD_NAME, peftName } from './adapter.js';
 import { type LinearLayer, linearLayers } from './expected_tensors.js';
 import { Fields, type Json, readJson } from './json_file.js';
 import { readTensor, storedTensor } from './safetensors.js';
@@ -25,27 +25,32 @@ export async function readAdapter(folder: string, config: NetworkConfig): Promis
   const settings = settingsOf(await readJson(file), file);
   const path = join(folder, WEIGHTS);
   const stored = new Map((await readHeader(path)).map((entry) => [entry.name, storedTensor(entry, path)]));
+  const head = await readHead(stored, settings.hasHead, config, path);
   const targets: AdapterTarget[] = [];
   for (const layer of layersOf(stored, config, path)) targets.push(await readTarget(layer, settings.rank, stored, path));
   checkModules(settings.targetModules, targets, config, file);
   const last = [...new Set(targets.map(({ name }) => name.split('.').at(-1) as string))].sort();
   const targetModules = Array.isArray(settings.targetModules) ? settings.targetModules : last;
-  return { ...settings, targetModules, targets };
+  const { hasHead: _, ...figures } = settings;
+  return { ...figures, targetModules, targets, ...(head && { head }) };
 }
 
-type Settings = Omit<Adapter, 'targets' | 'targetModules'> & { targetModules: string[] | string };
+type Settings = Omit<Adapter, 'targets' | 'targetModules' | 'head'> & { targetModules: string[] | string; hasHead: boolean };
+
+/** The scalar head of a sequence classifier; it is taken out of `stored`. */
+async function readHead(stored: Map<string, StoredTensor>, hasHead: boolean, config: NetworkConfig, path: string) {
+  const tensor = stored.get(HEAD_NAME);
+  if (!hasHead) return undefined;
+  if (tensor === undefined)
+    throw new DataError('bad_adapter', `${HEAD_NAME} is missing, though modules_to_save names score`, { file: path });
+  stored.delete(HEAD_NAME);
+  if (tensor.shape.join() === [1, config.hidden].join()) return readFinite(tensor, path);
+  const message = `${HEAD_NAME}: expected [1, ${config.hidden}] (one label and the model's width), got [${tensor.shape.join(', ')}]`;
+  throw new DataError('adapter_shape', message, { file: path });
+}
 
 /** Settings that change what an adapter means and that attune does not compute. */
-const REFUSED = [
-  'use_dora',
-  'use_qalora',
-  'lora_bias',
-  'fan_in_fan_out',
-  'layer_replication',
-  'modules_to_save',
-  'target_parameters',
-  'rank_pattern',
-];
+const REFUSED = ['use_dora', 'use_qalora', 'lora_bias', 'fan_in_fan_out', 'layer_replication', 'target_parameters', 'rank_pattern'];
 const ALSO_REFUSED = [
   'alpha_pattern',
   'trainable_token_indices',
@@ -57,6 +62,13 @@ const ALSO_REFUSED = [
 
 const isSet = (value: unknown) => !(value === undefined || value === null || value === false || JSON.stringify(value) === '{}');
 
+/** PEFT lists `classifier` beside `score` for models that may have either. */
+function hasScoreHead({ task_type: task, modules_to_save: saved }: Json): boolean {
+  return task === 'SEQ_CLS' && Array.isArray(saved) && saved.includes('score') && saved.every((name) => HEADS.includes(name));
+}
+
+const HEADS: readonly unknown[] = ['score', 'classifier'];
+
 function settingsOf(json: Json, file: string): Settings {
   const fields = new Fields(json, file);
   const type = fields.text('peft_type', 'LORA');
@@ -64,6 +76,11 @@ function settingsOf(json: Json, file: string): Settings {
   const refused = [...REFUSED, ...ALSO_REFUSED].find((key) => isSet(json[key]));
   if (refused !== undefined) throw fields.fault(refused, `${JSON.stringify(json[refused]).slice(0, 80)} is not supported`, 'bad_adapter');
   if (fields.text('bias', 'none') !== 'none') throw fields.fault('bias', `${json.bias} is not supported; expected none`, 'bad_adapter');
+  const hasHead = hasScoreHead(json);
+  if (isSet(json.modules_to_save) && !hasHead) {
+    const message = `${JSON.stringify(json.modules_to_save).slice(0, 80)} is not supported; expected null, or ["score"] with task_type SEQ_CLS`;
+    throw fields.fault('modules_to_save', message, 'bad_adapter');
+  }
   const modules = typeof json.target_modules === 'string' ? json.target_modules : fields.texts('target_modules');
   return {
     rank: fields.count('r'),
@@ -71,6 +88,7 @@ function settingsOf(json: Json, file: string): Settings {
     rsLora: fields.flag('use_rslora', false),
     dropout: fields.number('lora_dropout', 0),
     targetModules: modules,
+    hasHead,
   };
 }
 
@@ -98,12 +116,16 @@ async function readTarget(layer: LinearLayer, rank: number, stored: Map<string, 
       const message = `${name}: expected [${expected.join(', ')}] (${why}), got [${tensor.shape.join(', ')}]`;
       throw new DataError('adapter_shape', message, { file: path });
     }
-    const values = await readTensor(tensor);
-    const at = values.findIndex((value) => !Number.isFinite(value));
-    if (at >= 0) throw new DataError('tensor_not_finite', `${name} holds ${values[at]} at ${at}`, { file: path });
-    return values;
+    return readFinite(tensor, path);
   };
   return { name: layer.name, rank, a: await factor('A', [rank, layer.inputs]), b: await factor('B', [layer.outputs, rank]) };
+}
+
+async function readFinite(tensor: StoredTensor, path: string): Promise<Float32Array> {
+  const values = await readTensor(tensor);
+  const at = values.findIndex((value) => !Number.isFinite(value));
+  if (at >= 0) throw new DataError('tensor_not_finite', `${tensor.name} holds ${values[at]} at ${at}`, { file: path });
+  return values;
 }
 
 /** Every layer that the config targets must have its tensors; a pattern that JavaScript does not read is left alone. */

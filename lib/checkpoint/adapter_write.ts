@@ -1,7 +1,7 @@
 /** Writes a LoRA adapter as PEFT 0.21 does. */
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { type Adapter, factorShapes, peftName } from './adapter.js';
+import { type Adapter, factorShapes, HEAD_NAME, peftName } from './adapter.js';
 import { writeWhole } from './files.js';
 import { writeSafetensors } from './safetensors.js';
 
@@ -18,13 +18,15 @@ export async function writeAdapter(folder: string, adapter: Adapter, base: strin
       { name: peftName(target.name, 'B'), shape: shapes.b, stored: 'f32' as const, pieces: () => [target.b] },
     ];
   });
+  const { head } = adapter;
+  if (head !== undefined) tensors.push({ name: HEAD_NAME, shape: [1, head.length], stored: 'f32', pieces: () => [head] });
   const inOrder = tensors.sort((x, y) => (x.name < y.name ? -1 : 1));
   await writeSafetensors(join(folder, 'adapter_model.safetensors'), inOrder);
   await writeWhole(join(folder, 'adapter_config.json'), `${JSON.stringify(peftConfig(adapter, base), undefined, 2)}\n`);
 }
 
 /** Every key that PEFT 0.21 writes for a LoRA adapter. */
-function peftConfig({ rank, alpha, rsLora, dropout, targetModules }: Adapter, base: string): Record<string, unknown> {
+function peftConfig({ rank, alpha, rsLora, dropout, targetModules, head }: Adapter, base: string): Record<string, unknown> {
   return {
     alora_invocation_tokens: null,
     alpha_pattern: {},
@@ -48,7 +50,7 @@ function peftConfig({ rank, alpha, rsLora, dropout, targetModules }: Adapter, ba
     lora_dropout: dropout,
     megatron_config: null,
     megatron_core: 'megatron.core',
-    modules_to_save: null,
+    modules_to_save: head === undefined ? null : ['score'],
     peft_type: 'LORA',
     peft_version: '0.21.0',
     qalora_group_size: 16,
@@ -57,7 +59,7 @@ function peftConfig({ rank, alpha, rsLora, dropout, targetModules }: Adapter, ba
     revision: null,
     target_modules: targetModules,
     target_parameters: null,
-    task_type: 'CAUSAL_LM',
+    task_type: head === undefined ? 'CAUSAL_LM' : 'SEQ_CLS',
     trainable_token_indices: null,
     use_bdlora: null,
     use_dora: false,

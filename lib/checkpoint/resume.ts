@@ -21,6 +21,16 @@ export const checkpointName = (step: number) => `step-${String(step).padStart(6,
 /** The folder of a run in which its checkpoints lie. */
 export const checkpointsFolder = (run: string) => join(run, 'checkpoints');
 
+/** Tensors that are trained together: those of one adapter, or of the base. */
+export interface TrainedSet {
+  /** Before the names of its tensors in the checkpoint. */
+  prefix: string;
+  /** Left out: the policy, or the base where all weights are trained. */
+  adapter?: string;
+}
+
+const POLICY: readonly TrainedSet[] = [{ prefix: '' }];
+
 export interface SaveCheckpoint {
   step: number;
   /** Figures of the run, as JSON: cursor, best evaluation, hashes, sums. */
@@ -30,10 +40,15 @@ export interface SaveCheckpoint {
   model: NativeModel;
   /** Writes the trained tensors into the folder, under the names of `model.parameters()`. */
   writeWeights(folder: string): Promise<void>;
+  /** Default: the policy alone. */
+  sets?: readonly TrainedSet[];
 }
 
 /** Writes a checkpoint and returns its folder. */
-export async function saveCheckpoint(run: string, { step, state, recipe, model, writeWeights }: SaveCheckpoint): Promise<string> {
+export async function saveCheckpoint(
+  run: string,
+  { step, state, recipe, model, writeWeights, sets = POLICY }: SaveCheckpoint,
+): Promise<string> {
   const above = checkpointsFolder(run);
   await mkdir(above, { recursive: true });
   const path = join(above, checkpointName(step));
@@ -41,27 +56,27 @@ export async function saveCheckpoint(run: string, { step, state, recipe, model, 
   await rm(path, { recursive: true, force: true });
   await folderWhole(path, async (folder) => {
     await writeWeights(folder);
-    await writeSafetensors(join(folder, OPTIMIZER), [...momentsOf(model, 'first'), ...momentsOf(model, 'second')]);
+    await writeSafetensors(join(folder, OPTIMIZER), [...momentsOf(model, sets, 'first'), ...momentsOf(model, sets, 'second')]);
     await writeWhole(join(folder, 'recipe.yaml'), recipe);
     await writeWhole(join(folder, STATE), `${JSON.stringify({ step, ...state }, undefined, 1)}\n`);
   });
   return path;
 }
 
-function momentsOf(model: NativeModel, part: 'first' | 'second'): TensorToWrite[] {
-  return model
-    .parameters()
-    .map(({ name, shape }) => ({ name: `${part}.${name}`, shape, stored: 'f32', pieces: () => read(model, name, part) }));
+function momentsOf(model: NativeModel, sets: readonly TrainedSet[], part: 'first' | 'second'): TensorToWrite[] {
+  return sets.flatMap((set) => tensorsOf(model, set, part).map((tensor) => ({ ...tensor, name: `${part}.${tensor.name}` })));
 }
 
-async function* read(model: NativeModel, name: string, part: ParameterPart): AsyncGenerator<Float32Array> {
-  yield await model.read(name, part);
+/** Tensors of a set, to be written in f32 under their names in a checkpoint. */
+export function tensorsOf(model: NativeModel, { prefix, adapter }: TrainedSet, part: ParameterPart = 'value'): TensorToWrite[] {
+  async function* read(name: string): AsyncGenerator<Float32Array> {
+    yield await model.read(name, part, adapter);
+  }
+  return model.parameters(adapter).map(({ name, shape }) => ({ name: prefix + name, shape, stored: 'f32', pieces: () => read(name) }));
 }
 
 /** The trained tensors of a model, to be written under their own names in f32. */
-export function trainedTensors(model: NativeModel): TensorToWrite[] {
-  return model.parameters().map(({ name, shape }) => ({ name, shape, stored: 'f32', pieces: () => read(model, name, 'value') }));
-}
+export const trainedTensors = (model: NativeModel): TensorToWrite[] => tensorsOf(model, { prefix: '' });
 
 /** A checkpoint on the disk. */
 export interface Checkpoint {
@@ -95,20 +110,22 @@ async function stepsIn(folder: string): Promise<number[]> {
  * Gives a model the parameters and optimiser state of a checkpoint.
  * @throws DataError `bad_checkpoint` where it lacks a tensor or has one of another shape
  */
-export async function restoreModel({ folder }: Checkpoint, model: NativeModel): Promise<void> {
+export async function restoreModel({ folder }: Checkpoint, model: NativeModel, sets: readonly TrainedSet[] = POLICY): Promise<void> {
   const files = (await readdir(folder)).filter((name) => name.endsWith('.safetensors')).sort();
   const paths = files.map((name) => join(folder, name));
   const entries = (await Promise.all(paths.map(async (path) => (await readHeader(path)).map((entry) => storedTensor(entry, path))))).flat();
   const stored = new Map(entries.map((tensor) => [tensor.name, tensor]));
-  const restore = async (name: string, shape: number[], part: 'value' | 'first' | 'second') => {
+  const restore = async (own: string, shape: number[], part: 'value' | 'first' | 'second', { prefix, adapter }: TrainedSet) => {
+    const name = prefix + own;
     const tensor = stored.get(part === 'value' ? name : `${part}.${name}`);
     if (tensor === undefined) throw new DataError('bad_checkpoint', `has no ${part} of ${name}`, { file: folder });
     if (tensor.shape.join() !== shape.join())
       throw new DataError('bad_checkpoint', `${name}: expected [${shape.join(', ')}], got [${tensor.shape.join(', ')}]`, { file: folder });
-    await model.write(name, part, await readTensor(tensor));
+    await model.write(own, part, await readTensor(tensor), adapter);
   };
-  for (const { name, shape } of model.parameters())
-    for (const part of ['value', 'first', 'second'] as const) await restore(name, shape, part);
+  for (const set of sets)
+    for (const { name, shape } of model.parameters(set.adapter))
+      for (const part of ['value', 'first', 'second'] as const) await restore(name, shape, part, set);
 }
 
 /** Checkpoints kept beside the best one: the last, and the one before it in case the last was of a run gone wrong. */
