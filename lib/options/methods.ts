@@ -14,7 +14,9 @@ export type MethodName = keyof typeof methodOptions;
 export const METHOD_NAMES = Object.keys(methodOptions) as [MethodName, ...MethodName[]];
 
 /** Names that the contract knows and that this version refuses: the training loop does not run them yet. */
-export const LATER_METHODS: readonly MethodName[] = METHOD_NAMES.filter((name) => name !== 'pretrain' && name !== 'sft');
+export const LATER_METHODS: readonly MethodName[] = METHOD_NAMES.filter(
+  (name) => !['pretrain', 'sft', 'ppo', 'grpo', 'rloo'].includes(name),
+);
 
 const withOptions = z.discriminatedUnion('name', [pretrain, sft, reward, ppo, dpo, kto, orpo, simpo, cpo, grpo, rloo, distill, mlm, plm]);
 

@@ -52,6 +52,8 @@ export interface CheckpointEvent {
 
 export interface WarningEvent {
   event: 'warning';
+  /** The step that showed it; left out where it is of the rows. */
+  step?: number;
   code: string;
   message: string;
 }

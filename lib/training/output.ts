@@ -1,14 +1,24 @@
 /** What a run leaves behind: checkpoints on the way, and at the end an adapter (PEFT) or a model (Hugging Face folder). */
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { type Adapter, peftName } from '../checkpoint/adapter.js';
+import { type Adapter, HEAD_NAME, peftName } from '../checkpoint/adapter.js';
 import { writeAdapter } from '../checkpoint/adapter_write.js';
 import { exists, folderWhole } from '../checkpoint/files.js';
-import { checkpointName, checkpointsFolder, pruneCheckpoints, restoreModel, saveCheckpoint, trainedTensors } from '../checkpoint/resume.js';
+import {
+  checkpointName,
+  checkpointsFolder,
+  pruneCheckpoints,
+  restoreModel,
+  saveCheckpoint,
+  tensorsOf,
+  trainedTensors,
+} from '../checkpoint/resume.js';
+import { writeSafetensors } from '../checkpoint/safetensors.js';
 import { writeModelFolder } from '../checkpoint/write_model.js';
 import type { NativeModel } from '../native.js';
 import { resolvedRecipe } from '../options/index.js';
 import type { Run } from './prepare.js';
+import { trainedSets, valuePlace } from './rollouts.js';
 
 /** Writes a checkpoint of the last step, deletes those that are neither new nor the best, and returns its folder. */
 export async function keepCheckpoint(run: Run): Promise<string> {
@@ -18,18 +28,32 @@ export async function keepCheckpoint(run: Run): Promise<string> {
     state: state.toJSON(),
     recipe: resolvedRecipe(recipe),
     model: native,
-    writeWeights: (folder) => writeWeights(run, folder),
+    writeWeights: async (folder) => {
+      await writeWeights(run, folder);
+      await writeValue(run, folder);
+    },
+    sets: trainedSets(recipe),
   });
   await pruneCheckpoints(out, bestCheckpoint(run));
   return path;
 }
+
+/** What judges tokens beside the policy, which no output holds: the value head, and the adapter under it where it has one. */
+async function writeValue({ native, recipe }: Run, folder: string): Promise<void> {
+  const tensors = trainedSets(recipe).flatMap((set) =>
+    tensorsOf(native, set).filter(({ name }) => set.adapter !== undefined || isHead(name)),
+  );
+  if (valuePlace(recipe) !== undefined) await writeSafetensors(join(folder, 'value.safetensors'), tensors);
+}
+
+const isHead = (name: string) => name === HEAD_NAME || name === 'score.weight';
 
 /** The step of the best evaluation, if a checkpoint of it was written. */
 const bestCheckpoint = ({ state }: Run) => (state.best !== undefined && state.best.step > 0 ? state.best.step : undefined);
 
 async function writeWeights({ native, adapter, base, recipe }: Run, folder: string): Promise<void> {
   if (adapter !== undefined) return writeAdapter(folder, await trainedAdapter(native, adapter), recipe.model);
-  const tensors = trainedTensors(native);
+  const tensors = trainedTensors(native).filter(({ name }) => valuePlace(recipe) === undefined || !isHead(name));
   return writeModelFolder(folder, { base, tensors, dtype: 'f32' });
 }
 

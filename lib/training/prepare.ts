@@ -24,9 +24,20 @@ import {
   recipeDifferences,
   withMaxLength,
 } from '../options/index.js';
-import { openTokenizer } from '../tokenizer/index.js';
+import { openTokenizer, type Tokenizer } from '../tokenizer/index.js';
+import { closeAll, openRewardFunctions } from './judges.js';
 import { baseHashes, dataHashes, type Hashes } from './manifest.js';
 import { checkMemory, chooseMicroBatch } from './memory.js';
+import {
+  addValueHead,
+  checkRollouts,
+  checkRoom,
+  openRollouts,
+  type RolloutParts,
+  rolloutOptions,
+  trainedSets,
+  withoutEvaluation,
+} from './rollouts.js';
 import { loadRows, type Rows } from './rows.js';
 import { RunState } from './run_state.js';
 
@@ -58,40 +69,49 @@ export interface Run {
   hashes: { base: Hashes; data: Hashes };
   state: RunState;
   resumed: boolean;
+  tokenizer: Tokenizer;
+  /** Of a method that learns from its own answers. */
+  rollouts: RolloutParts | undefined;
 }
 
 /** @throws RequestError, DataError and WorkError for everything that can be known before the first step */
 export async function prepareRun(input: TrainInput, options: TrainOptions): Promise<Run> {
   const read = readInput(input);
+  checkRollouts(read.recipe, read.place);
+  const functions = await openRewardFunctions(rolloutOptions(read.recipe)?.rewards ?? []);
+  return prepare(read, options, functions).catch(async (error) => {
+    await closeAll(functions);
+    throw error;
+  });
+}
+
+async function prepare(read: ReadRecipe, options: TrainOptions, functions: Awaited<ReturnType<typeof openRewardFunctions>>): Promise<Run> {
   const out = outFolder(read.recipe, options);
   const checkpoint = await startingPoint(out, options.resume ?? false);
   checkDevice(read);
   const { signal } = options;
   const base = await openModelFolder(await modelPlace(read.recipe.model, { signal, onDownload: options.onDownload }));
-  const recipe = withMaxLength(read.recipe, contextOf(base.config), read.place('train.maxLength'));
+  const { recipe, warnings } = withoutEvaluation(withMaxLength(read.recipe, contextOf(base.config), read.place('train.maxLength')));
   if (checkpoint !== undefined) checkSameRecipe(checkpoint, recipe);
   const adapter = await startingAdapter(recipe, base.config, read);
   const tokenizer = await openTokenizer(base.folder);
   checkVocabulary(base, tokenizer.vocabularySize);
-  const [rows, ofBase] = await Promise.all([loadRows(recipe, tokenizer, { place: read.place, signal }), baseHashes(base, signal)]);
+  const [loaded, ofBase] = await Promise.all([loadRows(recipe, tokenizer, { place: read.place, signal }), baseHashes(base, signal)]);
+  const rows = { ...loaded, warnings: [...loaded.warnings, ...warnings] };
+  checkRoom(recipe, base, rows.longest, read.place('method.maxNewTokens'));
   const hashes = { base: ofBase, data: await dataHashes(rows.datasets, signal) };
   const saved = checkpoint === undefined ? undefined : RunState.from(checkpoint, hashes);
   const microBatchTokens = saved?.microBatchTokens ?? plannedMicroBatch(recipe, base.config, adapter, rows);
   const state = saved ?? new RunState({ microBatchTokens, hashes });
   const native = await loadTrained(base, recipe, adapter, checkpoint);
-  return {
-    out,
-    recipe,
-    base,
-    native,
-    adapter,
-    rows,
-    sequences: rows.sequences,
-    microBatchTokens,
-    hashes,
-    state,
-    resumed: checkpoint !== undefined,
-  };
+  const parts = { out, recipe, base, native, adapter, rows, sequences: rows.sequences, microBatchTokens, hashes, state, tokenizer };
+  const rollouts = rolloutOptions(recipe) && (await openRollouts(parts, functions).catch((error) => fail(native, error)));
+  return { ...parts, rollouts, resumed: checkpoint !== undefined };
+}
+
+function fail(native: NativeModel, error: unknown): never {
+  native.dispose();
+  throw error;
 }
 
 /** A recipe from any of its forms. */
@@ -138,7 +158,11 @@ function checkSameRecipe({ folder, step }: Checkpoint, recipe: Recipe): void {
 
 async function startingAdapter({ adapter }: Recipe, config: NetworkConfig, { place }: ReadRecipe): Promise<Adapter | undefined> {
   if (adapter === null) return undefined;
-  if ('from' in adapter) return { ...(await readAdapter(adapter.from, config)), dropout: adapter.dropout };
+  if ('from' in adapter) {
+    // A head that the adapter brings judges answers: no other method has a use for it.
+    const { head: _, ...brought } = await readAdapter(adapter.from, config);
+    return { ...brought, dropout: adapter.dropout };
+  }
   try {
     chosenLayers(adapter.targets, config);
   } catch (error) {
@@ -166,8 +190,10 @@ function plannedMicroBatch(recipe: Recipe, config: NetworkConfig, adapter: Adapt
       tokens,
       rank: adapter?.rank ?? 0,
     });
-  const longest = rows.longest;
-  const stepTokens = train.tokensPerStep ?? (train.rowsPerStep ?? 1) * longest;
+  const { maxNewTokens = -1, samplesPerPrompt = 1 } = rolloutOptions(recipe) ?? {};
+  // An answer, and the end token that a judge may read behind it.
+  const longest = rows.longest + maxNewTokens + 1;
+  const stepTokens = train.tokensPerStep ?? (train.rowsPerStep ?? 1) * samplesPerPrompt * longest;
   const micro = chooseMicroBatch({ plan, requested: train.microBatchTokens, longest, stepTokens, total: machineMemory() });
   const settings = { isBf16: compute.dtype === 'bf16', isAdapter: adapter !== undefined, recomputes: train.activationCheckpointing };
   const tokens = Math.max(longest, Math.min(micro, stepTokens));
@@ -181,10 +207,10 @@ async function loadTrained(base: ModelFolder, recipe: Recipe, adapter: Adapter |
   const native = await loadNative(base, { dtype, threads, train, recomputeActivations: recipe.train.activationCheckpointing });
   try {
     if (adapter !== undefined) await native.setAdapter(nativeAdapter(adapter, adapter.dropout));
-    if (checkpoint !== undefined) await restoreModel(checkpoint, native);
+    await addValueHead(native, recipe, base, adapter);
+    if (checkpoint !== undefined) await restoreModel(checkpoint, native, trainedSets(recipe));
     return native;
   } catch (error) {
-    native.dispose();
-    throw error;
+    return fail(native, error);
   }
 }

@@ -1,5 +1,5 @@
 /** The rows of a run: those to train on and those held out. */
-import { type Dataset, holdOut, loadDataset, type Tokens, type Warning } from '../data/index.js';
+import { acceptedRows, type Dataset, holdOut, loadDataset, type Tokens, type Warning } from '../data/index.js';
 import type { ErrorPlace } from '../errors/index.js';
 import { methods } from '../methods/index.js';
 import type { DataSource, Recipe } from '../options/index.js';
@@ -36,7 +36,8 @@ export function loadDatasets(
   const { trained } = methods[recipe.method.name].needs;
   const { maxLength, overlong } = train;
   const chat = openChat(tokenizer);
-  return (data) => loadDataset({ data, tokenizer, chat, template, trained, checks, maxLength, overlong, ...options });
+  const accepts = acceptedRows(recipe.method.name, Object.fromEntries(Object.values(methods).map(({ name, needs }) => [name, needs.rows])));
+  return (data) => loadDataset({ data, tokenizer, chat, template, accepts, trained, checks, maxLength, overlong, ...options });
 }
 
 /** @throws DataError with file and line for the first row that is wrong */

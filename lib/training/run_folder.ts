@@ -82,7 +82,7 @@ const json = (value: object) => `${JSON.stringify(value, undefined, 2)}\n`;
 function isUpTo(line: string, step: number): boolean {
   try {
     const event = JSON.parse(line) as TrainingEvent;
-    return event.event !== 'done' && (!('step' in event) || event.step <= step);
+    return event.event !== 'done' && (!('step' in event) || (event.step ?? 0) <= step);
   } catch {
     return false;
   }

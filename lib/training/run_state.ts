@@ -9,6 +9,8 @@ import { DataError, RequestError } from '../errors/index.js';
 import type { EvaluationEvent, StepEvent } from './events.js';
 import { type Best, betterOf } from './held_out.js';
 import type { Hashes } from './manifest.js';
+import type { RolloutState } from './rollout_step.js';
+import type { Watch } from './rollout_warnings.js';
 
 /** Version of what a checkpoint holds. */
 const FORMAT = 1;
@@ -34,6 +36,8 @@ export class RunState {
   cursor: Cursor = { step: 0, epoch: 0, position: 0 };
   best: Best | undefined;
   evaluations: { step: number; nll: number }[] = [];
+  /** Of methods with rollouts. */
+  rollouts: RolloutState & { watch: Watch } = { updates: 0, method: {}, watch: {} };
   sums: Sums = { tokens: 0, trainedTokens: 0, seconds: 0, firstLoss: undefined, lastLoss: undefined, peakMemoryMiB: 0 };
 
   constructor(private readonly fixed: Fixed) {}
@@ -52,14 +56,25 @@ export class RunState {
     const saved = json as unknown as ReturnType<RunState['toJSON']>;
     for (const [what, before] of Object.entries(saved.hashes)) checkSame(what, before, hashes[what as 'base' | 'data']);
     const state = new RunState({ microBatchTokens: saved.microBatchTokens, hashes });
-    const { step, cursor, best, evaluations, sums } = saved;
-    return Object.assign(state, { step, cursor, best, evaluations, sums });
+    const { step, cursor, best, evaluations, sums, rollouts = state.rollouts } = saved;
+    return Object.assign(state, { step, cursor, best, evaluations, sums, rollouts });
   }
 
   /** What the checkpoint's state.json holds. */
   toJSON() {
     const { step, cursor, best, evaluations, sums, fixed } = this;
-    return { format: FORMAT, step, cursor, microBatchTokens: fixed.microBatchTokens, best, evaluations, sums, hashes: fixed.hashes };
+    const rollouts = this.rollouts.updates > 0 ? { rollouts: this.rollouts } : {};
+    return {
+      format: FORMAT,
+      step,
+      cursor,
+      microBatchTokens: fixed.microBatchTokens,
+      best,
+      evaluations,
+      sums,
+      hashes: fixed.hashes,
+      ...rollouts,
+    };
   }
 
   /** Takes a step into account. `cursor` stands behind it. */

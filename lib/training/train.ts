@@ -1,14 +1,16 @@
 /** The training loop: steps, evaluations, checkpoints, and what comes out at the end, as a stream of events. */
 
-import { StepPlan } from '../data/index.js';
+import { StepPlan, type Warning } from '../data/index.js';
 import { InterruptedError } from '../errors/index.js';
 import { resolvedRecipe } from '../options/index.js';
-import type { EvaluationEvent, StartEvent, TrainingEvent } from './events.js';
+import type { EvaluationEvent, StartEvent, StepEvent, TrainingEvent } from './events.js';
 import { evaluateHeldOut } from './held_out.js';
 import { machine } from './manifest.js';
 import { finishedOutput, keepCheckpoint, writeOutput } from './output.js';
 import { prepareRun, type Run, type TrainInput, type TrainOptions } from './prepare.js';
 import { finalReport } from './report.js';
+import { takeRolloutStep } from './rollout_step.js';
+import { watched } from './rollout_warnings.js';
 import { RunFolder } from './run_folder.js';
 import { learningRate } from './schedule.js';
 import { takeStep } from './step.js';
@@ -30,6 +32,7 @@ export async function* train(input: TrainInput, options: TrainOptions = {}): Asy
     if (done !== undefined) yield { event: 'done', step: run.state.step, output: done };
     else yield* steps(run, folder, options.signal);
   } finally {
+    await run.rollouts?.close();
     run.native.dispose();
     await folder.close();
   }
@@ -61,10 +64,11 @@ async function* steps(run: Run, folder: RunFolder, signal: AbortSignal | undefin
     const taken = plan.next();
     if (taken === undefined) break;
     const step = state.step + 1;
-    const event = await takeStep(stepSetting(run), step, taken, learningRate(step, count, recipe.train));
+    const { event, remarks } = await stepOf(run, step, taken, learningRate(step, count, recipe.train));
     state.tookStep(event, plan.cursor);
     if (!folder.isOpen) await folder.create({ recipe: resolvedRecipe(recipe), manifest: manifest(run) });
     yield await tell(event);
+    for (const remark of remarks) yield await tell({ event: 'warning', step, ...remark });
     const isLast = step === count;
     const before = state.best?.step;
     if (rows.heldOut.length > 0 && (isLast || step % (recipe.evaluate?.every ?? count) === 0)) yield await tell(await evaluation(run));
@@ -79,6 +83,17 @@ async function* steps(run: Run, folder: RunFolder, signal: AbortSignal | undefin
   const output = await writeOutput(run);
   await folder.report(finalReport(run, output));
   yield await tell({ event: 'done', step: state.step, output });
+}
+
+/** Takes a step as its method wants it, with what is to be said of it. */
+async function stepOf(run: Run, step: number, rows: Int32Array, rate: number): Promise<{ event: StepEvent; remarks: Warning[] }> {
+  const { rollouts, state, tokenizer } = run;
+  if (rollouts === undefined) return { event: await takeStep(stepSetting(run), step, rows, rate), remarks: [] };
+  const setting = { ...stepSetting(run), ...rollouts, tokenizer };
+  const taken = await takeRolloutStep(setting, step, rows, rate, state.rollouts);
+  const { warnings, watch } = watched(state.rollouts.watch, taken.event);
+  state.rollouts = { ...taken.state, watch };
+  return { event: taken.event, remarks: warnings };
 }
 
 const stepSetting = ({ native, recipe, sequences, microBatchTokens, adapter }: Run) => ({

@@ -1,0 +1,133 @@
+/** Reward models as judges: a scalar head, mostly on an adapter over the very weights that the policy stands on. */
+import { realpath, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { readAdapter } from '../checkpoint/adapter_read.js';
+import { exists } from '../checkpoint/files.js';
+import { Fields, readJson, readJsonIfThere } from '../checkpoint/json_file.js';
+import { type ModelFolder, openModelFolder } from '../checkpoint/model_folder.js';
+import { nativeAdapter } from '../checkpoint/native_model.js';
+import { DataError } from '../errors/index.js';
+import type { NativeModel } from '../native.js';
+import { openTokenizer, type Tokenizer } from '../tokenizer/index.js';
+import type { FrozenModels } from './reference.js';
+
+/** What the policy is: its base, and how it reads texts. */
+export interface Policy {
+  base: ModelFolder;
+  tokenizer: Tokenizer;
+}
+
+export class RewardModel {
+  private constructor(
+    private readonly native: NativeModel,
+    private readonly adapter: string,
+    private readonly constants: { mean: number; std: number },
+  ) {}
+
+  /**
+   * Opens the PEFT folder of a reward model.
+   * @param name of its adapter among those of its base
+   * @throws DataError `missing_reward_model`, `bad_reward_model`, `tokenizer_differs`, and what reading an adapter throws
+   */
+  static async open(folder: string, name: string, policy: Policy, frozen: FrozenModels): Promise<RewardModel> {
+    await stat(folder).catch((cause) => {
+      throw new DataError('missing_reward_model', 'no such folder of a reward model', { file: folder, cause });
+    });
+    await checkTokenizer(folder, folder, policy);
+    const base = await baseOf(folder, policy);
+    const adapter = await readAdapter(folder, base.config);
+    const { head } = adapter;
+    if (head === undefined)
+      throw new DataError('bad_reward_model', `has no score head; expected an adapter that ${MADE}`, { file: folder });
+    const constants = await readConstants(folder);
+    const native = await frozen.of(base);
+    await native.setAdapter({ ...nativeAdapter(adapter), name, train: false });
+    await native.setHead(head, name);
+    return new RewardModel(native, name, constants);
+  }
+
+  /** Normalised scores of sequences that end in their end token, `microBatchTokens` at a time. */
+  async scores(sequences: readonly Int32Array[], microBatchTokens: number): Promise<Float64Array> {
+    const scores = new Float64Array(sequences.length);
+    let at = 0;
+    while (at < sequences.length) {
+      const end = groupEnd(sequences, at, microBatchTokens);
+      const raw = await this.#forward(sequences.slice(at, end));
+      scores.set(
+        Float64Array.from(raw, (score) => (score - this.constants.mean) / this.constants.std),
+        at,
+      );
+      at = end;
+    }
+    return scores;
+  }
+
+  async #forward(group: readonly Int32Array[]): Promise<Float32Array> {
+    const sequenceStarts = new Int32Array(group.length + 1);
+    for (const [n, { length }] of group.entries()) sequenceStarts[n + 1] = (sequenceStarts[n] as number) + length;
+    const tokens = new Int32Array(sequenceStarts.at(-1) as number);
+    for (const [n, ids] of group.entries()) tokens.set(ids, sequenceStarts[n]);
+    const targets = new Int32Array(tokens.length).fill(-1);
+    const scoreRows = sequenceStarts.subarray(1).map((end) => end - 1);
+    const { score } = await this.native.forward({ tokens, sequenceStarts, targets, scoreRows }, { adapter: this.adapter });
+    return score as Float32Array;
+  }
+}
+
+/** What a reward model is, in words. */
+const MADE = 'method: reward made (task_type SEQ_CLS, modules_to_save ["score"])';
+
+/** End of a group of at most `most` tokens, at least one sequence. */
+function groupEnd(sequences: readonly Int32Array[], from: number, most: number): number {
+  let [end, tokens] = [from + 1, (sequences[from] as Int32Array).length];
+  while (end < sequences.length && tokens + (sequences[end] as Int32Array).length <= most)
+    tokens += (sequences[end++] as Int32Array).length;
+  return end;
+}
+
+/** reward.json: what brings scores to mean 0 and deviation 1; without it scores are taken as they are. */
+async function readConstants(folder: string): Promise<{ mean: number; std: number }> {
+  const file = join(folder, 'reward.json');
+  const json = await readJsonIfThere(file);
+  if (json === undefined) return { mean: 0, std: 1 };
+  const fields = new Fields(json, file);
+  return { mean: fields.number('mean'), std: fields.number('std', undefined, 0) };
+}
+
+/** The base of a reward model's adapter: the policy's, unless the adapter names another folder that is there. */
+async function baseOf(folder: string, policy: Policy): Promise<ModelFolder> {
+  const file = join(folder, 'adapter_config.json');
+  if (!(await exists(file)))
+    throw new DataError('bad_reward_model', `holds no adapter_config.json; expected the folder of an adapter that ${MADE}`, {
+      file: folder,
+    });
+  const named = (await readJson(file)).base_model_name_or_path;
+  const other = typeof named === 'string' ? await realpath(named).catch(() => undefined) : undefined;
+  if (other === undefined || other === (await realpath(policy.base.folder))) return policy.base;
+  await checkTokenizer(other, folder, policy);
+  return openModelFolder(other);
+}
+
+/** Files of which one is there where a folder has a tokenizer. */
+const TOKENIZERS = ['tokenizer.json', 'tokenizer.model', 'vocab.json'];
+
+/** A judge that reads other ids than the policy writes would judge another text. */
+async function checkTokenizer(folder: string, judge: string, { tokenizer }: Policy): Promise<void> {
+  const found = await Promise.all(TOKENIZERS.map((name) => exists(join(folder, name))));
+  if (!found.includes(true)) return;
+  const own = await openTokenizer(folder);
+  const differs = firstDifference(own, tokenizer);
+  if (differs === undefined) return;
+  const message = `the reward model's tokenizer is not the policy's: ${differs}; train a reward model on the policy's own base`;
+  throw new DataError('tokenizer_differs', message, { file: judge });
+}
+
+function firstDifference(judge: Tokenizer, policy: Tokenizer): string | undefined {
+  if (judge.vocabularySize !== policy.vocabularySize) return `it has ${judge.vocabularySize} pieces, the policy's ${policy.vocabularySize}`;
+  if (judge.eos !== policy.eos) return `its end token is ${judge.eos}, the policy's ${policy.eos}`;
+  for (let id = 0; id < policy.vocabularySize; id++) {
+    if (Buffer.compare(judge.tokenBytes(id), policy.tokenBytes(id)) === 0) continue;
+    return `id ${id} is ${JSON.stringify(judge.tokenText(id))}, the policy's ${JSON.stringify(policy.tokenText(id))}`;
+  }
+  return undefined;
+}

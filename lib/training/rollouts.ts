@@ -1,0 +1,113 @@
+/** What a run with rollouts needs beside model and prompts: judges, reference, value head. */
+import type { Adapter } from '../checkpoint/adapter.js';
+import { newAdapter } from '../checkpoint/adapter_new.js';
+import { contextOf } from '../checkpoint/config.js';
+import type { ModelFolder } from '../checkpoint/model_folder.js';
+import { nativeAdapter } from '../checkpoint/native_model.js';
+import type { TrainedSet } from '../checkpoint/resume.js';
+import type { Warning } from '../data/index.js';
+import { type ErrorPlace, RequestError } from '../errors/index.js';
+import { methods } from '../methods/index.js';
+import type { NativeModel } from '../native.js';
+import type { Recipe } from '../options/index.js';
+import type { Tokenizer } from '../tokenizer/index.js';
+import { closeAll, Judges, type openRewardFunctions } from './judges.js';
+import { FrozenModels, openReference, type Reference } from './reference.js';
+import { VALUE, type ValuePlace } from './rollout_passes.js';
+import type { RolloutOptions } from './rollout_step.js';
+
+/** Options of the recipe's method, where it learns from its own answers. */
+export function rolloutOptions({ method }: Recipe): RolloutOptions | undefined {
+  return methods[method.name].needs.rollouts === true ? (method as RolloutOptions) : undefined;
+}
+
+/** Where the recipe wants a value head. */
+export const valuePlace = ({ method }: Recipe): ValuePlace => (method.name === 'ppo' ? method.value : undefined);
+
+/** Refusals that need no model. */
+export function checkRollouts(recipe: Recipe, place: (key: string) => ErrorPlace): void {
+  if (valuePlace(recipe) !== 'adapter' || recipe.adapter !== null) return;
+  const message =
+    'method.value: adapter needs an adapter to train: beside trained weights a value adapter has no ground; use value: shared';
+  throw new RequestError('bad_recipe', message, place('method.value'));
+}
+
+/** A recipe whose method has no use for held-out rows, and for dropout, without them, and remarks that say so. */
+export function withoutEvaluation<R extends Recipe>(recipe: R): { recipe: R; warnings: Warning[] } {
+  const { method, evaluate, adapter, train } = recipe;
+  if (rolloutOptions(recipe) === undefined) return { recipe, warnings: [] };
+  const warnings: Warning[] = [];
+  if (evaluate !== null)
+    warnings.push({ code: 'evaluation_unused', message: `${method.name} has no held-out nats: evaluate is left out; watch reward and kl` });
+  if ((adapter?.dropout ?? 0) > 0)
+    warnings.push({
+      code: 'dropout_unused',
+      message: `${method.name} trains the very policy that wrote the answers: adapter.dropout is left out`,
+    });
+  return { recipe: { ...recipe, evaluate: null, train: { ...train, earlyStopping: null } }, warnings };
+}
+
+/** Sets of trained tensors of a run, by which a checkpoint names them. */
+export const trainedSets = (recipe: Recipe): TrainedSet[] =>
+  valuePlace(recipe) === 'adapter' ? [{ prefix: '' }, { prefix: `${VALUE}.`, adapter: VALUE }] : [{ prefix: '' }];
+
+/** @throws RequestError `beyond_context` where an answer could grow out of the model's context */
+export function checkRoom(recipe: Recipe, base: ModelFolder, longestPrompt: number, place: ErrorPlace): void {
+  const options = rolloutOptions(recipe);
+  const context = contextOf(base.config);
+  if (options === undefined || longestPrompt + options.maxNewTokens <= context) return;
+  const message = `method.maxNewTokens ${options.maxNewTokens} after the longest prompt, ${longestPrompt} tokens, is beyond the model's context of ${context}; lower it, or train.maxLength`;
+  throw new RequestError('beyond_context', message, place);
+}
+
+/** Gives the policy its value head, zeros at first: what is expected of every token is learnt from nothing. */
+export async function addValueHead(native: NativeModel, recipe: Recipe, base: ModelFolder, adapter: Adapter | undefined): Promise<void> {
+  const value = valuePlace(recipe);
+  if (value === undefined) return;
+  if (value === 'adapter' && adapter !== undefined) {
+    const { rank, alpha, rsLora } = adapter;
+    const targets = adapter.targets.map(({ name }) => name);
+    const own = newAdapter({ rank, alpha, rsLora, targets, dropout: 0, seed: recipe.train.seed }, base.config);
+    await native.setAdapter({ ...nativeAdapter(own), name: VALUE, train: true });
+  }
+  await native.setHead(new Float32Array(base.config.hidden), value === 'adapter' ? VALUE : undefined);
+}
+
+export interface RolloutParts {
+  judges: Judges;
+  reference: Reference | undefined;
+  value: ValuePlace;
+  close(): Promise<void>;
+}
+
+export interface RolloutSource {
+  recipe: Recipe;
+  base: ModelFolder;
+  native: NativeModel;
+  adapter: Adapter | undefined;
+  tokenizer: Tokenizer;
+  microBatchTokens: number;
+}
+
+/** Opens judges and reference beside a loaded model. `functions` are closed with the rest, also where this fails. */
+export async function openRollouts(
+  { recipe, base, native, adapter, tokenizer, microBatchTokens }: RolloutSource,
+  functions: Awaited<ReturnType<typeof openRewardFunctions>>,
+): Promise<RolloutParts> {
+  const options = rolloutOptions(recipe) as RolloutOptions;
+  const frozen = new FrozenModels(recipe.compute, { base, native, isAdapter: adapter !== undefined });
+  const close = async () => {
+    await closeAll(functions);
+    await frozen.dispose();
+  };
+  try {
+    const judges = await Judges.open(options.rewards, functions, { base, tokenizer, microBatchTokens }, frozen);
+    const start = adapter && { start: adapter, brought: recipe.adapter !== null && 'from' in recipe.adapter };
+    const needed = options.name === 'ppo' || options.beta > 0;
+    const reference = needed ? await openReference(options.reference, base, start, frozen) : undefined;
+    return { judges, reference, value: valuePlace(recipe), close };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
