@@ -83,6 +83,17 @@ async function takeTurns(model: NativeModel, work: Work, peer: Peer | undefined,
 async function run(work: Work, rounds: number) {
   const folder = mkdtempSync(join(tmpdir(), 'attune-bench-'));
   let peer: Peer | undefined;
+  const leave = () => {
+    peer?.stop();
+    rmSync(folder, { recursive: true, force: true });
+  };
+  // A peer that stands still would stand for ever.
+  process.once('exit', leave);
+  for (const [signal, status] of [
+    ['SIGINT', 130],
+    ['SIGTERM', 143],
+  ] as const)
+    process.once(signal, () => process.exit(status));
   try {
     const model = await loadNetwork(folder, work);
     if (options.peer) peer = new Peer(resolve(options.peer), work);
@@ -96,8 +107,7 @@ async function run(work: Work, rounds: number) {
     model.dispose();
     return { own, other, versions, losses, memory };
   } finally {
-    peer?.stop();
-    rmSync(folder, { recursive: true, force: true });
+    leave();
   }
 }
 
