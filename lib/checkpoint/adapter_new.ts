@@ -24,6 +24,19 @@ export function newAdapter(options: NewAdapterOptions, config: NetworkConfig): A
   return { rank, alpha, rsLora, dropout, targetModules: moduleNames(layers, config), targets };
 }
 
+/** Deviation of a new head's numbers: transformers' `initializer_range`. */
+const HEAD_DEVIATION = 0.02;
+
+/** A new scalar head of `hidden` numbers, normal around 0, as transformers starts one. Its values depend on the seed alone. */
+export function newHead(hidden: number, seed: number): Float32Array {
+  const draw = uniform(seed, 'score');
+  // Box and Muller 1958; 1 - draw() is never 0.
+  return Float32Array.from({ length: hidden }, () => {
+    const radius = Math.sqrt(-2 * Math.log(1 - draw()));
+    return HEAD_DEVIATION * radius * Math.cos(2 * Math.PI * draw());
+  });
+}
+
 /** Uniform numbers in [0, 1) with 32 bits, from a seed and a name. xoshiro128** (Blackman, Vigna 2018), seeded by FNV-1a and splitmix32. */
 function uniform(seed: number, name: string): () => number {
   let hash = 0x811c9dc5;

@@ -58,6 +58,25 @@ const FAMILIES: Record<string, Family> = {
 /** Architectures that attune knows, by the names in config.json. */
 export const ARCHITECTURES = Object.keys(FAMILIES);
 
+const CAUSAL = 'ForCausalLM';
+const SCORES = 'ForSequenceClassification';
+
+const rewardArchitecture = (name: string) => name.replace(CAUSAL, SCORES);
+const causalArchitecture = (name: string) => name.replace(SCORES, CAUSAL);
+
+/** Whether config.json is of a network that scores sequences and writes none: it has a head `score.weight` in place of `lm_head.weight`. */
+export const scoresSequences = ({ architectures }: Json) =>
+  Array.isArray(architectures) && architectures.some((name) => ARCHITECTURES.map(rewardArchitecture).includes(name));
+
+/** config.json of a reward model on this network: one label, which is a score. */
+export const rewardConfig = (config: Json): Json => ({
+  ...config,
+  architectures: (config.architectures as string[]).map(rewardArchitecture),
+  id2label: { 0: 'LABEL_0' },
+  label2id: { LABEL_0: 0 },
+  num_labels: 1,
+});
+
 /**
  * Reads the shape of a network from the content of config.json.
  * @param file path of config.json, for messages
@@ -78,7 +97,7 @@ export function networkConfig(config: Json, file: string): NetworkConfig {
     ...headsOf(fields, family, hidden),
     eps: fields.number('rms_norm_eps', 1e-6, 0),
     context,
-    tied: fields.flag('tie_word_embeddings', false),
+    tied: scoresSequences(config) || fields.flag('tie_word_embeddings', false),
     ...family.biases(fields),
     queryKeyNorm: family.queryKeyNorm,
     windows: family.windows(fields, layers),
@@ -92,7 +111,7 @@ export const contextOf = ({ context, rotary }: NetworkConfig) =>
 
 function familyOf(fields: Fields, file: string): Family {
   const names = fields.texts('architectures', []);
-  const name = names.find((one) => Object.hasOwn(FAMILIES, one));
+  const name = names.map(causalArchitecture).find((one) => Object.hasOwn(FAMILIES, one));
   if (name !== undefined) return FAMILIES[name] as Family;
   const told = names.length > 0 ? names.join(', ') : 'none';
   const type = fields.has('model_type') ? ` (model_type ${fields.text('model_type')})` : '';

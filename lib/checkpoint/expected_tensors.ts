@@ -50,6 +50,13 @@ export function expectedTensors(config: NetworkConfig): ExpectedTensor[] {
   ];
 }
 
+/** The head of a network that scores sequences, in place of `lm_head.weight`. */
+export const scoreTensor = ({ hidden }: NetworkConfig): ExpectedTensor => ({
+  name: 'score.weight',
+  shape: [1, hidden],
+  because: `one label, hidden_size ${hidden}`,
+});
+
 function blockTensors(config: NetworkConfig, prefix: string, linears: LinearLayer[]): ExpectedTensor[] {
   const norm = (name: string, size: number, because: string) => ({ name: `${prefix}${name}.weight`, shape: [size], because });
   const attention = linears.slice(0, 4).flatMap(linearTensors);

@@ -3,8 +3,8 @@ import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { DataError } from '../errors/index.js';
 import type { NetworkConfig, StoredTensor } from '../native.js';
-import { networkConfig } from './config.js';
-import { expectedTensors } from './expected_tensors.js';
+import { networkConfig, scoresSequences } from './config.js';
+import { expectedTensors, scoreTensor } from './expected_tensors.js';
 import { exists } from './files.js';
 import { type Json, readJson, readJsonIfThere } from './json_file.js';
 import { readPieces, storedTensor } from './safetensors.js';
@@ -22,6 +22,13 @@ export interface ModelFolder {
   tensors: StoredTensor[];
   /** An equal copy of a tied head, which some checkpoints hold beside the embedding. */
   headCopy: StoredTensor | undefined;
+  /** The score head (1, hidden) of a reward model, which has no other head. */
+  score: StoredTensor | undefined;
+}
+
+export interface OpenOptions {
+  /** Whether a reward model may be opened, which scores texts and cannot write any. Default false. */
+  scores?: boolean;
 }
 
 const SINGLE = 'model.safetensors';
@@ -30,16 +37,20 @@ const INDEX = 'model.safetensors.index.json';
 /**
  * Opens a folder and checks that config.json and the tensors fit together.
  * @throws DataError `missing_model`, `missing_file`, `malformed_json`, `bad_config`, `unknown_architecture`, `unknown_rope_scaling`,
- * `bad_safetensors`, `tensor_missing`, `tensor_shape`, `tensor_dtype`, `tensor_unexpected`
+ * `bad_safetensors`, `tensor_missing`, `tensor_shape`, `tensor_dtype`, `tensor_unexpected`, `reward_model`
  */
-export async function openModelFolder(folder: string): Promise<ModelFolder> {
+export async function openModelFolder(folder: string, { scores = false }: OpenOptions = {}): Promise<ModelFolder> {
   await checkFolder(folder);
   const file = join(folder, 'config.json');
   const configJson = await readJson(file);
   const config = networkConfig(configJson, file);
+  const isReward = scoresSequences(configJson);
+  if (isReward && !scores)
+    throw new DataError('reward_model', 'is a reward model: it scores texts and cannot write or predict any', { file });
   const generationJson = await readJsonIfThere(join(folder, 'generation_config.json'));
   const found = await storedTensors(folder);
-  const tensors = expectedTensors(config).map((expected) => {
+  const needed = isReward ? [...expectedTensors(config), scoreTensor(config)] : expectedTensors(config);
+  const tensors = needed.map((expected) => {
     const tensor = found.get(expected.name);
     const shown = `[${expected.shape.join(', ')}] by config.json (${expected.because})`;
     if (tensor === undefined) throw new DataError('tensor_missing', `${expected.name} is missing: expected ${shown}`, { file: folder });
@@ -49,7 +60,8 @@ export async function openModelFolder(folder: string): Promise<ModelFolder> {
     return tensor;
   });
   const headCopy = await leftOver(found, config, tensors[0] as StoredTensor);
-  return { folder, config, configJson, generationJson, tensors, headCopy };
+  const score = isReward ? tensors.pop() : undefined;
+  return { folder, config, configJson, generationJson, tensors, headCopy, score };
 }
 
 /**

@@ -103,12 +103,13 @@ function describe(event: Exclude<TrainingEvent, StepEvent>): string {
 
 const count = (n: number) => Math.round(n).toLocaleString('en-US');
 
-/** `step 12/100  loss 2.3142  lr 2.0e-4  norm 0.830  1,234 tok/s  3m12s left  812 MiB`: fits 80 columns. */
+/** `step 12/100  loss 2.3142  lr 2.0e-4  norm 0.830  1,234 tok/s  3m12s left  812 MiB`: fits 80 columns; a method's own figures come after the loss. */
 export function describeStep(event: StepEvent, steps: number, secondsLeft: number): string {
   const { step, loss, learningRate, gradientNorm, tokensPerSecond, memoryMiB } = event;
   const parts = [
     `step ${step}/${steps}`,
     `loss ${loss.toFixed(4)}`,
+    ...describeMetrics(event),
     `lr ${learningRate.toExponential(1)}`,
     `norm ${gradientNorm.toPrecision(3)}`,
     `${count(tokensPerSecond)} tok/s`,
@@ -124,8 +125,35 @@ function describeStart({ steps, from, parameters, counts, heldOut, microBatchTok
   return `${describeCounts(counts)}${held}\n${count(parameters)} numbers are trained in ${count(steps)} steps, at most ${count(microBatchTokens)} tokens in flight${again}`;
 }
 
-const describeEvaluation = ({ step, nll, perplexity, tokens }: EvaluationEvent) =>
-  `step ${step}: held out ${nll.toFixed(4)} nats a token, perplexity ${perplexity.toPrecision(4)}, over ${count(tokens)} tokens`;
+function describeEvaluation(event: EvaluationEvent): string {
+  const { step, nll, perplexity, loss, tokens } = event;
+  const figures =
+    nll === undefined
+      ? [`loss ${loss?.toFixed(4)}`, ...describeMetrics(event)].join(', ')
+      : `${nll.toFixed(4)} nats a token, perplexity ${perplexity?.toPrecision(4)}`;
+  return `step ${step}: held out ${figures}, over ${count(tokens)} tokens`;
+}
+
+/** Figures of methods in few words, in the order of their weight; a step shows those that it has. */
+const METRICS: readonly (readonly [key: string, word: string, digits: number])[] = [
+  ['reward', 'reward', 3],
+  ['rewardMargin', 'margin', 3],
+  ['rewardAccuracy', 'acc', 2],
+  ['kl', 'kl', 3],
+  ['logpChosen', 'chosen', 1],
+  ['logpRejected', 'rejected', 1],
+  ['entropy', 'entropy', 2],
+  ['clipFraction', 'clipped', 2],
+  ['explainedVariance', 'explained', 2],
+  ['completionLength', 'length', 0],
+];
+
+function describeMetrics(event: { [metric: string]: number | string | undefined }): string[] {
+  return METRICS.flatMap(([key, word, digits]) => {
+    const value = event[key];
+    return typeof value === 'number' ? [`${word} ${value.toFixed(digits)}`] : [];
+  });
+}
 
 /** `8s`, `3m12s`, `2h05m` */
 export function duration(seconds: number): string {

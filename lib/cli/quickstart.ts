@@ -32,7 +32,7 @@ export async function quickstart({ root, set = [], out = freeFolder(root), print
   let adapter = '';
   for await (const event of train(recipe, { out })) {
     progress.tell(event);
-    if (event.event === 'evaluation') perplexities.push(event.perplexity);
+    if (event.event === 'evaluation' && event.perplexity !== undefined) perplexities.push(event.perplexity);
     if (event.event === 'done') adapter = event.output;
   }
   progress.end();

@@ -32,6 +32,8 @@ export interface Needs {
   plan?: 'masked' | 'permuted';
   /** The policy writes the answers. */
   rollouts?: true;
+  /** A head that scores sequences is trained; log-probabilities are not read. */
+  scores?: true;
 }
 
 /** One micro-batch, as the native side computed it. */

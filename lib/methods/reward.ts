@@ -21,7 +21,7 @@ type Input = With<'score'>;
 export const reward: Method<RewardOptions, Input> = {
   name: 'reward',
   summary: 'Learns to score answers as people do, from pairs or rankings: the judge for ppo, grpo and rloo.',
-  needs: { rows: ['pairs', 'rankings'], trained: 'answers' },
+  needs: { rows: ['pairs', 'rankings'], trained: 'answers', scores: true },
   options: methodOptions.reward,
   outputs: () => ['score'],
   columns: () => ['margin'],

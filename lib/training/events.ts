@@ -35,13 +35,18 @@ export interface StepEvent {
   [metric: string]: number | string;
 }
 
-/** Held-out rows: mean nats over their trained tokens. Step 0 is before training. */
+/**
+ * Held-out rows. Step 0 is before training. Methods that learn to write texts tell mean nats over the trained tokens; those that learn from
+ * preferences their own loss and figures.
+ */
 export interface EvaluationEvent {
   event: 'evaluation';
   step: number;
-  nll: number;
-  perplexity: number;
+  nll?: number;
+  perplexity?: number;
+  loss?: number;
   tokens: number;
+  [metric: string]: number | string | undefined;
 }
 
 export interface CheckpointEvent {

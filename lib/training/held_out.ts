@@ -1,36 +1,53 @@
 /** Evaluation on held-out rows while training, and what is remembered of it. */
-import { microBatches, packBatch, type Tokens } from '../data/index.js';
+import type { Tokens } from '../data/index.js';
 import { WorkError } from '../errors/index.js';
-import type { NativeModel } from '../native.js';
 import type { EvaluationEvent } from './events.js';
+import { forwardAll } from './passes.js';
+import { rowStep, type StepSetting } from './step.js';
+import { stepLoss } from './update.js';
 
-/** Mean nats over the trained tokens of held-out rows, at `step`. */
-export async function evaluateHeldOut(
-  native: NativeModel,
-  heldOut: readonly Tokens[],
-  passTokens: number,
-  step: number,
-): Promise<EvaluationEvent> {
-  let [sum, tokens] = [0, 0];
-  for (const group of microBatches(heldOut, [...heldOut.keys()], passTokens)) {
-    const { logprob } = await native.forward(packBatch(heldOut, group));
-    for (const value of logprob) sum -= value;
-    tokens += logprob.length;
-  }
+/** What held-out rows say at `step`. Nothing is dropped, whatever the adapter's dropout. */
+export async function evaluateHeldOut(setting: StepSetting, heldOut: readonly Tokens[], step: number): Promise<EvaluationEvent> {
+  const { name } = setting.recipe.method;
+  return name === 'pretrain' || name === 'sft' ? nats(setting, heldOut, step) : preferences(setting, heldOut, step);
+}
+
+/** Mean nats over the trained tokens. */
+async function nats({ native, microBatchTokens }: StepSetting, heldOut: readonly Tokens[], step: number): Promise<EvaluationEvent> {
+  const { logprob } = await forwardAll(native, heldOut, microBatchTokens);
+  const tokens = logprob.length;
+  let sum = 0;
+  for (const value of logprob) sum -= value;
   if (!Number.isFinite(sum))
     throw new WorkError('loss_not_finite', `the held-out nats are ${sum / tokens} after step ${step}; lower train.learningRate`);
   return { event: 'evaluation', step, nll: sum / tokens, perplexity: Math.exp(sum / tokens), tokens };
 }
 
-/** The best evaluation so far, and how many came since without a better one. */
-export interface Best {
+/** Loss and figures of all rows, as of one step. */
+async function preferences(setting: StepSetting, heldOut: readonly Tokens[], step: number): Promise<EvaluationEvent> {
+  const prepared = await rowStep(setting, step, heldOut, {}, false);
+  const { loss, metrics, counts } = await stepLoss(setting, prepared, false);
+  return { event: 'evaluation', step, loss, tokens: counts.trainedTokens, ...metrics };
+}
+
+/** What of an evaluation tells which is better: the one of the two that it has; lower is better. */
+export interface Judged {
   step: number;
-  nll: number;
+  nll?: number;
+  loss?: number;
+}
+
+export const judgedOf = ({ step, nll, loss }: Judged): Judged => (nll === undefined ? { step, loss: loss as number } : { step, nll });
+
+const figureOf = ({ nll, loss }: Judged) => nll ?? loss ?? Number.NaN;
+
+/** The best evaluation so far, and how many came since without a better one. */
+export interface Best extends Judged {
   since: number;
 }
 
-/** Takes a new evaluation into account. `minimum`: the least fall of the nats that counts as better. */
-export function betterOf(best: Best | undefined, { step, nll }: EvaluationEvent, minimum: number): Best {
-  const isBetter = best === undefined || nll < best.nll - minimum;
-  return isBetter ? { step, nll, since: 0 } : { ...best, since: best.since + 1 };
+/** Takes a new evaluation into account. `minimum`: the least fall that counts as better. */
+export function betterOf(best: Best | undefined, event: EvaluationEvent, minimum: number): Best {
+  const isBetter = best === undefined || figureOf(event) < figureOf(best) - minimum;
+  return isBetter ? { ...judgedOf(event), since: 0 } : { ...best, since: best.since + 1 };
 }

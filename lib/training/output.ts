@@ -3,7 +3,8 @@ import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Adapter, HEAD_NAME, peftName } from '../checkpoint/adapter.js';
 import { writeAdapter } from '../checkpoint/adapter_write.js';
-import { exists, folderWhole } from '../checkpoint/files.js';
+import { rewardConfig } from '../checkpoint/config.js';
+import { exists, folderWhole, writeWhole } from '../checkpoint/files.js';
 import {
   checkpointName,
   checkpointsFolder,
@@ -15,10 +16,13 @@ import {
 } from '../checkpoint/resume.js';
 import { writeSafetensors } from '../checkpoint/safetensors.js';
 import { writeModelFolder } from '../checkpoint/write_model.js';
+import { scoreConstants } from '../methods/index.js';
 import type { NativeModel } from '../native.js';
 import { resolvedRecipe } from '../options/index.js';
+import { forwardAll } from './passes.js';
 import type { Run } from './prepare.js';
 import { trainedSets, valuePlace } from './rollouts.js';
+import { trainsScores } from './weights.js';
 
 /** Writes a checkpoint of the last step, deletes those that are neither new nor the best, and returns its folder. */
 export async function keepCheckpoint(run: Run): Promise<string> {
@@ -29,7 +33,7 @@ export async function keepCheckpoint(run: Run): Promise<string> {
     recipe: resolvedRecipe(recipe),
     model: native,
     writeWeights: async (folder) => {
-      await writeWeights(run, folder);
+      await writeWeights(run, folder, true);
       await writeValue(run, folder);
     },
     sets: trainedSets(recipe),
@@ -51,10 +55,23 @@ const isHead = (name: string) => name === HEAD_NAME || name === 'score.weight';
 /** The step of the best evaluation, if a checkpoint of it was written. */
 const bestCheckpoint = ({ state }: Run) => (state.best !== undefined && state.best.step > 0 ? state.best.step : undefined);
 
-async function writeWeights({ native, adapter, base, recipe }: Run, folder: string): Promise<void> {
+/** @param keeps the head that a reward model has no use for, for `--resume` */
+async function writeWeights({ native, adapter, base, recipe }: Run, folder: string, keeps = false): Promise<void> {
   if (adapter !== undefined) return writeAdapter(folder, await trainedAdapter(native, adapter), recipe.model);
   const tensors = trainedTensors(native).filter(({ name }) => valuePlace(recipe) === undefined || !isHead(name));
-  return writeModelFolder(folder, { base, tensors, dtype: 'f32' });
+  if (!trainsScores(recipe)) return writeModelFolder(folder, { base, tensors, dtype: 'f32' });
+  const scoring = tensors.filter(({ name }) => keeps || name !== 'lm_head.weight');
+  return writeModelFolder(folder, { base: { ...base, configJson: rewardConfig(base.configJson) }, tensors: scoring, dtype: 'f32' });
+}
+
+/** reward.json: what brings the scores of the training answers to mean 0 and deviation 1. */
+async function writeConstants({ native, recipe, sequences, microBatchTokens }: Run, folder: string): Promise<void> {
+  const { method } = recipe;
+  if (method.name !== 'reward') return;
+  const { score = [] } = await forwardAll(native, sequences, microBatchTokens, () => ({ outputs: ['score'] }));
+  const { mean, std } = scoreConstants(score);
+  const constants = method.normalize && std > 0 ? { mean, std } : { mean: 0, std: 1 };
+  await writeWhole(join(folder, 'reward.json'), `${JSON.stringify(constants, undefined, 2)}\n`);
 }
 
 /** The adapter with the values that it has been trained to. */
@@ -64,7 +81,7 @@ async function trainedAdapter(native: NativeModel, adapter: Adapter): Promise<Ad
     const [a, b] = [await native.read(peftName(target.name, 'A'), 'value'), await native.read(peftName(target.name, 'B'), 'value')];
     targets.push({ ...target, a, b });
   }
-  return { ...adapter, targets };
+  return { ...adapter, targets, ...(adapter.head && { head: await native.read(HEAD_NAME, 'value') }) };
 }
 
 /** Where the end product of a run goes. */
@@ -85,6 +102,9 @@ export async function writeOutput(run: Run): Promise<string> {
   const takesBest = run.recipe.train.earlyStopping !== null && best !== undefined && best !== run.state.step && (await exists(folder));
   if (takesBest) await restoreModel({ folder, step: best, state: {} }, run.native);
   await rm(output, { recursive: true, force: true });
-  await folderWhole(output, (temporary) => writeWeights(run, temporary));
+  await folderWhole(output, async (temporary) => {
+    await writeWeights(run, temporary);
+    await writeConstants(run, temporary);
+  });
   return output;
 }

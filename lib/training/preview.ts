@@ -7,6 +7,7 @@ import { withMaxLength } from '../options/index.js';
 import { openTokenizer, type Tokenizer } from '../tokenizer/index.js';
 import { readInput, type TrainInput } from './prepare.js';
 import { loadDatasets } from './rows.js';
+import { trainsScores } from './weights.js';
 
 export interface PreviewOptions {
   /** Rows whose text is kept. */
@@ -20,7 +21,7 @@ export async function previewRecipe(
   { rows, signal }: PreviewOptions,
 ): Promise<{ dataset: Dataset; tokenizer: Tokenizer }> {
   const read = readInput(input);
-  const base = await openModelFolder(await modelPlace(read.recipe.model, { signal }));
+  const base = await openModelFolder(await modelPlace(read.recipe.model, { signal }), { scores: trainsScores(read.recipe) });
   const recipe = withMaxLength(read.recipe, contextOf(base.config), read.place('train.maxLength'));
   const tokenizer = await openTokenizer(base.folder);
   checkVocabulary(base, tokenizer.vocabularySize);

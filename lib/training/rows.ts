@@ -1,5 +1,5 @@
 /** The rows of a run: those to train on and those held out. */
-import { acceptedRows, type Dataset, holdOut, loadDataset, type Tokens, type Warning } from '../data/index.js';
+import { acceptedRows, type Dataset, holdOut, largestUnit, loadDataset, type Tokens, type Warning } from '../data/index.js';
 import type { ErrorPlace } from '../errors/index.js';
 import { methods } from '../methods/index.js';
 import type { DataSource, Recipe } from '../options/index.js';
@@ -11,7 +11,7 @@ export interface Rows {
   dataset: Dataset;
   sequences: Tokens[];
   heldOut: Tokens[];
-  /** Tokens of the longest sequence of all. */
+  /** Tokens of the longest sequence of all, or of the largest unit whose sequences stay together. */
   longest: number;
   warnings: Warning[];
 }
@@ -37,7 +37,8 @@ export function loadDatasets(
   const { maxLength, overlong } = train;
   const chat = openChat(tokenizer);
   const accepts = acceptedRows(recipe.method.name, Object.fromEntries(Object.values(methods).map(({ name, needs }) => [name, needs.rows])));
-  return (data) => loadDataset({ data, tokenizer, chat, template, accepts, trained, checks, maxLength, overlong, ...options });
+  const rankings = recipe.method.name === 'reward' && recipe.method.ranking === 'plackettLuce' ? 'whole' : 'pairs';
+  return (data) => loadDataset({ data, tokenizer, chat, template, accepts, rankings, trained, checks, maxLength, overlong, ...options });
 }
 
 /** @throws DataError with file and line for the first row that is wrong */
@@ -48,7 +49,7 @@ export async function loadRows(recipe: WholeRecipe, tokenizer: Tokenizer, option
   const other = evaluate?.data === undefined ? undefined : await load(evaluate.data);
   const split = evaluate?.fraction === undefined ? { train: dataset.sequences, heldOut: [] } : holdOut(dataset, evaluate.fraction);
   const heldOut = (other?.sequences ?? split.heldOut).filter(({ trainedTokens }) => trainedTokens > 0);
-  const longest = [...split.train, ...heldOut].reduce((most, { ids }) => Math.max(most, ids.length), 0);
+  const longest = largestUnit([...split.train, ...heldOut]);
   const datasets = other === undefined ? [dataset] : [dataset, other];
   return { datasets, dataset, sequences: split.train, heldOut, longest, warnings: datasets.flatMap(({ warnings }) => warnings) };
 }

@@ -6,9 +6,11 @@ import { isDeepStrictEqual } from 'node:util';
 import type { Checkpoint } from '../checkpoint/resume.js';
 import type { Cursor } from '../data/index.js';
 import { DataError, RequestError } from '../errors/index.js';
+import type { MethodState } from '../methods/index.js';
 import type { EvaluationEvent, StepEvent } from './events.js';
-import { type Best, betterOf } from './held_out.js';
+import { type Best, betterOf, type Judged, judgedOf } from './held_out.js';
 import type { Hashes } from './manifest.js';
+import type { PreferenceWatch } from './preference_warnings.js';
 import type { RolloutState } from './rollout_step.js';
 import type { Watch } from './rollout_warnings.js';
 
@@ -35,7 +37,9 @@ export class RunState {
   step = 0;
   cursor: Cursor = { step: 0, epoch: 0, position: 0 };
   best: Best | undefined;
-  evaluations: { step: number; nll: number }[] = [];
+  evaluations: Judged[] = [];
+  /** Of methods that learn from rows: what the method remembers, and what is watched. */
+  rows: { method: MethodState; watch: PreferenceWatch } = { method: {}, watch: {} };
   /** Of methods with rollouts. */
   rollouts: RolloutState & { watch: Watch } = { updates: 0, method: {}, watch: {} };
   sums: Sums = { tokens: 0, trainedTokens: 0, seconds: 0, firstLoss: undefined, lastLoss: undefined, peakMemoryMiB: 0 };
@@ -56,13 +60,13 @@ export class RunState {
     const saved = json as unknown as ReturnType<RunState['toJSON']>;
     for (const [what, before] of Object.entries(saved.hashes)) checkSame(what, before, hashes[what as 'base' | 'data']);
     const state = new RunState({ microBatchTokens: saved.microBatchTokens, hashes });
-    const { step, cursor, best, evaluations, sums, rollouts = state.rollouts } = saved;
-    return Object.assign(state, { step, cursor, best, evaluations, sums, rollouts });
+    const { step, cursor, best, evaluations, sums, rows = state.rows, rollouts = state.rollouts } = saved;
+    return Object.assign(state, { step, cursor, best, evaluations, sums, rows, rollouts });
   }
 
   /** What the checkpoint's state.json holds. */
   toJSON() {
-    const { step, cursor, best, evaluations, sums, fixed } = this;
+    const { step, cursor, best, evaluations, sums, rows, fixed } = this;
     const rollouts = this.rollouts.updates > 0 ? { rollouts: this.rollouts } : {};
     return {
       format: FORMAT,
@@ -73,6 +77,7 @@ export class RunState {
       evaluations,
       sums,
       hashes: fixed.hashes,
+      rows,
       ...rollouts,
     };
   }
@@ -94,7 +99,7 @@ export class RunState {
 
   /** Takes an evaluation into account. */
   evaluated(event: EvaluationEvent, minimum: number): void {
-    this.evaluations.push({ step: event.step, nll: event.nll });
+    this.evaluations.push(judgedOf(event));
     this.best = betterOf(this.best, event, minimum);
   }
 }

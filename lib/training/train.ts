@@ -7,6 +7,7 @@ import type { EvaluationEvent, StartEvent, StepEvent, TrainingEvent } from './ev
 import { evaluateHeldOut } from './held_out.js';
 import { machine } from './manifest.js';
 import { finishedOutput, keepCheckpoint, writeOutput } from './output.js';
+import { watchedPreference } from './preference_warnings.js';
 import { prepareRun, type Run, type TrainInput, type TrainOptions } from './prepare.js';
 import { finalReport } from './report.js';
 import { takeRolloutStep } from './rollout_step.js';
@@ -33,6 +34,7 @@ export async function* train(input: TrainInput, options: TrainOptions = {}): Asy
     else yield* steps(run, folder, options.signal);
   } finally {
     await run.rollouts?.close();
+    await run.held?.close();
     run.native.dispose();
     await folder.close();
   }
@@ -88,7 +90,12 @@ async function* steps(run: Run, folder: RunFolder, signal: AbortSignal | undefin
 /** Takes a step as its method wants it, with what is to be said of it. */
 async function stepOf(run: Run, step: number, rows: Int32Array, rate: number): Promise<{ event: StepEvent; remarks: Warning[] }> {
   const { rollouts, state, tokenizer } = run;
-  if (rollouts === undefined) return { event: await takeStep(stepSetting(run), step, rows, rate), remarks: [] };
+  if (rollouts === undefined) {
+    const { event, state: method } = await takeStep(stepSetting(run), step, rows, rate, state.rows.method);
+    const { warnings, watch } = watchedPreference(state.rows.watch, event, run.recipe.method);
+    state.rows = { method, watch };
+    return { event, remarks: warnings };
+  }
   const setting = { ...stepSetting(run), ...rollouts, tokenizer };
   const taken = await takeRolloutStep(setting, step, rows, rate, state.rollouts);
   const { warnings, watch } = watched(state.rollouts.watch, taken.event);
@@ -96,12 +103,13 @@ async function stepOf(run: Run, step: number, rows: Int32Array, rate: number): P
   return { event: taken.event, remarks: warnings };
 }
 
-const stepSetting = ({ native, recipe, sequences, microBatchTokens, adapter }: Run) => ({
+const stepSetting = ({ native, recipe, sequences, microBatchTokens, adapter, held }: Run) => ({
   native,
   recipe,
   sequences,
   microBatchTokens,
   dropout: adapter?.dropout ?? 0,
+  reference: held?.reference,
 });
 
 function startEvent({ native, rows, sequences, microBatchTokens, state }: Run, steps: number): StartEvent {
@@ -119,8 +127,9 @@ function startEvent({ native, rows, sequences, microBatchTokens, state }: Run, s
   };
 }
 
-async function evaluation({ native, rows, microBatchTokens, state, recipe }: Run): Promise<EvaluationEvent> {
-  const event = await evaluateHeldOut(native, rows.heldOut, microBatchTokens, state.step);
+async function evaluation(run: Run): Promise<EvaluationEvent> {
+  const { rows, state, recipe } = run;
+  const event = await evaluateHeldOut({ ...stepSetting(run), dropout: 0 }, rows.heldOut, state.step);
   state.evaluated(event, recipe.train.earlyStopping?.minimum ?? 0);
   return event;
 }

@@ -1,0 +1,47 @@
+/** How many tokens of a run are in flight at once, by what the machine has. */
+import { totalmem } from 'node:os';
+import type { Adapter } from '../checkpoint/adapter.js';
+import { addon, type ModelOptions, type NetworkConfig } from '../native.js';
+import type { Recipe } from '../options/index.js';
+import { checkMemory, chooseMicroBatch } from './memory.js';
+import { needsOtherModel } from './preference.js';
+import { rolloutOptions } from './rollouts.js';
+import type { Rows } from './rows.js';
+
+/** Memory that the machine, or the limit that the process lives under, has in all. */
+function machineMemory(): number {
+  const limit = process.constrainedMemory();
+  return limit > 0 && limit < totalmem() ? limit : totalmem();
+}
+
+/**
+ * Most tokens in flight, if the run fits.
+ * @throws WorkError `out_of_memory`
+ */
+export function plannedMicroBatch(recipe: Recipe, config: NetworkConfig, adapter: Adapter | undefined, rows: Rows): number {
+  const { train, compute } = recipe;
+  const needs = (tokens: number, trained: ModelOptions['train']) =>
+    addon().planMemory({
+      config,
+      dtype: compute.dtype,
+      threads: compute.threads === 'auto' ? 0 : compute.threads,
+      train: trained,
+      recomputeActivations: train.activationCheckpointing,
+      tokens,
+      rank: adapter?.rank ?? 0,
+    });
+  const beside = needsOtherModel(recipe) ? needs(1, 'none').fixed : 0;
+  const plan = (tokens: number) => {
+    const { fixed, activations } = needs(tokens, adapter === undefined ? 'all' : 'adapter');
+    return { fixed: fixed + beside, activations };
+  };
+  const { maxNewTokens = -1, samplesPerPrompt = 1 } = rolloutOptions(recipe) ?? {};
+  // An answer, and the end token that a judge may read behind it.
+  const longest = rows.longest + maxNewTokens + 1;
+  const stepTokens = train.tokensPerStep ?? (train.rowsPerStep ?? 1) * samplesPerPrompt * longest;
+  const micro = chooseMicroBatch({ plan, requested: train.microBatchTokens, longest, stepTokens, total: machineMemory() });
+  const settings = { isBf16: compute.dtype === 'bf16', isAdapter: adapter !== undefined, recomputes: train.activationCheckpointing };
+  const tokens = Math.max(longest, Math.min(micro, stepTokens));
+  checkMemory({ plan, tokens, longest, available: process.availableMemory(), ...settings });
+  return micro;
+}

@@ -1,0 +1,94 @@
+/** The native side as methods see it: figures of the trained tokens of some sequences, and gradients on their way back. */
+import { microBatches, type PackRules, packBatch, type Tokens } from '../data/index.js';
+import type { Columns, LossInput, LossOutput, Output } from '../methods/index.js';
+import type { BackwardGradients, ForwardBatch, NativeModel } from '../native.js';
+
+/** What a sequence must have to go through the network. */
+export type PassSequence = Pick<Tokens, 'ids' | 'trained' | 'trainedTokens' | 'unit' | 'member'>;
+
+/** What came out, in the order of the sequences. */
+export type Figures = Pick<LossInput, 'logprob' | 'lse' | 'entropy' | 'mean' | 'value' | 'score'>;
+
+export interface PassOptions {
+  /** Which figures beside log-probabilities. A method that reads scores gets those alone. */
+  outputs?: readonly Output[];
+  rules?: PackRules;
+  /** Keep what `backward` needs. */
+  keep?: boolean;
+  /** The set that computes; default the trained one, false: the base alone. */
+  adapter?: string | false | undefined;
+  /** Dropout's key, and the place of each sequence in its step: the same mask however the step is cut. */
+  dropout?: { key: number; places: Int32Array } | undefined;
+}
+
+/** One forward pass over sequences laid end to end. */
+export async function forwardPass(native: NativeModel, sequences: readonly PassSequence[], options: PassOptions = {}): Promise<Figures> {
+  const { outputs = [], rules, keep = false, adapter, dropout } = options;
+  const packed = packBatch(sequences, allOf(sequences), rules);
+  const batch: ForwardBatch = { ...packed, ...(dropout && { sequenceKeys: dropout.places }) };
+  if (outputs.includes('score'))
+    Object.assign(batch, { scoreRows: packed.scoreAt, targets: new Int32Array(packed.targets.length).fill(-1) });
+  if (outputs.includes('value')) batch.scoreRows = trainedRows(packed.targets);
+  const { score, ...figures } = await native.forward(batch, {
+    keep,
+    entropy: outputs.includes('entropy'),
+    mean: outputs.includes('mean'),
+    ...(adapter !== undefined && { adapter }),
+    ...(dropout && { dropoutKey: dropout.key }),
+  });
+  return { ...figures, ...(score && { [outputs.includes('value') ? 'value' : 'score']: score }) };
+}
+
+const trainedRows = (targets: Int32Array) => Int32Array.from(targets.keys()).filter((i) => (targets[i] as number) >= 0);
+
+/** Sends the gradients of the last pass that was kept. */
+export async function backwardPass(native: NativeModel, { logprob, ...others }: LossOutput['gradient']): Promise<void> {
+  const gradients: BackwardGradients = { logprob };
+  for (const name of ['lse', 'entropy', 'mean'] as const) if (others[name] !== undefined) gradients[name] = others[name];
+  const score = others.score ?? others.value;
+  await native.backward(score === undefined ? gradients : { ...gradients, score });
+}
+
+/** Passes over any number of sequences, so many tokens at a time; units stay whole. Each is told of the places of its sequences. */
+export async function forwardAll(
+  native: NativeModel,
+  sequences: readonly PassSequence[],
+  passTokens: number,
+  optionsOf: (places: Int32Array) => PassOptions = () => ({}),
+): Promise<Figures> {
+  const parts: Figures[] = [];
+  for (const places of microBatches(sequences, allOf(sequences), passTokens))
+    parts.push(await forwardPass(native, membersAt(sequences, places), optionsOf(places)));
+  return joined(parts);
+}
+
+/** Indices of all of a list. */
+export const allOf = (list: { readonly length: number }) => Int32Array.from({ length: list.length }, (_, n) => n);
+
+/** The sequences at some places. */
+export const membersAt = <T>(sequences: readonly T[], places: ArrayLike<number>): T[] =>
+  Array.from(places, (place) => sequences[place] as T);
+
+/** Figures of several passes end to end. */
+function joined(parts: readonly Figures[]): Figures {
+  const whole = (name: keyof Figures) => {
+    const all = parts.map((part) => part[name] ?? new Float32Array(0));
+    const values = new Float32Array(all.reduce((sum, { length }) => sum + length, 0));
+    let at = 0;
+    for (const one of all) {
+      values.set(one, at);
+      at += one.length;
+    }
+    return values;
+  };
+  const names = Object.keys(parts[0] ?? {}).filter((name) => name !== 'logprob') as (keyof Figures)[];
+  return { ...Object.fromEntries(names.map((name) => [name, whole(name)])), logprob: whole('logprob') };
+}
+
+/** (S) sum of (N) figures over each sequence. */
+export function sequenceSums({ sequenceStarts }: Pick<Columns, 'sequenceStarts'>, values: ArrayLike<number>): Float64Array {
+  const sums = new Float64Array(sequenceStarts.length - 1);
+  for (let s = 0; s < sums.length; s++)
+    for (let i = sequenceStarts[s] as number; i < (sequenceStarts[s + 1] as number); i++) (sums[s] as number) += values[i] as number;
+  return sums;
+}

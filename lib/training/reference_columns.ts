@@ -1,0 +1,43 @@
+/** Columns that come of the frozen reference of preference methods. */
+import { mismatchedRows, type Tokens } from '../data/index.js';
+import type { Columns } from '../methods/index.js';
+import { forwardAll, sequenceSums } from './passes.js';
+import type { Reference } from './reference.js';
+import { methodOf, rulesOf, type UpdateSetting } from './update.js';
+
+type Sequences = readonly Pick<Tokens, 'ids' | 'trained' | 'trainedTokens' | 'unit' | 'member' | 'promptLength'>[];
+
+/** The columns with `reference` and `mismatch`, where the method reads them and they are not there yet. */
+export async function referenceColumns(
+  setting: UpdateSetting & { reference?: Reference | undefined },
+  sequences: Sequences,
+  columns: Columns,
+): Promise<Columns> {
+  const { recipe, reference } = setting;
+  const wanted = methodOf(recipe).columns?.(recipe.method) ?? [];
+  if (reference === undefined || !wanted.includes('reference')) return columns;
+  const given = columns.reference ?? (await referenceLogprob(setting, reference, sequences));
+  const mismatch = wanted.includes('mismatch') ? { mismatch: await mismatchRatios(setting, reference, sequences) } : {};
+  return { ...columns, reference: given, ...mismatch };
+}
+
+/** (N) log-probabilities of the sequences' trained tokens under the reference, without dropout. */
+export async function referenceLogprob(
+  { recipe, microBatchTokens }: Pick<UpdateSetting, 'recipe' | 'microBatchTokens'>,
+  { native, adapter }: Reference,
+  sequences: Sequences,
+): Promise<Float32Array> {
+  const rules = rulesOf(recipe);
+  return (await forwardAll(native, sequences, microBatchTokens, () => ({ adapter, rules }))).logprob as Float32Array;
+}
+
+/** (S) Σ log-ratio of each prompt with the answer of the row before it in the step. */
+async function mismatchRatios(setting: UpdateSetting, reference: Reference, sequences: Sequences): Promise<Float64Array> {
+  const { native, recipe, microBatchTokens } = setting;
+  const rows = mismatchedRows(sequences, Int32Array.from(sequences.keys()), recipe.train.maxLength as number);
+  const sequenceStarts = Int32Array.from([0, ...rows.map(({ trainedTokens }) => trainedTokens)]);
+  for (let s = 1; s < sequenceStarts.length; s++) (sequenceStarts[s] as number) += sequenceStarts[s - 1] as number;
+  const policy = sequenceSums({ sequenceStarts }, (await forwardAll(native, rows, microBatchTokens)).logprob);
+  const held = sequenceSums({ sequenceStarts }, await referenceLogprob({ recipe, microBatchTokens }, reference, rows as Sequences));
+  return policy.map((sum, s) => sum - (held[s] as number));
+}
