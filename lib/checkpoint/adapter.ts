@@ -1,5 +1,5 @@
 /** LoRA adapters: what one is, which layers it sits on, and how PEFT names its tensors. */
-import { nearest, RequestError } from '../errors/index.js';
+import { DataError, nearest, RequestError } from '../errors/index.js';
 import type { AdapterTarget, NetworkConfig } from '../native.js';
 import { type LinearLayer, linearLayers } from './expected_tensors.js';
 
@@ -19,6 +19,14 @@ export interface Adapter {
 
 /** Name in PEFT's file of the scalar head. */
 export const HEAD_NAME = 'base_model.model.score.weight';
+
+/** @throws DataError `reward_model` where an adapter that scores texts is asked to write or predict them */
+export function refuseHead({ head }: Adapter, folder: string): void {
+  if (head === undefined) return;
+  throw new DataError('reward_model', 'is the adapter of a reward model: it scores texts and cannot write or predict any', {
+    file: folder,
+  });
+}
 
 /** alpha / rank, or alpha / √rank with rsLoRA. */
 export const scaleOf = ({ alpha, rank, rsLora }: Pick<Adapter, 'alpha' | 'rank' | 'rsLora'>) => alpha / (rsLora ? Math.sqrt(rank) : rank);

@@ -11,10 +11,11 @@ import { merge } from './merge.js';
 import { parseCommand, programHelp } from './parse.js';
 import { preview } from './preview.js';
 import { Progress } from './progress.js';
+import { scoreReward } from './score_reward.js';
 import { train } from './train.js';
 
 /** Every command, in the order of the help. */
-export const commands: readonly Command[] = [train, evaluate, generate, merge, preview, doctor, build];
+export const commands: readonly Command[] = [train, evaluate, generate, merge, scoreReward, preview, doctor, build];
 
 const version = () => JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')).version as string;
 

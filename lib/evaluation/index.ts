@@ -2,6 +2,7 @@
 import type { Evaluation, EvaluationData } from './evaluate.js';
 import type { GenerateOptions, Generation } from './generate.js';
 import { type LoadModelOptions, loadModel } from './model.js';
+import type { ScoredData, Scores } from './score.js';
 
 export interface EvaluateOptions extends EvaluationData, LoadModelOptions {
   /** Hugging Face folder or hub id. */
@@ -13,6 +14,21 @@ export async function evaluate({ model: place, ...options }: EvaluateOptions): P
   const model = await loadModel(place, options);
   try {
     return await model.evaluate(options);
+  } finally {
+    model.dispose();
+  }
+}
+
+export interface ScoreRewardOptions extends ScoredData, LoadModelOptions {
+  /** Hugging Face folder or hub id: a reward model, or the base of `adapter`. */
+  model: string;
+}
+
+/** Scores of a reward model, raw, one a row. Arithmetic is f32 unless told otherwise: scores are compared, and bf16 tells few of them apart. */
+export async function scoreReward({ model: place, dtype = 'f32', ...options }: ScoreRewardOptions): Promise<Scores> {
+  const model = await loadModel(place, { ...options, dtype, scores: true });
+  try {
+    return await model.score(options);
   } finally {
     model.dispose();
   }

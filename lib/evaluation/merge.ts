@@ -1,5 +1,6 @@
 /** Merging with its proof: the merged folder is written, opened again and compared with base and adapter. */
 import { resolve } from 'node:path';
+import { refuseHead } from '../checkpoint/adapter.js';
 import { readAdapter } from '../checkpoint/adapter_read.js';
 import { checkNewFolder } from '../checkpoint/files.js';
 import type { HubOptions } from '../checkpoint/hub.js';
@@ -34,6 +35,7 @@ export async function merge({ model, adapter: adapterFolder, out, dtype, threads
   await checkNewFolder(out, 'choose another --out or delete it');
   const base = await openModelFolder(await modelPlace(model, hub));
   const adapter = await readAdapter(adapterFolder, base.config);
+  refuseHead(adapter, adapterFolder);
   await mergeAdapter({ base, adapter, out: resolve(out), dtype, signal: hub.signal });
   return { out, parity: await parityOf(base, adapter, out, threads) };
 }

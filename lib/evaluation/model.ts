@@ -1,14 +1,18 @@
 /** A model that is loaded to be asked: weights, tokenizer and chat template together. */
+import { type Adapter, refuseHead } from '../checkpoint/adapter.js';
 import { readAdapter } from '../checkpoint/adapter_read.js';
 import { contextOf } from '../checkpoint/config.js';
 import type { HubOptions } from '../checkpoint/hub.js';
 import { checkVocabulary, type ModelFolder, openModelFolder } from '../checkpoint/model_folder.js';
 import { modelPlace } from '../checkpoint/model_place.js';
 import { loadNative, nativeAdapter } from '../checkpoint/native_model.js';
+import { readTensor } from '../checkpoint/safetensors.js';
+import { DataError } from '../errors/index.js';
 import type { DType, NativeModel } from '../native.js';
 import { openTokenizer, type Tokenizer } from '../tokenizer/index.js';
 import { type Evaluation, type EvaluationData, evaluateModel } from './evaluate.js';
 import { type GenerateOptions, type Generation, generateText } from './generate.js';
+import { type ScoredData, type Scores, scoreModel } from './score.js';
 
 export interface LoadModelOptions extends HubOptions {
   /** PEFT folder. */
@@ -17,6 +21,8 @@ export interface LoadModelOptions extends HubOptions {
   dtype?: DType | undefined;
   /** CPU threads; results are the same for every number. */
   threads?: number | 'auto' | undefined;
+  /** A reward model is wanted, which scores texts and writes none. Default false. */
+  scores?: boolean | undefined;
 }
 
 /** A loaded model. Call `dispose` when done: its weights lie outside of JavaScript's heap. */
@@ -42,6 +48,11 @@ export class Model {
     return evaluateModel(this, data);
   }
 
+  /** Scores of rows, where this is a reward model. */
+  score(data: ScoredData): Promise<Scores> {
+    return scoreModel(this, data);
+  }
+
   dispose(): void {
     this.native.dispose();
   }
@@ -52,13 +63,24 @@ export class Model {
  * @throws DataError for files that are missing or wrong; WorkError `native_missing`
  */
 export async function loadModel(model: string, options: LoadModelOptions = {}): Promise<Model> {
-  const { adapter: adapterFolder, dtype = 'bf16', threads = 'auto', ...hub } = options;
-  const base = await openModelFolder(await modelPlace(model, hub));
+  const { adapter: adapterFolder, dtype = 'bf16', threads = 'auto', scores = false, ...hub } = options;
+  const base = await openModelFolder(await modelPlace(model, hub), { scores });
   const tokenizer = await openTokenizer(base.folder);
   checkVocabulary(base, tokenizer.vocabularySize);
   const adapter = adapterFolder === undefined ? undefined : await readAdapter(adapterFolder, base.config);
+  if (!scores && adapter !== undefined) refuseHead(adapter, adapterFolder as string);
+  const head = scores ? await headOf(base, adapter, adapterFolder) : undefined;
   hub.signal?.throwIfAborted();
   const native = await loadNative(base, { dtype, threads });
   if (adapter !== undefined) await native.setAdapter(nativeAdapter(adapter));
+  if (head !== undefined) await native.setHead(head);
   return new Model(base, tokenizer, native);
+}
+
+/** The head that scores: the adapter's, or the base's own. */
+async function headOf({ folder, score }: ModelFolder, adapter: Adapter | undefined, place = folder): Promise<Float32Array> {
+  if (adapter?.head !== undefined) return adapter.head;
+  if (score !== undefined) return readTensor(score);
+  const made = 'method: reward makes one (task_type SEQ_CLS with modules_to_save ["score"], or a model for sequence classification)';
+  throw new DataError('no_score_head', `has no score head, so it is no reward model; ${made}`, { file: place });
 }
