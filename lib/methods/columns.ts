@@ -118,6 +118,8 @@ export interface StepCounts {
 }
 export interface GroupCounts extends StepCounts {
   groups: number;
+  /** Comparisons of two answers of a group that are not of the same rank; a pair has one. */
+  pairs: number;
   /** Trained tokens of the first sequence of each group, those of its prompt included where they are given. */
   chosenTokens: number;
 }
@@ -125,7 +127,17 @@ export interface GroupCounts extends StepCounts {
 export function stepCounts(step: Columns): GroupCounts {
   const firsts = groupStarts(step.group).slice(0, -1);
   const chosenTokens = firsts.reduce((sum, s) => sum + trainedOf(step, s), 0);
-  return { trainedTokens: step.sequenceStarts.at(-1)!, sequences: step.group.length, groups: firsts.length, chosenTokens };
+  const counts = { trainedTokens: step.sequenceStarts.at(-1)!, sequences: step.group.length, groups: firsts.length, chosenTokens };
+  return { ...counts, pairs: comparisonCount(step) };
+}
+
+function comparisonCount({ group, rank }: Columns): number {
+  const starts = groupStarts(group);
+  let count = 0;
+  for (let g = 0; g + 1 < starts.length; g++)
+    for (let i = starts[g]!; i < starts[g + 1]!; i++)
+      for (let j = i + 1; j < starts[g + 1]!; j++) count += rank === undefined || rank[i] !== rank[j] ? 1 : 0;
+  return count;
 }
 
 /** (G + 1) index of each group's first sequence, and S. */

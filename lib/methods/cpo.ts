@@ -20,7 +20,7 @@ export const cpo: Method<CpoOptions, SequenceInput> = {
   needs: { rows: ['pairs', 'rankings'], trained: 'answers' },
   options: methodOptions.cpo,
   outputs: () => [],
-  divisor: ({ groups }) => groups,
+  divisor: ({ pairs }) => pairs,
   loss: (input, options) => {
     const pair = (chosen: number, rejected: number) => {
       const [value, slope] = LOSSES[options.loss](chosen - rejected, options);

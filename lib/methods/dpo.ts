@@ -28,7 +28,7 @@ export const dpo: Method<DpoOptions, Input> = {
   columns: () => ['reference'],
   looksAhead: (options) => dpoTerms(options).some(([kind]) => kind === 'aot' || kind === 'aotUnpaired'),
   prepare,
-  divisor: ({ groups }) => groups,
+  divisor: ({ pairs }) => pairs,
   loss,
 };
 

@@ -21,7 +21,7 @@ export const orpo: Method<OrpoOptions, SequenceInput> = {
   options: methodOptions.orpo,
   outputs: () => [],
   columns: ({ likelihood }) => (likelihood === 'full' ? ['promptTokens'] : []),
-  divisor: ({ groups }) => groups,
+  divisor: ({ pairs }) => pairs,
   loss: (input, { beta }) =>
     referenceFreeLoss(input, { mean: true, beta, likelihood: 1, pair: (chosen, rejected) => oddsRatio(chosen, rejected, beta) }),
 };

@@ -25,16 +25,19 @@ export const reward: Method<RewardOptions, Input> = {
   options: methodOptions.reward,
   outputs: () => ['score'],
   columns: () => ['margin'],
-  divisor: ({ groups }) => groups,
+  divisor: ({ pairs }) => Math.max(1, pairs),
   loss,
 };
 
 function loss(input: Input, options: RewardOptions): LossOutput {
   const score = Float64Array.from(input.score);
   const byScore = new Float64Array(score.length);
-  const add = options.ranking === 'pairs' ? bradleyTerry : plackettLuce;
-  const lossSum = add(input, score, options.centering, byScore);
-  const gradient = { logprob: new Float32Array(input.logprob.length), score: divided(byScore, input.divisor) };
+  const isPairs = options.ranking === 'pairs';
+  const add = isPairs ? bradleyTerry : plackettLuce;
+  // The divisor counts pairs; the mean of whole orders is over rankings.
+  const scale = isPairs ? 1 : input.divisor / input.counts.groups;
+  const lossSum = scale * add(input, score, options.centering, byScore);
+  const gradient = { logprob: new Float32Array(input.logprob.length), score: divided(byScore, input.divisor / scale) };
   return { lossSum, gradient, metrics: pairMetrics(comparisons(input), score) };
 }
 

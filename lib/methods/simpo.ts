@@ -19,7 +19,7 @@ export const simpo: Method<SimpoOptions, SequenceInput> = {
   needs: { rows: ['pairs', 'rankings'], trained: 'answers' },
   options: methodOptions.simpo,
   outputs: () => [],
-  divisor: ({ groups }) => groups,
+  divisor: ({ pairs }) => pairs,
   loss: (input, { beta, gammaRatio, sftWeight }) =>
     referenceFreeLoss(input, {
       mean: true,
