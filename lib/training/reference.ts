@@ -1,7 +1,7 @@
 /** The frozen policy that the KL is measured against, and models beside the one that is trained. */
 import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { Adapter } from '../checkpoint/adapter.js';
+import { type Adapter, refuseHead } from '../checkpoint/adapter.js';
 import { readAdapter } from '../checkpoint/adapter_read.js';
 import { exists } from '../checkpoint/files.js';
 import { type ModelFolder, openModelFolder } from '../checkpoint/model_folder.js';
@@ -56,7 +56,11 @@ export async function openReference(
 ): Promise<Reference> {
   if (wanted === 'start' && adapter?.brought === true) return withAdapter(await frozen.of(base), adapter.start);
   if (wanted === 'start' || wanted === 'base') return { native: await frozen.of(base), adapter: false };
-  if (await exists(join(wanted, 'adapter_config.json'))) return withAdapter(await frozen.of(base), await readAdapter(wanted, base.config));
+  if (await exists(join(wanted, 'adapter_config.json'))) {
+    const other = await readAdapter(wanted, base.config);
+    refuseHead(other, wanted);
+    return withAdapter(await frozen.of(base), other);
+  }
   return { native: await frozen.of(await otherModel(wanted, base)), adapter: false };
 }
 

@@ -1,0 +1,131 @@
+// Methods that learn from recorded preferences, from recipes: they learn, however a step is cut, and a stopped run ends in the bytes of a whole one.
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { openModelFolder } from '../../lib/checkpoint/model_folder.js';
+import { train } from '../../lib/training/train.js';
+import { ADAPTER, evaluationsOf, lossesOf, stepsOf, trained } from '../support/events.js';
+import { preferenceRecipe, tinyPairs, tinyRankings, tinyThumbs } from '../support/preferences.js';
+import { scratchFolder } from '../support/tiny_model.js';
+
+const scratch = scratchFolder();
+let folders = 0;
+const place = () => join(scratch, `run${++folders}`);
+
+const PAIRS = tinyPairs(20);
+const METHODS: [string, Record<string, unknown>, object[]][] = [
+  ['reward', { name: 'reward', centering: 0.01 }, PAIRS],
+  ['reward from rankings', { name: 'reward', ranking: 'plackettLuce' }, tinyRankings(16)],
+  ['dpo', { name: 'dpo', ldAlpha: 0.5 }, PAIRS],
+  ['dpo that sorts the whole step', { name: 'dpo', loss: ['aot', 'sft'], lossWeights: [1, 0.1] }, PAIRS],
+  ['kto by the step', { name: 'kto' }, tinyThumbs(20)],
+  ['kto by rows that do not match', { name: 'kto', kl: 'batch' }, PAIRS],
+  ['orpo over the whole row', { name: 'orpo', likelihood: 'full' }, PAIRS],
+  ['simpo', { name: 'simpo' }, PAIRS],
+  ['cpo from rankings', { name: 'cpo' }, tinyRankings(16)],
+];
+const FIGURES = ['rewardChosen', 'rewardRejected', 'rewardMargin'];
+/** In file order every step of thumbs has both kinds, without which some figures are left out. */
+const QUICK = { learningRate: 5e-3, schedule: 'constant', warmup: 0, rowsPerStep: 4, shuffle: false };
+
+/** Runs until `step` was told, and then again to the end. */
+async function stoppedAt(recipe: Parameters<typeof trained>[0], step: number) {
+  const stop = new AbortController();
+  const run = async () => {
+    for await (const event of train(recipe, { signal: stop.signal })) if (event.event === 'step' && event.step === step) stop.abort();
+  };
+  await expect(run()).rejects.toMatchObject({ code: 'interrupted' });
+  return trained(recipe, { resume: true });
+}
+
+describe.each(METHODS)('%s', (_name, method, rows) => {
+  it('learns, and tells the figures of its kind', async () => {
+    const recipe = preferenceRecipe(place(), method, rows, { adapter: { ...ADAPTER, dropout: 0 }, train: { ...QUICK, steps: 15 } });
+    const steps = stepsOf(await trained(recipe));
+    const mean = (some: typeof steps, name: string) => some.reduce((sum, step) => sum + Number(step[name]), 0) / some.length;
+    expect(mean(steps.slice(-5), 'loss')).toBeLessThan(mean(steps.slice(0, 5), 'loss'));
+    expect(mean(steps.slice(-5), 'rewardMargin')).toBeGreaterThan(mean(steps.slice(0, 5), 'rewardMargin'));
+    for (const name of method.name === 'reward' ? FIGURES : [...FIGURES, 'logpChosen', 'logpRejected'])
+      for (const step of steps) expect(Number.isFinite(step[name]), `${name} of step ${step.step}`).toBe(true);
+    expect(steps.every(({ kl }) => (method.name === 'kto' ? Number(kl) >= 0 : kl === undefined))).toBe(true);
+  });
+
+  it('gives the same however a step is cut, also with dropout', async () => {
+    const folder = place();
+    const runs = [];
+    for (const microBatchTokens of [1, 90, 'auto']) {
+      const recipe = preferenceRecipe(folder, method, rows, { adapter: ADAPTER, train: { ...QUICK, steps: 3, microBatchTokens } });
+      runs.push(stepsOf(await trained(recipe, { out: place() })));
+    }
+    for (const other of runs.slice(1))
+      for (const [n, step] of other.entries())
+        for (const name of ['loss', 'gradientNorm', ...FIGURES])
+          expect(Math.abs(Number(step[name]) - Number(runs[0]?.[n]?.[name])), `${name} of step ${n + 1}`).toBeLessThan(2e-4);
+  });
+
+  it('ends in the bytes of a run that was never stopped', async () => {
+    const recipe = preferenceRecipe(place(), method, rows, {
+      adapter: ADAPTER,
+      train: { ...QUICK, steps: 6, shuffle: true },
+      evaluate: { fraction: 0.2, every: 2 },
+    });
+    const whole = await trained({ ...recipe, out: place() });
+    const rest = await stoppedAt(recipe, 3);
+    expect(lossesOf(rest)).toEqual(lossesOf(whole).slice(3));
+    expect(evaluationsOf(rest)).toEqual(evaluationsOf(whole).filter(({ step }) => step > 3));
+    const file = (events: typeof whole) => readFileSync(join((events.at(-1) as { output: string }).output, 'adapter_model.safetensors'));
+    expect(file(rest)).toEqual(file(whole));
+  });
+});
+
+describe('held-out preferences', () => {
+  it('are judged by the method’s own loss and figures, and by them training stops', async () => {
+    const recipe = preferenceRecipe(place(), { name: 'dpo' }, PAIRS, {
+      adapter: ADAPTER,
+      train: { ...QUICK, steps: 30, earlyStopping: { patience: 1, minimum: 10 } },
+      evaluate: { fraction: 0.25, every: 2 },
+    });
+    const events = await trained(recipe);
+    const [first] = evaluationsOf(events);
+    expect(first).toMatchObject({ step: 0, loss: expect.closeTo(Math.log(2), 5), rewardMargin: expect.closeTo(0, 5) });
+    expect(first).not.toHaveProperty('nll');
+    expect(events.at(-1)).toMatchObject({ event: 'done', step: 2 });
+    expect(JSON.parse(readFileSync(join(recipe.out, 'report.json'), 'utf8')).evaluation.best).toMatchObject({ step: 0, loss: first?.loss });
+  });
+});
+
+describe('the reference', () => {
+  const steps = async (reference: string, change: Record<string, unknown>, out = place()) =>
+    stepsOf(
+      await trained(preferenceRecipe(shared, { name: 'dpo', reference }, PAIRS, { train: { ...QUICK, steps: 3 }, ...change }), { out }),
+    );
+  const shared = place();
+  const before = place();
+
+  it('is the base where the adapter is new, and a frozen copy where it is brought', async () => {
+    const fresh = { adapter: { ...ADAPTER, dropout: 0 } };
+    expect(await losses(steps('start', fresh, before))).toEqual(await losses(steps('base', fresh)));
+    const brought = { adapter: { from: join(before, 'adapter') } };
+    const [start, base, folder] = await Promise.all(['start', 'base', join(before, 'adapter')].map((one) => steps(one, brought)));
+    expect(start?.[0]?.loss).toBeCloseTo(Math.log(2), 5);
+    expect(start?.[2]?.loss).not.toBeCloseTo(Math.log(2), 5);
+    expect(base?.[0]?.loss).not.toBeCloseTo(Math.log(2), 4);
+    expect(folder?.map(({ loss }) => loss)).toEqual(start?.map(({ loss }) => loss));
+  });
+
+  it('is a second model where all weights are trained, or another folder', async () => {
+    const all = await steps('start', {});
+    expect(all[0]?.loss).toBeCloseTo(Math.log(2), 5);
+    expect(all[2]?.rewardMargin).not.toBe(0);
+    expect(await losses(steps(join(shared, 'model'), {}))).toEqual(all.map(({ loss }) => loss));
+    await expect(steps(join(shared, 'nobody'), {})).rejects.toMatchObject({ kind: 'data', code: 'missing_model' });
+  });
+
+  const losses = async (found: Promise<{ loss: number }[]>) => (await found).map(({ loss }) => loss);
+});
+
+it('opens the base that a run of dpo over all weights wrote', async () => {
+  const recipe = preferenceRecipe(place(), { name: 'dpo' }, PAIRS, { train: { ...QUICK, steps: 1 } });
+  const done = (await trained(recipe)).at(-1) as { output: string };
+  expect((await openModelFolder(done.output)).score).toBeUndefined();
+});
