@@ -1,11 +1,16 @@
 /** What a run over recorded preferences needs beside model and rows: the frozen reference, and remarks on the rows. */
+import { join } from 'node:path';
 import type { Adapter } from '../checkpoint/adapter.js';
-import type { ModelFolder } from '../checkpoint/model_folder.js';
+import { exists } from '../checkpoint/files.js';
+import { type ModelFolder, openModelFolder } from '../checkpoint/model_folder.js';
 import type { Counts, Warning } from '../data/index.js';
 import { methods } from '../methods/index.js';
 import type { NativeModel } from '../native.js';
 import type { Recipe } from '../options/index.js';
+import { baseHashes, type Hashes, hashFile } from './manifest.js';
 import { FrozenModels, openReference, type Reference } from './reference.js';
+import { cacheFile, comesAgain, computeKnown, type KnownReference, readKnown, writeKnown } from './reference_cache.js';
+import type { Rows } from './rows.js';
 
 /** What the recipe's policy is held to, where its method learns from rows and has such a thing. */
 export function wantedReference({ method }: Pick<Recipe, 'method'>): string | undefined {
@@ -21,26 +26,73 @@ export interface PreferenceSource {
   native: NativeModel;
   /** As it was before the run. */
   adapter: Adapter | undefined;
+  rows: Pick<Rows, 'sequences' | 'heldOut'>;
+  microBatchTokens: number;
+  hashes: { base: Hashes };
 }
 
-/** A reference, and what puts it away. */
+/** What the policy is held to. */
 export interface HeldReference {
-  reference: Reference;
+  /** Computes; left out where all that is ever asked is known. */
+  reference?: Reference;
+  /** What was computed before the first step, or by an earlier run. */
+  known?: KnownReference;
+  /** How it came, for the report. */
+  made: 'every step' | 'once' | 'by an earlier run';
+  /** Where it is kept. */
+  file?: string;
+  warnings: Warning[];
   close(): Promise<void>;
 }
 
-/** Opens the reference beside a loaded model; undefined where the method has none. */
-export async function openHeldReference({ recipe, base, native, adapter }: PreferenceSource): Promise<HeldReference | undefined> {
-  const wanted = wantedReference(recipe);
+/** Makes the reference ready beside a loaded model that has taken no step; undefined where the method has none. */
+export async function openHeldReference(source: PreferenceSource, signal?: AbortSignal): Promise<HeldReference | undefined> {
+  const wanted = wantedReference(source.recipe);
   if (wanted === undefined) return undefined;
+  const { recipe, base, native, adapter, rows } = source;
   const frozen = new FrozenModels(recipe.compute, { base, native, isAdapter: adapter !== undefined });
   const start = adapter && { start: adapter, brought: recipe.adapter !== null && 'from' in recipe.adapter };
+  const open = () => openReference(wanted, base, start, frozen);
   try {
-    return { reference: await openReference(wanted, base, start, frozen), close: () => frozen.dispose() };
+    const held = comesAgain(recipe.train, rows.sequences)
+      ? await keptReference(source, open, signal)
+      : { reference: await open(), made: 'every step' as const, warnings: [] };
+    if (held.reference === undefined) await frozen.dispose();
+    return { ...held, close: () => (held.reference === undefined ? Promise.resolve() : frozen.dispose()) };
   } catch (error) {
     await frozen.dispose();
     throw error;
   }
+}
+
+async function keptReference(
+  source: PreferenceSource,
+  open: () => Promise<Reference>,
+  signal?: AbortSignal,
+): Promise<Omit<HeldReference, 'close'>> {
+  const { recipe, rows, microBatchTokens, hashes } = source;
+  const sequences = [...rows.sequences, ...rows.heldOut];
+  const reference = await referenceHashes(recipe, hashes.base, signal);
+  const file = cacheFile({ recipe, sequences, microBatchTokens, base: hashes.base, reference });
+  const asksMore = methods[recipe.method.name].columns?.(recipe.method as never).includes('mismatch') ?? false;
+  const found = await readKnown(file, sequences);
+  if (found !== undefined)
+    return { known: found, made: 'by an earlier run', file, warnings: [], ...(asksMore && { reference: await open() }) };
+  const opened = await open();
+  const known = await computeKnown(opened, sequences, microBatchTokens, signal);
+  const warnings = await writeKnown(file, known);
+  return { known, made: 'once', file, warnings, ...(asksMore && { reference: opened }) };
+}
+
+/** Hashes of the files that the reference is made of. */
+async function referenceHashes(recipe: Recipe, base: Hashes, signal?: AbortSignal): Promise<Hashes> {
+  const wanted = wantedReference(recipe) as string;
+  const brought = recipe.adapter !== null && 'from' in recipe.adapter ? recipe.adapter.from : undefined;
+  const folder = wanted === 'start' ? brought : wanted === 'base' ? undefined : wanted;
+  if (folder === undefined) return base;
+  if (!(await exists(join(folder, 'adapter_config.json')))) return baseHashes(await openModelFolder(folder), signal);
+  const files = ['adapter_config.json', 'adapter_model.safetensors'];
+  return Object.fromEntries(await Promise.all(files.map(async (name) => [name, await hashFile(join(folder, name), signal)] as const)));
 }
 
 /** Weighted ratio of liked to disliked answers that KTO's authors advise: from 1 to 4 / 3 (Ethayarajh et al. 2024, section 4.3). */

@@ -98,7 +98,7 @@ async function prepare(read: ReadRecipe, options: TrainOptions, functions: Await
   const native = await loadTrained(base, recipe, adapter, checkpoint);
   const parts = { out, recipe, base, native, adapter, rows, sequences: rows.sequences, microBatchTokens, hashes, state, tokenizer };
   const rollouts = rolloutOptions(recipe) && (await openRollouts(parts, functions).catch((error) => fail(native, error)));
-  const held = await openHeldReference(parts).catch((error) => fail(native, error));
+  const held = await openHeldReference(parts, signal).catch((error) => fail(native, error));
   return { ...parts, rollouts, held, resumed: checkpoint !== undefined };
 }
 

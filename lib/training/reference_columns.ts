@@ -3,22 +3,29 @@ import { mismatchedRows, type Tokens } from '../data/index.js';
 import type { Columns } from '../methods/index.js';
 import { forwardAll, sequenceSums } from './passes.js';
 import type { Reference } from './reference.js';
+import type { KnownReference } from './reference_cache.js';
 import { methodOf, rulesOf, type UpdateSetting } from './update.js';
 
 type Sequences = readonly Pick<Tokens, 'ids' | 'trained' | 'trainedTokens' | 'unit' | 'member' | 'promptLength'>[];
 
 /** The columns with `reference` and `mismatch`, where the method reads them and they are not there yet. */
 export async function referenceColumns(
-  setting: UpdateSetting & { reference?: Reference | undefined },
+  setting: UpdateSetting & { reference?: Reference | undefined; known?: KnownReference | undefined },
   sequences: Sequences,
   columns: Columns,
 ): Promise<Columns> {
-  const { recipe, reference } = setting;
+  const { recipe, reference, known } = setting;
   const wanted = methodOf(recipe).columns?.(recipe.method) ?? [];
-  if (reference === undefined || !wanted.includes('reference')) return columns;
-  const given = columns.reference ?? (await referenceLogprob(setting, reference, sequences));
-  const mismatch = wanted.includes('mismatch') ? { mismatch: await mismatchRatios(setting, reference, sequences) } : {};
-  return { ...columns, reference: given, ...mismatch };
+  if (!wanted.includes('reference')) return columns;
+  const given = knownLogprob(known, sequences) ?? (reference && (await referenceLogprob(setting, reference, sequences)));
+  const mismatch = wanted.includes('mismatch') && reference ? { mismatch: await mismatchRatios(setting, reference, sequences) } : {};
+  return { ...columns, ...(given && { reference: given }), ...mismatch };
+}
+
+/** (N) what is known of all these sequences, or undefined. */
+function knownLogprob(known: KnownReference | undefined, sequences: Sequences): Float32Array | undefined {
+  const parts = sequences.map((sequence) => known?.get(sequence));
+  return parts.every((part) => part !== undefined) ? Float32Array.from(parts.flatMap((part) => [...part])) : undefined;
 }
 
 /** (N) log-probabilities of the sequences' trained tokens under the reference, without dropout. */

@@ -5,6 +5,7 @@ import { addon } from '../native.js';
 import type { StepEvent } from './events.js';
 import { allOf, membersAt } from './passes.js';
 import type { Reference } from './reference.js';
+import type { KnownReference } from './reference_cache.js';
 import { referenceColumns } from './reference_columns.js';
 import { type PreparedStep, prepareStep, rulesOf, takeUpdate, type UpdateSetting } from './update.js';
 
@@ -13,6 +14,8 @@ export interface StepSetting extends UpdateSetting {
   sequences: readonly Tokens[];
   /** What the policy is held to, where the method asks for it. */
   reference?: Reference | undefined;
+  /** What is known of the reference already. */
+  known?: KnownReference | undefined;
 }
 
 /** What a step came to: its event, and what the method remembers for the next one. */

@@ -58,7 +58,8 @@ async function* steps(run: Run, folder: RunFolder, signal: AbortSignal | undefin
   };
   const start = startEvent(run, count);
   yield run.resumed ? start : await tell(start);
-  if (!run.resumed) for (const warning of rows.warnings) yield await tell({ event: 'warning', ...warning });
+  if (!run.resumed)
+    for (const warning of [...rows.warnings, ...(run.held?.warnings ?? [])]) yield await tell({ event: 'warning', ...warning });
   if (!run.resumed && rows.heldOut.length > 0 && !signal?.aborted) yield await tell(await evaluation(run));
   let stopped = isExhausted(run);
   while (!stopped) {
@@ -110,6 +111,7 @@ const stepSetting = ({ native, recipe, sequences, microBatchTokens, adapter, hel
   microBatchTokens,
   dropout: adapter?.dropout ?? 0,
   reference: held?.reference,
+  known: held?.known,
 });
 
 function startEvent({ native, rows, sequences, microBatchTokens, state }: Run, steps: number): StartEvent {

@@ -9,6 +9,7 @@ import { preferenceRecipe, tinyPairs, tinyRankings, tinyThumbs } from '../suppor
 import { scratchFolder } from '../support/tiny_model.js';
 
 const scratch = scratchFolder();
+process.env.ATTUNE_CACHE = join(scratch, 'cache');
 let folders = 0;
 const place = () => join(scratch, `run${++folders}`);
 
