@@ -6,6 +6,7 @@ import { exists } from '../checkpoint/files.js';
 import { Fields, readJson, readJsonIfThere } from '../checkpoint/json_file.js';
 import { type ModelFolder, openModelFolder } from '../checkpoint/model_folder.js';
 import { nativeAdapter } from '../checkpoint/native_model.js';
+import { readTensor } from '../checkpoint/safetensors.js';
 import { DataError } from '../errors/index.js';
 import type { NativeModel } from '../native.js';
 import { openTokenizer, type Tokenizer } from '../tokenizer/index.js';
@@ -20,12 +21,12 @@ export interface Policy {
 export class RewardModel {
   private constructor(
     private readonly native: NativeModel,
-    private readonly adapter: string,
+    private readonly adapter: string | false,
     private readonly constants: { mean: number; std: number },
   ) {}
 
   /**
-   * Opens the PEFT folder of a reward model.
+   * Opens a reward model: a PEFT folder, or a whole model for sequence classification.
    * @param name of its adapter among those of its base
    * @throws DataError `missing_reward_model`, `bad_reward_model`, `tokenizer_differs`, and what reading an adapter throws
    */
@@ -34,16 +35,28 @@ export class RewardModel {
       throw new DataError('missing_reward_model', 'no such folder of a reward model', { file: folder, cause });
     });
     await checkTokenizer(folder, folder, policy);
+    if (!(await exists(join(folder, 'adapter_config.json')))) return RewardModel.whole(folder, policy, frozen);
     const base = await baseOf(folder, policy);
     const adapter = await readAdapter(folder, base.config);
     const { head } = adapter;
-    if (head === undefined)
-      throw new DataError('bad_reward_model', `has no score head; expected an adapter that ${MADE}`, { file: folder });
+    if (head === undefined) throw new DataError('bad_reward_model', `has no score head; expected what ${MADE}`, { file: folder });
     const constants = await readConstants(folder);
     const native = await frozen.of(base);
     await native.setAdapter({ ...nativeAdapter(adapter), name, train: false });
     await native.setHead(head, name);
     return new RewardModel(native, name, constants);
+  }
+
+  private static async whole(folder: string, policy: Policy, frozen: FrozenModels): Promise<RewardModel> {
+    const model = await openModelFolder(folder, { scores: true });
+    if (model.score === undefined) throw new DataError('bad_reward_model', `has no score head; expected what ${MADE}`, { file: folder });
+    if (model.config.vocabulary < policy.tokenizer.vocabularySize) {
+      const message = `has ${model.config.vocabulary} rows in its vocabulary, the policy's tokenizer ${policy.tokenizer.vocabularySize} pieces`;
+      throw new DataError('tokenizer_differs', message, { file: folder });
+    }
+    const native = await frozen.of(model);
+    await native.setHead(await readTensor(model.score));
+    return new RewardModel(native, false, await readConstants(folder));
   }
 
   /** Normalised scores of sequences that end in their end token, `microBatchTokens` at a time. */
@@ -75,7 +88,7 @@ export class RewardModel {
 }
 
 /** What a reward model is, in words. */
-const MADE = 'method: reward made (task_type SEQ_CLS, modules_to_save ["score"])';
+const MADE = 'method: reward makes (PEFT with task_type SEQ_CLS and modules_to_save ["score"], or a model for sequence classification)';
 
 /** End of a group of at most `most` tokens, at least one sequence. */
 function groupEnd(sequences: readonly Int32Array[], from: number, most: number): number {
@@ -96,12 +109,7 @@ async function readConstants(folder: string): Promise<{ mean: number; std: numbe
 
 /** The base of a reward model's adapter: the policy's, unless the adapter names another folder that is there. */
 async function baseOf(folder: string, policy: Policy): Promise<ModelFolder> {
-  const file = join(folder, 'adapter_config.json');
-  if (!(await exists(file)))
-    throw new DataError('bad_reward_model', `holds no adapter_config.json; expected the folder of an adapter that ${MADE}`, {
-      file: folder,
-    });
-  const named = (await readJson(file)).base_model_name_or_path;
+  const named = (await readJson(join(folder, 'adapter_config.json'))).base_model_name_or_path;
   const other = typeof named === 'string' ? await realpath(named).catch(() => undefined) : undefined;
   if (other === undefined || other === (await realpath(policy.base.folder))) return policy.base;
   await checkTokenizer(other, folder, policy);
