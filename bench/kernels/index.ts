@@ -14,10 +14,12 @@ import { type Ceilings, ceilings, describe, giga, machine, middle } from '../mac
 const ROUNDS = 5;
 /** A measured run is at least this long: clocks and interrupts then matter little. */
 const SHORTEST = 0.01;
-/** A run that is longer is measured once: what disturbs it for a moment does not show. */
-const LONG = 1;
+/** Seconds of waiting that one variant and number of threads may cost in further rounds: large operands are packed anew in every call. */
+const BUDGET = 1;
+/** How long a look at the ceiling counts as the same moment. */
+const FRESH_MS = 15_000;
 /** The reference (plain loops, double sums, about 1 GFLOP/s) is left out of larger cases, unless `--variant reference` asks for it. */
-const REFERENCE_FLOPS = 4e9;
+const REFERENCE_FLOPS = 1e9;
 
 export interface Result {
   kernel: string;
@@ -62,31 +64,44 @@ function share(one: BenchCase, seconds: number, top: Ceilings): Pick<Result, 'gf
   return { ...(flops && { gflops: flops / 1e9 }), ...(bytes && { gbs: bytes / 1e9 }), ...((flops || bytes) && { share: shares[of], of }) };
 }
 
-/** How many runs make one measurement: found by doubling, on the way caches and pages settle. With the time of the last try. */
-function calibrate(run: (repeat: number) => number): { repeat: number; seconds: number } {
-  for (let repeat = 1; ; repeat *= 2) {
-    const seconds = run(repeat);
-    if (seconds * repeat >= SHORTEST || repeat >= 1 << 20) return { repeat, seconds };
-  }
+/** One run tells how many make a measurement, and what a call costs beside it; on the way caches and pages settle. */
+function calibrate(run: (repeat: number) => number): { repeat: number; rounds: number; times: number[] } {
+  const start = performance.now();
+  const first = run(1);
+  const call = (performance.now() - start) / 1000;
+  const repeat = Math.min(1 << 20, Math.ceil(SHORTEST / Math.max(first, 1e-8)));
+  const rounds = Math.max(0, Math.min(ROUNDS, Math.floor(BUDGET / Math.max(call, first * repeat))));
+  // Where nothing further can be afforded, the first time stands.
+  return { repeat, rounds, times: rounds === 0 ? [first] : [] };
 }
 
-/** All variants and thread counts of one case, by turns, and a look at the ceiling right after. */
+const looks = new Map<string, { at: number; top: Ceilings }>();
+
+/** The ceiling as it was at most a few seconds ago: hosts and neighbours change it within minutes. */
+function ceilingNow(variant: Variant, threads: number): Ceilings {
+  const key = `${variant} ${threads}`;
+  const last = looks.get(key);
+  if (last && performance.now() - last.at < FRESH_MS) return last.top;
+  const top = ceilings(variant, threads, 0.01);
+  looks.set(key, { at: performance.now(), top });
+  return top;
+}
+
+/** All variants and thread counts of one case, by turns, and the ceiling of the moment. */
 function measure(one: BenchCase, variants: Variant[], threads: number[]): Result[] {
   const prepared = one.prepare();
   const runs = variants.flatMap((variant) =>
-    threads.map((count) => {
-      const { repeat, seconds } = calibrate((n) => prepared.run(variant, count, n));
-      return { variant, count, repeat, long: seconds > LONG, times: [seconds] };
-    }),
+    threads.map((count) => ({ variant, count, ...calibrate((n) => prepared.run(variant, count, n)) })),
   );
-  for (let round = 1; round < ROUNDS; round++) {
-    for (const { variant, count, repeat, long, times } of runs) if (!long) times.push(prepared.run(variant, count, repeat));
+  for (let round = 0; round < ROUNDS; round++) {
+    for (const { variant, count, repeat, rounds, times } of runs) if (round < rounds) times.push(prepared.run(variant, count, repeat));
   }
+  const errors = new Map(variants.map((variant) => [variant, prepared.error?.(variant)]));
   return runs.map(({ variant, count, times }) => {
     const seconds = middle(times);
-    const error = prepared.error?.(variant);
+    const error = errors.get(variant);
     const { kernel, shape, dtype } = one;
-    const top = ceilings(variant, count, 0.01);
+    const top = ceilingNow(variant, count);
     return { kernel, shape, dtype, variant, threads: count, seconds, ...share(one, seconds, top), ...(error !== undefined && { error }) };
   });
 }
