@@ -90,6 +90,8 @@ function describe(event: Exclude<TrainingEvent, StepEvent>): string {
   switch (event.event) {
     case 'start':
       return describeStart(event);
+    case 'stage':
+      return `stage ${event.stage} of ${event.stages}: ${event.method}, in ${event.folder}`;
     case 'evaluation':
       return describeEvaluation(event);
     case 'warning':

@@ -5,8 +5,8 @@ export { LATER_METHODS, METHOD_NAMES, type MethodName, type MethodOptions, metho
 export { DTYPES, type Dtype, LINEAR_LAYERS, TEMPLATE_NAMES } from './parts.js';
 export { isHubId, resolveModel } from './paths.js';
 export { DPO_LOSSES, DPO_SCORE_LOSSES, type DpoLoss, dpoTerms } from './preference_methods.js';
-export { parseRecipe, type ReadOptions, type ReadRecipe, readRecipe } from './read.js';
-export { type Difference, HARMLESS_KEYS, recipeDifferences, resolvedRecipe, withMaxLength } from './resolve.js';
+export { parseRecipe, type ReadOptions, type ReadRecipe, type ReadStage, readRecipe } from './read.js';
+export { type Difference, HARMLESS_KEYS, recipeDifferences, resolvedRecipe, resolvedStages, withMaxLength } from './resolve.js';
 export {
   type AdapterFrom,
   type Checks,
@@ -18,3 +18,4 @@ export {
   type Template,
   type Train,
 } from './schema.js';
+export type { StageStart } from './stages.js';

@@ -15,8 +15,16 @@ export interface RecipeKey {
 
 /** Every key of a recipe with its description, in the order of the schema. */
 export function recipeKeys(): RecipeKey[] {
-  return keysOf(describedSchema(), '');
+  return [...keysOf(describedSchema(), ''), STAGES];
 }
+
+const STAGES: RecipeKey = {
+  key: 'stages',
+  expected: 'a list of groups, each with the keys of a recipe',
+  description:
+    'In place of method: one after the other, each going on from the last that is no reward; keys outside are their defaults. ppo without rewards takes the reward stage before it.',
+  required: false,
+};
 
 function keysOf(schema: JsonSchema, prefix: string): RecipeKey[] {
   return Object.entries(schema.properties ?? {}).flatMap(([name, inner]) => {

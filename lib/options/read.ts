@@ -10,6 +10,7 @@ import { parseText } from './positions.js';
 import { type Problem, problemsOf } from './problems.js';
 import { type Recipe, type RecipeInput, recipeSchema } from './schema.js';
 import { applySetting, parseSetting, type Setting, touches } from './settings.js';
+import { placed, type StageStart, stagesOf } from './stages.js';
 
 export interface ReadOptions {
   /** Changes as `--set` takes them: `train.steps=3`. */
@@ -23,6 +24,15 @@ export interface ReadRecipe {
   recipe: Recipe;
   /** Place of a dotted key (`train.maxLength`), for errors that show up later. Empty for a recipe given as an object. */
   place(key: string): ErrorPlace;
+  /** The stages of a recipe that has some; `recipe` is then the first one's. */
+  stages?: readonly ReadStage[];
+}
+
+/** A stage as a recipe of its own. Where it goes on from an earlier one, its paths are settled when that one is done. */
+export interface ReadStage {
+  recipe: Recipe;
+  place(key: string): ErrorPlace;
+  start: StageStart;
 }
 
 /**
@@ -46,11 +56,50 @@ function build(value: unknown, locate: Locate, { set = [], folder }: ReadOptions
     throw new RequestError('bad_recipe', 'a recipe must be keys and values, as `model: …`, `method: sft`, `data: …`', locate([]));
   const settings = set.map(parseSetting);
   for (const setting of settings) applySetting(value as Record<string, unknown>, setting);
-  refuseLater(value as Record<string, unknown>, locate);
-  dropEmptyGroups(value as Record<string, unknown>);
+  const source = { settings, locate, folder: resolve(folder ?? '.') };
+  return 'stages' in value ? buildStages(value as Record<string, unknown>, source) : buildOne(value as Record<string, unknown>, source);
+}
+
+interface Source {
+  settings: Setting[];
+  locate: Locate;
+  folder: string;
+}
+
+function buildOne(value: Record<string, unknown>, { settings, locate, folder }: Source): ReadRecipe {
+  refuseLater(value, locate);
+  const { recipe, problems } = checked(value, folder);
+  if (recipe === undefined) throw report(problems, settings, locate);
+  return { recipe, place: (key) => locate(key.split('.')) };
+}
+
+/** All stages are checked before anything is said of them. */
+function buildStages(value: Record<string, unknown>, { settings, locate, folder }: Source): ReadRecipe {
+  const { stages, problems: ofList } = stagesOf(value);
+  if (ofList.length > 0) throw report(ofList, settings, locate);
+  const read = stages.map((stage, n) => {
+    const within = (path: Path) => placed(path, stage, value, n);
+    const place: ReadRecipe['place'] = (key) => locate(within(key.split('.')).path);
+    refuseLater(stage.value, (path, onKey) => locate(within(path).path, onKey));
+    const { recipe, problems } = checked(stage.value, folder);
+    const all = [...stage.problems, ...problems].map((problem) => {
+      const { path, inStage } = within(problem.path);
+      return { ...problem, path, message: inStage ? `stage ${n + 1}: ${problem.message}` : problem.message };
+    });
+    return { recipe: recipe as Recipe, place, start: stage.start, problems: all };
+  });
+  const problems = read.flatMap((stage) => stage.problems);
+  const distinct = problems.filter((one, n) => problems.findIndex((other) => other.message === one.message) === n);
+  if (distinct.length > 0) throw report(distinct, settings, locate);
+  return { recipe: read[0]?.recipe as Recipe, place: (key) => locate(key.split('.')), stages: read };
+}
+
+/** The recipe with every default, or what is wrong with it. */
+function checked(value: Record<string, unknown>, folder: string): { recipe: Recipe | undefined; problems: Problem[] } {
+  dropEmptyGroups(value);
   const parsed = recipeSchema.safeParse(value);
-  if (!parsed.success) throw report(problemsOf(parsed.error.issues, value), settings, locate);
-  return { recipe: resolvePaths(parsed.data, resolve(folder ?? '.')), place: (key) => locate(key.split('.')) };
+  if (!parsed.success) return { recipe: undefined, problems: problemsOf(parsed.error.issues, value) };
+  return { recipe: resolvePaths(parsed.data, folder), problems: [] };
 }
 
 /** `train:` with nothing below it is a group without keys, not a value. */
@@ -60,8 +109,6 @@ function dropEmptyGroups(value: Record<string, unknown>): void {
 
 /** What the contract knows and this version cannot do yet. */
 function refuseLater(value: Record<string, unknown>, locate: Locate): void {
-  if (value.stages !== undefined)
-    throw new RequestError('not_available', 'stages are not available yet; give one method', locate(['stages'], true));
   const name = methodOf(value) as MethodName;
   if (!LATER_METHODS.includes(name)) return;
   const available = METHOD_NAMES.filter((one) => !LATER_METHODS.includes(one));

@@ -2,6 +2,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import { stringify } from 'yaml';
 import { type ErrorPlace, RequestError } from '../errors/index.js';
+import type { ReadStage } from './read.js';
 import type { Recipe } from './schema.js';
 import { LENGTH_LIMIT } from './train.js';
 
@@ -22,7 +23,22 @@ const ORDER = [
 /** The recipe as YAML with every default written out and absolute paths. It reads back as the same recipe, wherever it lies. */
 export function resolvedRecipe(recipe: Recipe): string {
   const ordered = Object.fromEntries(ORDER.filter((key) => recipe[key] !== undefined).map((key) => [key, recipe[key]]));
-  return `# Written by attune: every default is filled in and every path is absolute.\n${stringify(ordered, { lineWidth: 0, aliasDuplicateObjects: false })}`;
+  return HEADER + stringify(ordered, { lineWidth: 0, aliasDuplicateObjects: false });
+}
+
+const HEADER = '# Written by attune: every default is filled in and every path is absolute.\n';
+
+/** A recipe with stages in the same way: each stage whole but for what it takes from earlier ones. */
+export function resolvedStages(stages: readonly ReadStage[], out: string): string {
+  const written = stages.map(({ recipe, start }) => {
+    const { model, adapter, method, out: _, ...rest } = recipe;
+    const { rewards: __, ...judged } = { rewards: undefined, ...method };
+    const goesOn = start.adapter !== undefined && adapter !== null ? { dropout: adapter.dropout, seed: adapter.seed } : adapter;
+    const named = start.anew === true ? { model } : {};
+    return { method: start.reward === undefined ? method : judged, ...named, adapter: goesOn, ...rest };
+  });
+  const whole = { model: stages[0]?.recipe.model, stages: written, out };
+  return HEADER + stringify(whole, { lineWidth: 0, aliasDuplicateObjects: false });
 }
 
 /** One key that differs; undefined where a recipe has no such key. */

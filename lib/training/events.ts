@@ -1,8 +1,22 @@
 /** What a run tells while it runs: the lines of metrics.jsonl, of `--json`, and what the iterator of `train` yields. */
 import type { Counts } from '../data/index.js';
 
+/** Of a recipe with stages: which one an event is of, from 1. */
+interface Staged {
+  stage?: number;
+}
+
+/** A stage of a recipe with stages begins. */
+export interface StageEvent {
+  event: 'stage';
+  stage: number;
+  stages: number;
+  method: string;
+  folder: string;
+}
+
 /** Before the first step. */
-export interface StartEvent {
+export interface StartEvent extends Staged {
   event: 'start';
   /** Steps of the whole run; a resumed one goes on after `from`. */
   steps: number;
@@ -39,7 +53,7 @@ export interface StepEvent {
  * Held-out rows. Step 0 is before training. Methods that learn to write texts tell mean nats over the trained tokens; those that learn from
  * preferences their own loss and figures.
  */
-export interface EvaluationEvent {
+export interface EvaluationEvent extends Staged {
   event: 'evaluation';
   step: number;
   nll?: number;
@@ -49,13 +63,13 @@ export interface EvaluationEvent {
   [metric: string]: number | string | undefined;
 }
 
-export interface CheckpointEvent {
+export interface CheckpointEvent extends Staged {
   event: 'checkpoint';
   step: number;
   path: string;
 }
 
-export interface WarningEvent {
+export interface WarningEvent extends Staged {
   event: 'warning';
   /** The step that showed it; left out where it is of the rows. */
   step?: number;
@@ -71,4 +85,4 @@ export interface DoneEvent {
   output: string;
 }
 
-export type TrainingEvent = StartEvent | StepEvent | EvaluationEvent | CheckpointEvent | WarningEvent | DoneEvent;
+export type TrainingEvent = StageEvent | StartEvent | StepEvent | EvaluationEvent | CheckpointEvent | WarningEvent | DoneEvent;

@@ -11,6 +11,7 @@ import type { Tokens } from '../data/index.js';
 import { RequestError } from '../errors/index.js';
 import type { NativeModel } from '../native.js';
 import {
+  type Difference,
   HARMLESS_KEYS,
   parseRecipe,
   type ReadRecipe,
@@ -108,15 +109,19 @@ export function readInput(input: TrainInput): ReadRecipe {
   return 'recipe' in input && 'place' in input ? (input as ReadRecipe) : parseRecipe(input);
 }
 
-function outFolder({ out }: Recipe, options: TrainOptions): string {
+/** Where a run goes. @throws RequestError `missing_out` */
+export function outFolder({ out }: Recipe, options: TrainOptions): string {
   const folder = options.out ?? out;
   if (folder === undefined) throw new RequestError('missing_out', 'no output folder: give --out DIR, or out: in the recipe');
   return resolve(folder);
 }
 
+/** @throws RequestError `output_exists`, `not_writable` */
+export const checkNewOutput = (out: string) => checkNewFolder(out, 'go on with it by --resume, choose another --out, or delete it');
+
 async function startingPoint(out: string, resume: boolean): Promise<Checkpoint | undefined> {
   if (!resume) {
-    await checkNewFolder(out, 'go on with it by --resume, choose another --out, or delete it');
+    await checkNewOutput(out);
     return undefined;
   }
   const checkpoint = await latestCheckpoint(out);
@@ -136,10 +141,14 @@ const MOST_SHOWN = 8;
 
 function checkSameRecipe({ folder, step }: Checkpoint, recipe: Recipe): void {
   const before = readRecipe(join(folder, 'recipe.yaml')).recipe;
-  const differences = recipeDifferences(before, recipe, HARMLESS_KEYS);
+  refuseChange(recipeDifferences(before, recipe, HARMLESS_KEYS), `the recipe is not the one that was trained with up to step ${step}`);
+}
+
+/** @throws RequestError `recipe_changed` with the keys that differ */
+export function refuseChange(differences: readonly Difference[], what: string): void {
   if (differences.length === 0) return;
   const shown = (value: unknown) => (value === undefined ? 'left out' : JSON.stringify(value));
   const lines = differences.slice(0, MOST_SHOWN).map(({ key, before, after }) => `  ${key}: was ${shown(before)}, now ${shown(after)}`);
-  const message = `the recipe is not the one that was trained with up to step ${step}:\n${lines.join('\n')}\nstart anew with another --out, or take the old values`;
+  const message = `${what}:\n${lines.join('\n')}\nstart anew with another --out, or take the old values`;
   throw new RequestError('recipe_changed', message);
 }

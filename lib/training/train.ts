@@ -2,18 +2,19 @@
 
 import { StepPlan, type Warning } from '../data/index.js';
 import { InterruptedError } from '../errors/index.js';
-import { resolvedRecipe } from '../options/index.js';
+import { type ReadRecipe, resolvedRecipe } from '../options/index.js';
 import type { EvaluationEvent, StartEvent, StepEvent, TrainingEvent } from './events.js';
 import { evaluateHeldOut } from './held_out.js';
 import { machine } from './manifest.js';
 import { finishedOutput, keepCheckpoint, writeOutput } from './output.js';
 import { watchedPreference } from './preference_warnings.js';
-import { prepareRun, type Run, type TrainInput, type TrainOptions } from './prepare.js';
+import { prepareRun, type Run, readInput, type TrainInput, type TrainOptions } from './prepare.js';
 import { finalReport } from './report.js';
 import { takeRolloutStep } from './rollout_step.js';
 import { watched } from './rollout_warnings.js';
 import { RunFolder } from './run_folder.js';
 import { learningRate } from './schedule.js';
+import { trainStages } from './stages.js';
 import { takeStep } from './step.js';
 
 export type { TrainInput, TrainOptions } from './prepare.js';
@@ -26,6 +27,11 @@ export type { TrainInput, TrainOptions } from './prepare.js';
  * @throws RequestError, DataError, WorkError as their codes say; InterruptedError after `signal`, with a checkpoint of the last step written
  */
 export async function* train(input: TrainInput, options: TrainOptions = {}): AsyncGenerator<TrainingEvent, void, void> {
+  const read = readInput(input);
+  yield* read.stages === undefined ? trainOne(read, options) : trainStages(read, options, trainOne);
+}
+
+async function* trainOne(input: ReadRecipe, options: TrainOptions): AsyncGenerator<TrainingEvent, void, void> {
   const run = await prepareRun(input, options).catch((error) => Promise.reject(interruption(error, options.signal)));
   const folder = new RunFolder(run.out);
   try {

@@ -34,7 +34,7 @@ describe('messages', () => {
       ['did you mean labelSmoothing?'],
     ],
     ['a method of later', 'model: m\nmethod: {name: mlm, span: 2}\ndata: x\n', ':2:9: ', ['mlm is not available yet']],
-    ['stages', 'model: m\nstages: []\n', ':2:1: ', ['stages are not available yet']],
+    ['stages that are none', 'model: m\nstages: []\n', ':2:9: ', ['stages must be a list of at least one stage']],
     ['no model', 'method: sft\ndata: [{path: x.jsonl}]\n', ':1:1: ', ['model is missing']],
     ['no data', 'model: m\nmethod: sft\n', ':1:1: ', ['data is missing']],
     ['unknown key of a source', `model: m\nmethod: sft\ndata: [{pth: x}]\n`, '', ['data.0.pth', 'did you mean path?']],

@@ -1,0 +1,140 @@
+/** Recipes with stages: one run after the other, each in a folder of its own, each going on from what earlier ones made. */
+import { cp, readdir, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { exists, folderWhole, removePartial, writeWhole } from '../checkpoint/files.js';
+import { latestCheckpoint } from '../checkpoint/resume.js';
+import { RequestError } from '../errors/index.js';
+import {
+  HARMLESS_KEYS,
+  type ReadRecipe,
+  type ReadStage,
+  type Recipe,
+  readRecipe,
+  recipeDifferences,
+  resolvedStages,
+} from '../options/index.js';
+import type { DoneEvent, TrainingEvent } from './events.js';
+import { closeAll, openRewardFunctions } from './judges.js';
+import { checkNewOutput, outFolder, refuseChange, type TrainOptions } from './prepare.js';
+import { previewRecipe } from './preview.js';
+import { checkRollouts, rolloutOptions, withoutEvaluation } from './rollouts.js';
+
+/** Trains one recipe. */
+type TrainOne = (read: ReadRecipe, options: TrainOptions) => AsyncGenerator<TrainingEvent, void, void>;
+
+/** A stage in its folder, with every path settled. */
+interface Place {
+  stage: ReadStage;
+  /** From 1. */
+  number: number;
+  folder: string;
+  /** What it makes. */
+  output: string;
+}
+
+const kindOf = ({ adapter }: Recipe) => (adapter === null ? 'model' : 'adapter');
+
+/**
+ * Trains all stages of a recipe; events carry the number of their stage. With `resume` whole stages are left as they are.
+ * @throws what training one recipe throws; everything that can be known of later stages is told before the first
+ */
+export async function* trainStages(read: ReadRecipe, options: TrainOptions, trainOne: TrainOne): AsyncGenerator<TrainingEvent, void, void> {
+  const { stages = [] } = read;
+  const out = outFolder(read.recipe, options);
+  const places = placesOf(stages, out);
+  const resume = options.resume ?? false;
+  if (resume) await checkBegun(out, places);
+  else await checkNewOutput(out);
+  for (const { stage } of places.slice(1)) await checkAhead(stage, read.recipe, options.signal);
+  let last: DoneEvent | undefined;
+  for (const place of places) {
+    const recipe = settled(place.stage, places);
+    if (resume && (await isWhole(place))) {
+      refuseStage(place, recipe);
+      continue;
+    }
+    last = yield* runStage({ ...place, stage: { ...place.stage, recipe } }, places.length, options, trainOne);
+    if (place.number === 1) await writeWhole(join(out, 'recipe.yaml'), resolvedStages(stages, out));
+  }
+  const output = await writeLast(places.at(-1) as Place, out);
+  await writeWhole(join(out, 'report.json'), report(places, output));
+  yield { event: 'done', step: last?.step ?? 0, output };
+}
+
+function placesOf(stages: readonly ReadStage[], out: string): Place[] {
+  return stages.map((stage, n) => {
+    const folder = join(out, `${n + 1}-${stage.recipe.method.name}`);
+    return { stage, number: n + 1, folder, output: join(folder, kindOf(stage.recipe)) };
+  });
+}
+
+/** The stage's recipe with the folders of the stages that it goes on from. */
+function settled({ recipe, start }: ReadStage, places: readonly Place[]): Recipe {
+  const made = (n: number) => (places[n] as Place).output;
+  const { model, adapter, method } = recipe;
+  const judged = start.reward !== undefined && 'rewards' in method;
+  return {
+    ...recipe,
+    model: start.model === undefined ? model : made(start.model),
+    adapter: start.adapter === undefined || adapter === null ? adapter : { ...adapter, from: made(start.adapter) },
+    method: judged ? { ...method, rewards: [{ model: made(start.reward as number), weight: 1 }] } : method,
+  };
+}
+
+async function checkBegun(out: string, places: readonly Place[]): Promise<void> {
+  await removePartial(out);
+  for (const { folder } of places) if (await exists(folder)) return;
+  const others = await readdir(out).catch(() => []);
+  const why = others.length > 0 ? ' of this recipe’s' : '';
+  throw new RequestError('nothing_to_resume', `${out} has no stage${why} to resume from; start without --resume`);
+}
+
+/** Rows, options and reward functions of a later stage, read before hours are spent on earlier ones. */
+async function checkAhead({ recipe, place, start }: ReadStage, first: Recipe, signal: AbortSignal | undefined): Promise<void> {
+  checkRollouts(recipe, place);
+  if (start.reward === undefined) await closeAll(await openRewardFunctions(rolloutOptions(recipe)?.rewards ?? []));
+  // A model that is yet to be made reads rows as the one that it is made of.
+  const model = start.model === undefined ? recipe.model : first.model;
+  await previewRecipe({ recipe: { ...recipe, model }, place }, { rows: 0, signal });
+}
+
+const isWhole = async ({ folder, output }: Place) => (await exists(output)) && (await exists(join(folder, 'report.json')));
+
+/** A whole stage is not run again, so it must have been of this recipe. */
+function refuseStage({ folder, number }: Place, recipe: Recipe): void {
+  const before = readRecipe(join(folder, 'recipe.yaml')).recipe;
+  const maxLength = recipe.train.maxLength === 'auto' ? before.train.maxLength : recipe.train.maxLength;
+  const now = withoutEvaluation({ ...recipe, train: { ...recipe.train, maxLength } }).recipe;
+  refuseChange(recipeDifferences(before, now, HARMLESS_KEYS), `stage ${number} is not the one that was trained`);
+}
+
+async function* runStage(
+  { stage, number, folder }: Place,
+  stages: number,
+  options: TrainOptions,
+  trainOne: TrainOne,
+): AsyncGenerator<TrainingEvent, DoneEvent | undefined, void> {
+  const resume = options.resume === true && (await latestCheckpoint(folder)) !== undefined;
+  // What was cut before its first checkpoint begins anew.
+  if (options.resume === true && !resume) await rm(folder, { recursive: true, force: true });
+  yield { event: 'stage', stage: number, stages, method: stage.recipe.method.name, folder };
+  let done: DoneEvent | undefined;
+  for await (const event of trainOne(stage, { ...options, out: folder, resume })) {
+    if (event.event === 'done') done = event;
+    else yield { ...event, stage: number };
+  }
+  return done;
+}
+
+/** The last stage's output once more, where other programs look for it. */
+async function writeLast({ stage, output }: Place, out: string): Promise<string> {
+  const copy = join(out, kindOf(stage.recipe));
+  await rm(copy, { recursive: true, force: true });
+  await folderWhole(copy, (temporary) => cp(output, temporary, { recursive: true }));
+  return copy;
+}
+
+function report(places: readonly Place[], output: string): string {
+  const stages = places.map(({ stage, folder, output: made }) => ({ method: stage.recipe.method.name, folder, output: made }));
+  return `${JSON.stringify({ output, stages }, undefined, 2)}\n`;
+}

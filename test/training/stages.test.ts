@@ -1,0 +1,82 @@
+// Recipes with stages: folders, what goes on from what, and a run that was cut.
+import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect, it } from 'vitest';
+import { readRecipe } from '../../lib/options/index.js';
+import { train } from '../../lib/training/train.js';
+import { ADAPTER, stepsOf, tinyRecipe, trained } from '../support/events.js';
+import { tinyPairs } from '../support/preferences.js';
+import { scratchFolder } from '../support/tiny_model.js';
+
+const scratch = scratchFolder();
+let folders = 0;
+const place = () => join(scratch, `run${++folders}`);
+
+/** pretrain, reward, ppo judged by it. */
+function journey() {
+  const folder = place();
+  const { method: _, ...outside } = tinyRecipe(folder, { adapter: { ...ADAPTER, dropout: 0 }, evaluate: null });
+  const [pairs, prompts] = [join(folder, 'pairs.jsonl'), join(folder, 'prompts.jsonl')];
+  writeFileSync(
+    pairs,
+    tinyPairs(12)
+      .map((row) => `${JSON.stringify(row)}\n`)
+      .join(''),
+  );
+  writeFileSync(
+    prompts,
+    tinyPairs(6)
+      .map(({ prompt }) => `${JSON.stringify({ prompt })}\n`)
+      .join(''),
+  );
+  const train = { steps: 4, rowsPerStep: 4, checkpointEvery: 2, learningRate: 1e-3 };
+  const stages = [
+    { method: 'pretrain' },
+    { method: 'reward', data: pairs },
+    { method: { name: 'ppo', maxNewTokens: 6, epochs: 1 }, data: prompts, train: { steps: 2, rowsPerStep: 3 } },
+  ];
+  return { ...outside, train, stages } as unknown as Parameters<typeof trained>[0] & { out: string };
+}
+const weights = (out: string, ...parts: string[]) => readFileSync(join(out, ...parts, 'adapter/adapter_model.safetensors'));
+
+it('runs each stage in its folder, and the last one’s adapter is the run’s', async () => {
+  const recipe = journey();
+  const events = await trained(recipe);
+  expect(events.filter(({ event }) => event === 'stage')).toMatchObject([{ stage: 1 }, { stage: 2 }, { stage: 3 }]);
+  expect(stepsOf(events).map(({ stage, step }) => [stage, step])).toEqual(
+    [1, 1, 1, 1, 2, 2, 2, 2, 3, 3].map((stage, n) => [stage, n < 8 ? (n % 4) + 1 : n - 7]),
+  );
+  for (const folder of ['1-pretrain', '2-reward', '3-ppo']) expect(readdirSync(join(recipe.out, folder))).toContain('metrics.jsonl');
+  expect(existsSync(join(recipe.out, '2-reward/adapter/reward.json'))).toBe(true);
+  expect(weights(recipe.out)).toEqual(weights(recipe.out, '3-ppo'));
+  expect(events.at(-1)).toMatchObject({ event: 'done', output: join(recipe.out, 'adapter') });
+}, 30_000);
+
+it('goes on in the stage that was cut, leaves whole ones as they are, and ends in the same bytes', async () => {
+  const [whole, cut] = [journey(), journey()];
+  await trained(whole);
+  const stop = new AbortController();
+  const run = async () => {
+    for await (const event of train(cut, { signal: stop.signal }))
+      if (event.event === 'step' && event.stage === 2 && event.step === 3) stop.abort();
+  };
+  await expect(run()).rejects.toMatchObject({ code: 'interrupted' });
+  const before = statSync(join(cut.out, '1-pretrain/adapter/adapter_model.safetensors')).mtimeMs;
+  const events = await trained(cut, { resume: true });
+  expect(stepsOf(events)[0]).toMatchObject({ stage: 2, step: 4 });
+  expect(statSync(join(cut.out, '1-pretrain/adapter/adapter_model.safetensors')).mtimeMs).toBe(before);
+  expect(weights(cut.out)).toEqual(weights(whole.out));
+}, 60_000);
+
+it('names the place of what is wrong in a stage, before anything is trained', async () => {
+  const file = join(scratch, 'bad.yaml');
+  writeFileSync(file, 'model: x\ndata: x.jsonl\nstages:\n  - method: sft\n  - method: dpo\n    train: { stepz: 3 }\n');
+  expect(() => readRecipe(file)).toThrow(/bad\.yaml:6:\d+: .*stepz/);
+  writeFileSync(file, 'model: x\ndata: x.jsonl\nmethod: sft\nstages: [{ method: sft }]\n');
+  expect(() => readRecipe(file)).toThrow('method stands in every stage');
+  const late = journey();
+  const stages = (late as unknown as { stages: object[] }).stages;
+  stages[2] = { method: { name: 'ppo', maxNewTokens: 6 }, data: join(scratch, 'nowhere.jsonl') };
+  await expect(trained(late)).rejects.toMatchObject({ kind: 'data' });
+  expect(existsSync(late.out)).toBe(false);
+});
