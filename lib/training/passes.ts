@@ -12,6 +12,10 @@ export type Figures = Pick<LossInput, 'logprob' | 'lse' | 'entropy' | 'mean' | '
 export interface PassOptions {
   /** Which figures beside log-probabilities. A method that reads scores gets those alone. */
   outputs?: readonly Output[];
+  /** Values without log-probabilities. */
+  valueAlone?: boolean;
+  /** What logits are divided by; default 1. */
+  temperature?: number | undefined;
   rules?: PackRules;
   /** Keep what `backward` needs. */
   keep?: boolean;
@@ -23,22 +27,24 @@ export interface PassOptions {
 
 /** One forward pass over sequences laid end to end. */
 export async function forwardPass(native: NativeModel, sequences: readonly PassSequence[], options: PassOptions = {}): Promise<Figures> {
-  const { outputs = [], rules, keep = false, adapter, dropout } = options;
+  const { outputs = [], valueAlone = false, rules, keep = false, adapter, dropout, temperature } = options;
   const packed = packBatch(sequences, allOf(sequences), rules);
   const batch: ForwardBatch = { ...packed, ...(dropout && { sequenceKeys: dropout.places }) };
-  if (outputs.includes('score'))
-    Object.assign(batch, { scoreRows: packed.scoreAt, targets: new Int32Array(packed.targets.length).fill(-1) });
+  if (outputs.includes('score')) batch.scoreRows = packed.scoreAt;
   if (outputs.includes('value')) batch.scoreRows = trainedRows(packed.targets);
+  if (outputs.includes('score') || valueAlone) batch.targets = new Int32Array(packed.targets.length).fill(-1);
   const { score, ...figures } = await native.forward(batch, {
     keep,
     entropy: outputs.includes('entropy'),
     mean: outputs.includes('mean'),
     ...(adapter !== undefined && { adapter }),
+    ...(temperature !== undefined && { temperature }),
     ...(dropout && { dropoutKey: dropout.key }),
   });
   return { ...figures, ...(score && { [outputs.includes('value') ? 'value' : 'score']: score }) };
 }
 
+/** Positions before trained tokens: the state that predicts a token is what its value is read from. */
 const trainedRows = (targets: Int32Array) => Int32Array.from(targets.keys()).filter((i) => (targets[i] as number) >= 0);
 
 /** Sends the gradients of the last pass that was kept. */

@@ -34,8 +34,8 @@ export async function referenceLogprob(
   { native, adapter }: Reference,
   sequences: Sequences,
 ): Promise<Float32Array> {
-  const rules = rulesOf(recipe);
-  return (await forwardAll(native, sequences, microBatchTokens, () => ({ adapter, rules }))).logprob as Float32Array;
+  const options = { adapter, rules: rulesOf(recipe), temperature: methodOf(recipe).temperature?.(recipe.method) };
+  return (await forwardAll(native, sequences, microBatchTokens, () => options)).logprob as Float32Array;
 }
 
 /** (S) Σ log-ratio of each prompt with the answer of the row before it in the step. */

@@ -1,7 +1,8 @@
 /** Answers of the policy to a step's prompts: sampled, ended by end tokens and stop texts, and brought into the form that is trained on. */
-import type { Packable } from '../data/index.js';
+import type { Tokens } from '../data/index.js';
 import type { NativeModel, NativeRollout } from '../native.js';
 import type { Tokenizer } from '../tokenizer/index.js';
+import type { StepSequence } from './update.js';
 
 export interface SamplingRules {
   samplesPerPrompt: number;
@@ -97,11 +98,14 @@ class AnswerReader {
 }
 
 /** Prompt and answer as one sequence: the answer is trained. A step's answers are trained on in this form. */
-export function answerSequence(prompt: Int32Array, { ids }: Pick<Answer, 'ids'>): Packable {
+export function answerSequence(
+  { ids: prompt, file, line }: Pick<Tokens, 'ids' | 'file' | 'line'>,
+  { ids }: Pick<Answer, 'ids'>,
+): StepSequence {
   const whole = new Int32Array(prompt.length + ids.length);
   whole.set(prompt);
   whole.set(ids, prompt.length);
-  return { ids: whole, trained: new Uint8Array(whole.length).fill(1, prompt.length) };
+  return { ids: whole, trained: new Uint8Array(whole.length).fill(1, prompt.length), trainedTokens: ids.length, file, line };
 }
 
 /** Prompt and answer as a reward model reads them: with one end token at the end, at which it scores. */

@@ -13,7 +13,6 @@ import type { Recipe } from '../options/index.js';
 import type { Tokenizer } from '../tokenizer/index.js';
 import { closeAll, Judges, type openRewardFunctions } from './judges.js';
 import { FrozenModels, openReference, type Reference } from './reference.js';
-import { VALUE, type ValuePlace } from './rollout_passes.js';
 import type { RolloutOptions } from './rollout_step.js';
 
 /** Options of the recipe's method, where it learns from its own answers. */
@@ -21,8 +20,11 @@ export function rolloutOptions({ method }: Recipe): RolloutOptions | undefined {
   return methods[method.name].needs.rollouts === true ? (method as RolloutOptions) : undefined;
 }
 
-/** Where the recipe wants a value head. */
-export const valuePlace = ({ method }: Recipe): ValuePlace => (method.name === 'ppo' ? method.value : undefined);
+/** Where the recipe wants a value head: on the policy, on an adapter of its own, or nowhere. */
+export const valuePlace = ({ method }: Recipe) => (method.name === 'ppo' ? method.value : undefined);
+
+/** Name of the adapter that carries the value head, where it has one of its own. */
+const VALUE = 'value';
 
 /** Refusals that need no model. */
 export function checkRollouts(recipe: Recipe, place: (key: string) => ErrorPlace): void {
@@ -76,7 +78,8 @@ export async function addValueHead(native: NativeModel, recipe: Recipe, base: Mo
 export interface RolloutParts {
   judges: Judges;
   reference: Reference | undefined;
-  value: ValuePlace;
+  /** The adapter of the value head, where it has one of its own. */
+  valueSet: string | undefined;
   close(): Promise<void>;
 }
 
@@ -105,7 +108,7 @@ export async function openRollouts(
     const start = adapter && { start: adapter, brought: recipe.adapter !== null && 'from' in recipe.adapter };
     const needed = options.name === 'ppo' || options.beta > 0;
     const reference = needed ? await openReference(options.reference, base, start, frozen) : undefined;
-    return { judges, reference, value: valuePlace(recipe), close };
+    return { judges, reference, valueSet: valuePlace(recipe) === 'adapter' ? VALUE : undefined, close };
   } catch (error) {
     await close();
     throw error;

@@ -54,7 +54,7 @@ export async function* trainStages(read: ReadRecipe, options: TrainOptions, trai
       continue;
     }
     last = yield* runStage({ ...place, stage: { ...place.stage, recipe } }, places.length, options, trainOne);
-    if (place.number === 1) await writeWhole(join(out, 'recipe.yaml'), resolvedStages(stages, out));
+    await writeWhole(join(out, 'recipe.yaml'), resolvedStages(stages, out));
   }
   const output = await writeLast(places.at(-1) as Place, out);
   await writeWhole(join(out, 'report.json'), report(places, output));

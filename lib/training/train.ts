@@ -103,7 +103,8 @@ async function stepOf(run: Run, step: number, rows: Int32Array, rate: number): P
     state.rows = { method, watch };
     return { event, remarks: warnings };
   }
-  const setting = { ...stepSetting(run), ...rollouts, tokenizer };
+  // Answers are sampled with nothing dropped, and trained as they were sampled.
+  const setting = { ...stepSetting(run), ...rollouts, tokenizer, dropout: 0, known: undefined };
   const taken = await takeRolloutStep(setting, step, rows, rate, state.rollouts);
   const { warnings, watch } = watched(state.rollouts.watch, taken.event);
   state.rollouts = { ...taken.state, watch };

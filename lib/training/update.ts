@@ -19,6 +19,7 @@ import {
 import type { NativeModel } from '../native.js';
 import type { MethodOptions, Recipe } from '../options/index.js';
 import { faultySequences, notFinite } from './faults.js';
+import { type Move, moveWeights } from './optimizer.js';
 import { allOf, backwardPass, type Figures, forwardAll, forwardPass, membersAt, type PassSequence } from './passes.js';
 
 /** What every step of a run works with. */
@@ -28,6 +29,8 @@ export interface UpdateSetting {
   microBatchTokens: number;
   /** Share of an adapter's inputs that is dropped. */
   dropout: number;
+  /** The adapter of the value head, where it has one of its own. */
+  valueSet?: string | undefined;
 }
 
 /** A sequence and where it came from, for messages. */
@@ -81,19 +84,47 @@ export async function prepareStep(setting: UpdateSetting, step: Step, before: Me
 }
 
 async function lookAhead(setting: UpdateSetting, step: Step, keep: boolean): Promise<{ figures: Figures; isWhole: boolean }> {
-  const { native, microBatchTokens } = setting;
-  const isWhole = microBatches(step.sequences, allOf(step.sequences), microBatchTokens).length === 1;
+  const { native, microBatchTokens, valueSet } = setting;
+  const isWhole = keep && microBatches(step.sequences, allOf(step.sequences), microBatchTokens).length === 1;
+  const apart = await ownValues(setting, step.sequences);
   const figures = await forwardAll(native, step.sequences, microBatchTokens, (places) => ({
     ...passOptions(setting, step.step, places),
-    keep: keep && isWhole,
+    keep: isWhole && valueSet === undefined,
   }));
-  return { figures, isWhole };
+  return { figures: { ...figures, ...apart }, isWhole: isWhole && valueSet === undefined };
 }
 
-function passOptions({ recipe, dropout }: UpdateSetting, step: number, places: Int32Array) {
-  const outputs = methodOf(recipe).outputs(recipe.method);
+function passOptions({ recipe, dropout, valueSet }: UpdateSetting, step: number, places: Int32Array) {
+  const method = methodOf(recipe);
+  const outputs = method.outputs(recipe.method).filter((name) => name !== 'value' || valueSet === undefined);
   const dropped = dropout > 0 ? { dropout: { key: dropoutKey(recipe.train.seed, step), places } } : {};
-  return { outputs, rules: rulesOf(recipe), ...dropped };
+  return { outputs, rules: rulesOf(recipe), temperature: method.temperature?.(recipe.method), ...dropped };
+}
+
+const VALUES = { outputs: ['value'], valueAlone: true } as const;
+
+/** Values from an adapter of their own, where they have one. */
+async function ownValues(
+  { native, microBatchTokens, valueSet }: UpdateSetting,
+  sequences: readonly PassSequence[],
+): Promise<Partial<Figures>> {
+  if (valueSet === undefined) return {};
+  const { value } = await forwardAll(native, sequences, microBatchTokens, () => ({ ...VALUES, adapter: valueSet }));
+  return value === undefined ? {} : { value };
+}
+
+/** Sends the gradients of a micro-batch, whose pass was the last. Values from an adapter of their own are computed once more, and kept. */
+async function sendBack(
+  { native, valueSet }: UpdateSetting,
+  sequences: readonly PassSequence[],
+  gradient: LossOutput['gradient'],
+): Promise<void> {
+  if (valueSet === undefined) return backwardPass(native, gradient);
+  const { value, ...others } = gradient;
+  await backwardPass(native, others);
+  if (value === undefined) return;
+  await forwardPass(native, sequences, { ...VALUES, adapter: valueSet, keep: true });
+  await backwardPass(native, { logprob: new Float32Array(0), value });
 }
 
 /** A whole number below 2⁵³ from the seed and the step. */
@@ -102,23 +133,18 @@ const dropoutKey = (seed: number, step: number) => seed * 2 ** 21 + (step % 2 **
 /**
  * One update of the weights from a prepared step, or from a part of it. The one divisor is known before its first micro-batch, so that any split
  * gives the same gradient.
- * @param update its number, from 1, which AdamW's means are corrected by
  * @throws WorkError `loss_not_finite` with the step and its rows; the weights are then as before
  */
-export async function takeUpdate(
-  setting: UpdateSetting,
-  step: PreparedStep,
-  { update, learningRate }: { update: number; learningRate: number },
-): Promise<Updated> {
+export async function takeUpdate(setting: UpdateSetting, step: PreparedStep, move: Move): Promise<Updated> {
   const { native, recipe } = setting;
   const totals = await stepLoss(setting, step, true);
-  const gradientNorm = await native.gradientNorm();
+  const gradientNorm = await moveWeights(native, recipe.train, setsOf(setting), move);
   if (!Number.isFinite(gradientNorm)) throw notFinite(`the gradient norm is ${gradientNorm}`, step.step, step.sequences);
-  const { clip, weightDecay, betas } = recipe.train;
-  const scale = clip > 0 ? Math.min(1, clip / gradientNorm) : 1;
-  await native.step({ learningRate, beta1: betas[0], beta2: betas[1], eps: 1e-8, weightDecay, scale, step: update });
   return { ...totals, gradientNorm };
 }
+
+/** Sets of tensors that are trained. */
+const setsOf = ({ valueSet }: UpdateSetting) => (valueSet === undefined ? [undefined] : [undefined, valueSet]);
 
 /** Loss and metrics of a prepared step; `learn`: with its gradients, which are added to those already there. */
 export async function stepLoss(setting: UpdateSetting, step: PreparedStep, learn: boolean): Promise<Omit<Updated, 'gradientNorm'>> {
@@ -142,13 +168,14 @@ async function microBatch(setting: UpdateSetting, step: PreparedStep, places: In
   const { learn, ...counted } = whole;
   const sequences = membersAt(step.sequences, places);
   const pass = { ...passOptions(setting, step.step, places), keep: learn };
-  const figures = step.kept ?? (await forwardPass(native, sequences, pass));
+  const apart = await ownValues(setting, sequences);
+  const figures = step.kept ?? { ...(await forwardPass(native, sequences, pass)), ...apart };
   const columns = part(step.columns, places);
   const loss = methodOf(recipe).loss({ ...columns, ...figures, ...counted }, recipe.method);
   if (!Number.isFinite(loss.lossSum)) {
-    if (learn) await native.zeroGradients();
+    if (learn) for (const set of setsOf(setting)) await native.zeroGradients(set);
     throw notFinite(`the loss is ${loss.lossSum}`, step.step, faultySequences(figures, columns.sequenceStarts, sequences));
   }
-  if (learn) await backwardPass(native, loss.gradient);
+  if (learn) await sendBack(setting, sequences, loss.gradient);
   return loss;
 }

@@ -1,8 +1,8 @@
 // Recipes with stages: folders, what goes on from what, and a run that was cut.
-import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
-import { readRecipe } from '../../lib/options/index.js';
+import { parseRecipe, readRecipe } from '../../lib/options/index.js';
 import { train } from '../../lib/training/train.js';
 import { ADAPTER, stepsOf, tinyRecipe, trained } from '../support/events.js';
 import { tinyPairs } from '../support/preferences.js';
@@ -79,4 +79,77 @@ it('names the place of what is wrong in a stage, before anything is trained', as
   stages[2] = { method: { name: 'ppo', maxNewTokens: 6 }, data: join(scratch, 'nowhere.jsonl') };
   await expect(trained(late)).rejects.toMatchObject({ kind: 'data' });
   expect(existsSync(late.out)).toBe(false);
+});
+
+it('writes the whole recipe down, which reads back as the same stages', async () => {
+  const recipe = journey();
+  await trained(recipe);
+  const again = readRecipe(join(recipe.out, 'recipe.yaml'));
+  expect(again.stages?.map(({ recipe: { method }, start }) => [method.name, start])).toEqual([
+    ['pretrain', {}],
+    ['reward', { adapter: 0 }],
+    ['ppo', { adapter: 0, reward: 1 }],
+  ]);
+  const other = place();
+  await trained(again, { out: other });
+  expect(weights(other)).toEqual(weights(recipe.out));
+}, 60_000);
+
+it('is not resumed where a whole stage would have been another one, and begins a cut one without checkpoint anew', async () => {
+  const recipe = journey();
+  await trained(recipe);
+  const before = weights(recipe.out);
+  const { stages } = recipe as unknown as { stages: Record<string, unknown>[] };
+  const changed = { ...(recipe as object), stages: [{ ...stages[0], train: { steps: 3 } }, ...stages.slice(1)] } as typeof recipe;
+  await expect(trained(changed, { resume: true })).rejects.toMatchObject({
+    code: 'recipe_changed',
+    message: expect.stringContaining('train.steps: was 4, now 3'),
+  });
+  rmSync(join(recipe.out, 'adapter'), { recursive: true });
+  rmSync(join(recipe.out, '3-ppo'), { recursive: true });
+  mkdirSync(join(recipe.out, '3-ppo'));
+  const events = await trained(recipe, { resume: true });
+  expect(stepsOf(events).map(({ stage, step }) => [stage, step])).toEqual([
+    [3, 1],
+    [3, 2],
+  ]);
+  expect(weights(recipe.out)).toEqual(before);
+  await expect(trained({ ...recipe, out: place() }, { resume: true })).rejects.toMatchObject({ code: 'nothing_to_resume' });
+}, 60_000);
+
+it('goes on from a model where all weights were trained, and puts a new adapter on it', async () => {
+  const { adapter: _, stages: __, ...outside } = journey() as unknown as Record<string, unknown> & { out: string };
+  const stages = [{ method: 'pretrain' }, { method: 'pretrain', adapter: ADAPTER }, { method: 'pretrain', adapter: { dropout: 0 } }];
+  const recipe = { ...outside, stages } as unknown as Parameters<typeof trained>[0];
+  await trained(recipe);
+  const written = (folder: string) => readRecipe(join(outside.out, folder, 'recipe.yaml')).recipe;
+  expect(written('2-pretrain').model).toBe(join(outside.out, '1-pretrain/model'));
+  expect(written('3-pretrain')).toMatchObject({
+    model: join(outside.out, '1-pretrain/model'),
+    adapter: { from: join(outside.out, '2-pretrain/adapter') },
+  });
+}, 60_000);
+
+it.each([
+  [
+    [
+      { method: 'sft', adapter: { rank: 4 } },
+      { method: 'sft', adapter: { rank: 8 } },
+    ],
+    'adapter.rank is brought by the adapter of stage 1',
+  ],
+  [
+    [
+      { method: 'sft', adapter: {} },
+      { method: 'sft', adapter: null },
+    ],
+    'stage 2: this stage trains all weights',
+  ],
+  [[{ method: 'sft', out: 'x' }], 'out stands outside the stages'],
+  [[{ method: 'ppo' }], 'method.rewards'],
+  [[{ data: 'x' }], 'stage 1: method is missing'],
+  [[], 'at least one stage'],
+  [['sft'], 'stages.0 must be a group'],
+])('refuses stages that cannot follow each other: %j', (stages, words) => {
+  expect(() => parseRecipe({ model: 'x', data: 'y.jsonl', stages })).toThrow(words);
 });
