@@ -14,7 +14,15 @@ export type { ScoredData, Scores } from './evaluation/score.js';
 export * as kernels from './kernels/index.js';
 export { methods } from './methods/index.js';
 export type { CpuFacts, DType, NetworkConfig, StoredType } from './native.js';
-export { parseRecipe, type ReadRecipe, type Recipe, type RecipeInput, readRecipe, recipeJsonSchema } from './options/index.js';
+export {
+  parseRecipe,
+  type ReadRecipe,
+  type Recipe,
+  type RecipeInput,
+  readRecipe,
+  recipeJsonSchema,
+  type StagedInput,
+} from './options/index.js';
 export { openChat, openTokenizer, type Tokenizer, trainTokenizer, writeTokenizer } from './tokenizer/index.js';
 export type {
   CheckpointEvent,

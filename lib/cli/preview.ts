@@ -7,6 +7,7 @@ export const preview: Command = {
   positional: { name: 'RECIPE', describe: 'a recipe in YAML or JSON' },
   options: {
     rows: { value: 'N', describe: 'rows to show; default 5', kind: 'whole', least: 1 },
+    stage: { value: 'N', describe: 'which stage of a recipe with stages; default 1', kind: 'whole', least: 1 },
     set: { value: 'KEY=VALUE', describe: 'changes a key of the recipe; may be given several times', many: true },
   },
   examples: [
@@ -22,7 +23,11 @@ export const preview: Command = {
     ]);
     const count = (values.rows as number | undefined) ?? 5;
     const recipe = readRecipe(values.RECIPE as string, { set: values.set as string[] | undefined });
-    const { dataset, tokenizer } = await previewRecipe(recipe, { rows: count, signal: context.signal });
+    const { dataset, tokenizer } = await previewRecipe(recipe, {
+      rows: count,
+      stage: values.stage as number | undefined,
+      signal: context.signal,
+    });
     const shown = context.json
       ? JSON.stringify(previewRows(dataset, tokenizer, count))
       : renderPreview(dataset, tokenizer, count, colours.isColorSupported);

@@ -15,6 +15,8 @@ export {
   type Recipe,
   type RecipeInput,
   recipeJsonSchema,
+  type StagedInput,
+  type StageInput,
   type Template,
   type Train,
 } from './schema.js';

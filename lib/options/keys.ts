@@ -1,6 +1,6 @@
 /** The keys of a recipe as a flat list, for `--help`, `--set` and the documentation. */
 import { expectation } from './expectation.js';
-import { describedSchema, type JsonSchema } from './schema.js';
+import { describedSchema, type JsonSchema, STAGES } from './schema.js';
 
 export interface RecipeKey {
   /** Dotted name, as `--set` takes it. */
@@ -15,16 +15,9 @@ export interface RecipeKey {
 
 /** Every key of a recipe with its description, in the order of the schema. */
 export function recipeKeys(): RecipeKey[] {
-  return [...keysOf(describedSchema(), ''), STAGES];
+  const stages = { key: 'stages', expected: 'a list of groups, each with the keys of a recipe', description: STAGES, required: false };
+  return [...keysOf(describedSchema(), ''), stages];
 }
-
-const STAGES: RecipeKey = {
-  key: 'stages',
-  expected: 'a list of groups, each with the keys of a recipe',
-  description:
-    'In place of method: one after the other, each going on from the last that is no reward; keys outside are their defaults. ppo without rewards takes the reward stage before it.',
-  required: false,
-};
 
 function keysOf(schema: JsonSchema, prefix: string): RecipeKey[] {
   return Object.entries(schema.properties ?? {}).flatMap(([name, inner]) => {

@@ -8,7 +8,7 @@ import { methodOf } from './narrow.js';
 import { resolvePaths } from './paths.js';
 import { parseText } from './positions.js';
 import { type Problem, problemsOf } from './problems.js';
-import { type Recipe, type RecipeInput, recipeSchema } from './schema.js';
+import { type Recipe, type RecipeInput, recipeSchema, type StagedInput } from './schema.js';
 import { applySetting, parseSetting, type Setting, touches } from './settings.js';
 import { placed, type StageStart, stagesOf } from './stages.js';
 
@@ -45,7 +45,7 @@ export function readRecipe(file: string, options: ReadOptions = {}): ReadRecipe 
 }
 
 /** Takes a recipe as an object, with the same checks and defaults. */
-export function parseRecipe(value: RecipeInput | unknown, options: ReadOptions = {}): ReadRecipe {
+export function parseRecipe(value: RecipeInput | StagedInput | unknown, options: ReadOptions = {}): ReadRecipe {
   return build(structuredClone(value), () => ({}), { folder: process.cwd(), ...options });
 }
 

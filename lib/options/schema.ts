@@ -63,6 +63,14 @@ export const recipeSchema = keys.superRefine(check).transform((recipe) => {
 /** A recipe as a user writes it: everything that has a default may be left out. */
 export type RecipeInput = z.input<typeof recipeSchema>;
 
+type Lent<Method> = Method extends { rewards: unknown } ? Omit<Method, 'rewards'> & Partial<Pick<Method, 'rewards'>> : Method;
+
+/** A stage as a user writes it: what stands outside may be left out, and so may rewards behind a reward stage. */
+export type StageInput = Partial<Omit<RecipeInput, 'method' | 'out'>> & { method: Lent<RecipeInput['method']> };
+
+/** A recipe with stages as a user writes it. */
+export type StagedInput = Partial<Omit<RecipeInput, 'method'>> & { stages: StageInput[] };
+
 type Parsed = z.output<typeof recipeSchema>;
 
 /** How many rows or tokens make a step, and how many steps there are: one of each pair. */
@@ -81,9 +89,20 @@ export type DataSource = Recipe['data'][number];
 
 /** JSON Schema (draft 2020-12) of a recipe, for editors: `# yaml-language-server: $schema=…`. */
 export function recipeJsonSchema(): Record<string, unknown> {
-  const withoutNotes = (_key: string, value: unknown) => (_key === 'expected' ? undefined : value);
-  return JSON.parse(JSON.stringify(describedSchema(), withoutNotes));
+  const withoutNotes = (key: string, value: unknown) => (key === 'expected' ? undefined : value);
+  const { required, properties, ...whole } = JSON.parse(JSON.stringify(describedSchema(), withoutNotes));
+  const { out: _, ...ofStage } = properties;
+  // A stage may leave to an earlier one what a recipe by itself must name.
+  const lent = (key: string, value: unknown) =>
+    key === 'required' && Array.isArray(value) ? value.filter((one) => one !== 'rewards') : value;
+  const stage = { type: 'object', properties: JSON.parse(JSON.stringify(ofStage, lent)), additionalProperties: false };
+  const stages = { type: 'array', minItems: 1, items: stage, description: STAGES };
+  return { ...whole, properties: { ...properties, stages }, anyOf: [{ required }, { required: ['stages'] }] };
 }
+
+/** What `stages` is. */
+export const STAGES =
+  'In place of method: one after the other, each going on from the last that is no reward; keys outside are their defaults. ppo, grpo and rloo without rewards take the reward stage before them.';
 
 /** The JSON Schema with our notes (`expected`), from which messages and `--help` are written. */
 export function describedSchema(): JsonSchema {

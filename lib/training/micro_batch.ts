@@ -5,7 +5,7 @@ import { addon, type ModelOptions, type NetworkConfig } from '../native.js';
 import type { Recipe } from '../options/index.js';
 import { checkMemory, chooseMicroBatch } from './memory.js';
 import { needsOtherModel } from './preference.js';
-import { rolloutOptions } from './rollouts.js';
+import { heldRollouts, rolloutOptions } from './rollouts.js';
 import type { Rows } from './rows.js';
 
 /** Memory that the machine, or the limit that the process lives under, has in all. */
@@ -30,7 +30,7 @@ export function plannedMicroBatch(recipe: Recipe, config: NetworkConfig, adapter
       tokens,
       rank: adapter?.rank ?? 0,
     });
-  const beside = needsOtherModel(recipe) ? needs(1, 'none').fixed : 0;
+  const beside = needsOtherModel(recipe) || (adapter === undefined && heldRollouts(recipe)) ? needs(1, 'none').fixed : 0;
   const plan = (tokens: number) => {
     const { fixed, activations } = needs(tokens, adapter === undefined ? 'all' : 'adapter');
     return { fixed: fixed + beside, activations };

@@ -19,6 +19,7 @@ import {
   type RecipeInput,
   readRecipe,
   recipeDifferences,
+  type StagedInput,
   withMaxLength,
 } from '../options/index.js';
 import { openTokenizer, type Tokenizer } from '../tokenizer/index.js';
@@ -43,7 +44,7 @@ export interface TrainOptions {
 }
 
 /** A recipe as a file, as an object, or read already. */
-export type TrainInput = string | RecipeInput | ReadRecipe;
+export type TrainInput = string | RecipeInput | StagedInput | ReadRecipe;
 
 /** A run that can take its first step. */
 export interface Run {

@@ -3,7 +3,8 @@ import { contextOf } from '../checkpoint/config.js';
 import { checkVocabulary, openModelFolder } from '../checkpoint/model_folder.js';
 import { modelPlace } from '../checkpoint/model_place.js';
 import type { Dataset } from '../data/index.js';
-import { withMaxLength } from '../options/index.js';
+import { RequestError } from '../errors/index.js';
+import { type ReadRecipe, withMaxLength } from '../options/index.js';
 import { openTokenizer, type Tokenizer } from '../tokenizer/index.js';
 import { readInput, type TrainInput } from './prepare.js';
 import { loadDatasets } from './rows.js';
@@ -12,19 +13,32 @@ import { trainsScores } from './weights.js';
 export interface PreviewOptions {
   /** Rows whose text is kept. */
   rows: number;
+  /** Which stage of a recipe with stages, from 1; default the first. */
+  stage?: number | undefined;
   signal?: AbortSignal | undefined;
 }
 
 /** Reads all rows of a recipe's `data`; the first `rows` sequences keep their texts. */
 export async function previewRecipe(
   input: TrainInput,
-  { rows, signal }: PreviewOptions,
+  { rows, stage, signal }: PreviewOptions,
 ): Promise<{ dataset: Dataset; tokenizer: Tokenizer }> {
-  const read = readInput(input);
+  const read = stageOf(readInput(input), stage);
   const base = await openModelFolder(await modelPlace(read.recipe.model, { signal }), { scores: trainsScores(read.recipe) });
   const recipe = withMaxLength(read.recipe, contextOf(base.config), read.place('train.maxLength'));
   const tokenizer = await openTokenizer(base.folder);
   checkVocabulary(base, tokenizer.vocabularySize);
   const load = loadDatasets(recipe, tokenizer, { place: read.place, signal, keepText: rows });
   return { dataset: await load(recipe.data), tokenizer };
+}
+
+/** One stage as a recipe by itself. A model that is yet to be made reads rows as the one that it is made of. */
+function stageOf(read: ReadRecipe, number: number | undefined): ReadRecipe {
+  const { stages } = read;
+  if (number === undefined && stages === undefined) return read;
+  const stage = stages?.[(number ?? 1) - 1];
+  if (stage === undefined)
+    throw new RequestError('bad_option', `there is no stage ${number}: the recipe has ${stages?.length ?? 'no'} stages`);
+  const origin = stages?.slice(0, number).findLast(({ start }) => start.model === undefined) ?? stage;
+  return { recipe: { ...stage.recipe, model: origin.recipe.model }, place: stage.place };
 }

@@ -20,6 +20,12 @@ export function rolloutOptions({ method }: Recipe): RolloutOptions | undefined {
   return methods[method.name].needs.rollouts === true ? (method as RolloutOptions) : undefined;
 }
 
+/** Whether its answers are held to a reference. */
+export function heldRollouts(recipe: Recipe): boolean {
+  const options = rolloutOptions(recipe);
+  return options !== undefined && (options.name === 'ppo' || options.beta > 0);
+}
+
 /** Where the recipe wants a value head: on the policy, on an adapter of its own, or nowhere. */
 export const valuePlace = ({ method }: Recipe) => (method.name === 'ppo' ? method.value : undefined);
 
@@ -106,8 +112,7 @@ export async function openRollouts(
   try {
     const judges = await Judges.open(options.rewards, functions, { base, tokenizer, microBatchTokens }, frozen);
     const start = adapter && { start: adapter, brought: recipe.adapter !== null && 'from' in recipe.adapter };
-    const needed = options.name === 'ppo' || options.beta > 0;
-    const reference = needed ? await openReference(options.reference, base, start, frozen) : undefined;
+    const reference = heldRollouts(recipe) ? await openReference(options.reference, base, start, frozen) : undefined;
     return { judges, reference, valueSet: valuePlace(recipe) === 'adapter' ? VALUE : undefined, close };
   } catch (error) {
     await close();

@@ -45,7 +45,7 @@ export async function* trainStages(read: ReadRecipe, options: TrainOptions, trai
   const resume = options.resume ?? false;
   if (resume) await checkBegun(out, places);
   else await checkNewOutput(out);
-  for (const { stage } of places.slice(1)) await checkAhead(stage, read.recipe, options.signal);
+  for (const place of places.slice(1)) await checkAhead(read, place, options.signal);
   let last: DoneEvent | undefined;
   for (const place of places) {
     const recipe = settled(place.stage, places);
@@ -90,12 +90,11 @@ async function checkBegun(out: string, places: readonly Place[]): Promise<void> 
 }
 
 /** Rows, options and reward functions of a later stage, read before hours are spent on earlier ones. */
-async function checkAhead({ recipe, place, start }: ReadStage, first: Recipe, signal: AbortSignal | undefined): Promise<void> {
+async function checkAhead(read: ReadRecipe, { stage, number }: Place, signal: AbortSignal | undefined): Promise<void> {
+  const { recipe, place, start } = stage;
   checkRollouts(recipe, place);
   if (start.reward === undefined) await closeAll(await openRewardFunctions(rolloutOptions(recipe)?.rewards ?? []));
-  // A model that is yet to be made reads rows as the one that it is made of.
-  const model = start.model === undefined ? recipe.model : first.model;
-  await previewRecipe({ recipe: { ...recipe, model }, place }, { rows: 0, signal });
+  await previewRecipe(read, { rows: 0, stage: number, signal });
 }
 
 const isWhole = async ({ folder, output }: Place) => (await exists(output)) && (await exists(join(folder, 'report.json')));

@@ -20,7 +20,8 @@ import type { NativeModel } from '../native.js';
 import type { MethodOptions, Recipe } from '../options/index.js';
 import { faultySequences, notFinite } from './faults.js';
 import { type Move, moveWeights } from './optimizer.js';
-import { allOf, backwardPass, type Figures, forwardAll, forwardPass, membersAt, type PassSequence } from './passes.js';
+import { allOf, type Figures, forwardAll, forwardPass, membersAt, type PassSequence } from './passes.js';
+import { ownValues, sendBack } from './value_passes.js';
 
 /** What every step of a run works with. */
 export interface UpdateSetting {
@@ -99,32 +100,6 @@ function passOptions({ recipe, dropout, valueSet }: UpdateSetting, step: number,
   const outputs = method.outputs(recipe.method).filter((name) => name !== 'value' || valueSet === undefined);
   const dropped = dropout > 0 ? { dropout: { key: dropoutKey(recipe.train.seed, step), places } } : {};
   return { outputs, rules: rulesOf(recipe), temperature: method.temperature?.(recipe.method), ...dropped };
-}
-
-const VALUES = { outputs: ['value'], valueAlone: true } as const;
-
-/** Values from an adapter of their own, where they have one. */
-async function ownValues(
-  { native, microBatchTokens, valueSet }: UpdateSetting,
-  sequences: readonly PassSequence[],
-): Promise<Partial<Figures>> {
-  if (valueSet === undefined) return {};
-  const { value } = await forwardAll(native, sequences, microBatchTokens, () => ({ ...VALUES, adapter: valueSet }));
-  return value === undefined ? {} : { value };
-}
-
-/** Sends the gradients of a micro-batch, whose pass was the last. Values from an adapter of their own are computed once more, and kept. */
-async function sendBack(
-  { native, valueSet }: UpdateSetting,
-  sequences: readonly PassSequence[],
-  gradient: LossOutput['gradient'],
-): Promise<void> {
-  if (valueSet === undefined) return backwardPass(native, gradient);
-  const { value, ...others } = gradient;
-  await backwardPass(native, others);
-  if (value === undefined) return;
-  await forwardPass(native, sequences, { ...VALUES, adapter: valueSet, keep: true });
-  await backwardPass(native, { logprob: new Float32Array(0), value });
 }
 
 /** A whole number below 2⁵³ from the seed and the step. */

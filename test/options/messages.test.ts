@@ -130,8 +130,10 @@ describe('--set', () => {
 
 describe('what is derived from the schema', () => {
   it('JSON Schema describes every key', () => {
-    const schema = recipeJsonSchema() as { properties: Record<string, unknown>; required: string[] };
-    expect(schema.required.sort()).toEqual(['data', 'method', 'model']);
+    const schema = recipeJsonSchema() as { properties: Record<string, { items?: object }>; anyOf: object[] };
+    expect(schema.anyOf).toEqual([{ required: ['model', 'method', 'data'] }, { required: ['stages'] }]);
+    expect(Object.keys(schema.properties)).toEqual(expect.arrayContaining(['stages', 'method']));
+    expect(schema.properties.stages?.items).toMatchObject({ properties: { method: {}, train: {} }, additionalProperties: false });
     expect(JSON.stringify(schema)).not.toContain('"expected"');
     expect(Object.keys(schema.properties)).toContain('train');
   });

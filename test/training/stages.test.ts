@@ -2,7 +2,8 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
-import { parseRecipe, readRecipe } from '../../lib/options/index.js';
+import { parseRecipe, readRecipe, type StagedInput } from '../../lib/options/index.js';
+import { previewRecipe } from '../../lib/training/preview.js';
 import { train } from '../../lib/training/train.js';
 import { ADAPTER, stepsOf, tinyRecipe, trained } from '../support/events.js';
 import { tinyPairs } from '../support/preferences.js';
@@ -35,7 +36,7 @@ function journey() {
     { method: 'reward', data: pairs },
     { method: { name: 'ppo', maxNewTokens: 6, epochs: 1 }, data: prompts, train: { steps: 2, rowsPerStep: 3 } },
   ];
-  return { ...outside, train, stages } as unknown as Parameters<typeof trained>[0] & { out: string };
+  return { ...outside, train, stages } as unknown as StagedInput & { out: string };
 }
 const weights = (out: string, ...parts: string[]) => readFileSync(join(out, ...parts, 'adapter/adapter_model.safetensors'));
 
@@ -100,7 +101,7 @@ it('is not resumed where a whole stage would have been another one, and begins a
   await trained(recipe);
   const before = weights(recipe.out);
   const { stages } = recipe as unknown as { stages: Record<string, unknown>[] };
-  const changed = { ...(recipe as object), stages: [{ ...stages[0], train: { steps: 3 } }, ...stages.slice(1)] } as typeof recipe;
+  const changed = { ...recipe, stages: [{ ...stages[0], train: { steps: 3 } }, ...stages.slice(1)] } as typeof recipe;
   await expect(trained(changed, { resume: true })).rejects.toMatchObject({
     code: 'recipe_changed',
     message: expect.stringContaining('train.steps: was 4, now 3'),
@@ -152,4 +153,14 @@ it.each([
   [['sft'], 'stages.0 must be a group'],
 ])('refuses stages that cannot follow each other: %j', (stages, words) => {
   expect(() => parseRecipe({ model: 'x', data: 'y.jsonl', stages })).toThrow(words);
+});
+
+it('previews the stage that is asked for', async () => {
+  const recipe = journey();
+  const shown = async (stage?: number) => (await previewRecipe(recipe, { rows: 1, stage })).dataset.mappings[0]?.kind;
+  expect([await shown(), await shown(2), await shown(3)]).toEqual(['rows', 'pairs', 'prompts']);
+  await expect(shown(4)).rejects.toMatchObject({
+    kind: 'request',
+    message: expect.stringContaining('no stage 4: the recipe has 3 stages'),
+  });
 });
