@@ -1,5 +1,6 @@
 /** `attune evaluate` */
 import { TEMPLATE_NAMES } from '../options/parts.js';
+import { chosenModel } from './chosen_model.js';
 import { ADAPTER, type Command, DTYPE, MODEL, THREADS } from './command.js';
 
 export const evaluate: Command = {
@@ -20,14 +21,7 @@ export const evaluate: Command = {
     ['attune evaluate --model models/tiny --adapter runs/x/adapter --data qa.jsonl --trained-only', 'answers only, with an adapter'],
   ],
   async run(values, context) {
-    const { loadModel } = await import('../evaluation/model.js');
-    const model = await loadModel(values.model as string, {
-      adapter: values.adapter as string | undefined,
-      dtype: values.dtype as 'bf16' | 'f32' | undefined,
-      threads: values.threads as number | 'auto' | undefined,
-      signal: context.signal,
-      onDownload: (download) => context.progress.download(download),
-    });
+    const model = await chosenModel(values, context);
     try {
       const result = await model.evaluate({
         data: values.data as string[],

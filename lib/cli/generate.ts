@@ -1,6 +1,7 @@
 /** `attune generate` */
 import { text as readAll } from 'node:stream/consumers';
 import { RequestError } from '../errors/index.js';
+import { chosenModel } from './chosen_model.js';
 import { ADAPTER, type Command, type Context, DTYPE, MODEL, THREADS, type Values } from './command.js';
 
 export const generate: Command = {
@@ -30,14 +31,7 @@ export const generate: Command = {
   ],
   async run(values, context) {
     const prompt = await promptOf(values);
-    const { loadModel } = await import('../evaluation/model.js');
-    const model = await loadModel(values.model as string, {
-      adapter: values.adapter as string | undefined,
-      dtype: values.dtype as 'bf16' | 'f32' | undefined,
-      threads: values.threads as number | 'auto' | undefined,
-      signal: context.signal,
-      onDownload: (download) => context.progress.download(download),
-    });
+    const model = await chosenModel(values, context);
     try {
       context.progress.end();
       const pieces = model.generate(prompt, settings(values, context));

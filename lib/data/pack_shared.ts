@@ -1,6 +1,7 @@
 /**
  * The shared form of a batch: what all sequences of a unit begin with lies in it once, and is computed once. Symbols: L stretches laid end to end,
  * S sequences, N tokens, T targets, B branches.
+ * No forward pass reads this form yet; batches are packed by `pack.ts`.
  */
 import {
   type BatchColumns,

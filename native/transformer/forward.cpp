@@ -66,26 +66,16 @@ void Model::rotary_tables(const std::vector<int>& positions, const std::vector<i
   }
 }
 
-// Positions, and the length of the sequence that each token is in: a branch goes on from its prompt, as if the other branches were not there.
-void Model::place_tokens(std::vector<int>& lengths) {
-  positions_.clear(), prefix_.clear(), own_.clear();
-  size_t branch = 0;
-  for (size_t s = 0; s + 1 < batch_.starts.size(); s++) {
-    const int first = batch_.starts[s], end = batch_.starts[s + 1];
-    const int prompt = branch < batch_.branches.size() && batch_.branches[branch] < end ? batch_.branches[branch] : end;
-    for (int t = first; t < prompt; t++)
-      positions_.push_back(t - first), lengths.push_back(prompt - first), prefix_.push_back(end - first), own_.push_back(0);
-    for (; branch < batch_.branches.size() && batch_.branches[branch] < end; branch++) {
-      const int from = batch_.branches[branch], to = branch + 1 < batch_.branches.size() ? std::min(end, batch_.branches[branch + 1]) : end;
-      for (int t = from; t < to; t++) {
-        positions_.push_back(prompt - first + t - from), lengths.push_back(prompt - first + to - from);
-        prefix_.push_back(prompt - first), own_.push_back(from - first);
-      }
-    }
-  }
+// Tokens at their places in their sequences.
+void Model::rotary_of_sequences() {
+  std::vector<int> positions, lengths;
+  for (size_t s = 0; s + 1 < batch_.starts.size(); s++)
+    for (int t = batch_.starts[s]; t < batch_.starts[s + 1]; t++)
+      positions.push_back(t - batch_.starts[s]), lengths.push_back(batch_.starts[s + 1] - batch_.starts[s]);
+  rotary_tables(positions, lengths);
 }
 
-// Checks the batch, finds the rows with a target, makes room.
+// Takes the batch, finds the rows with a target, makes room; who calls it sets the rotary tables.
 void Model::start(const Batch& batch, const ForwardOptions& o) {
   batch_ = batch, forward_ = o, can_backward_ = false;
   const auto found = adapters_.find(o.adapter);
@@ -96,15 +86,12 @@ void Model::start(const Batch& batch, const ForwardOptions& o) {
   if (batch_.rows.empty())
     for (long t = 0; t < batch_.N(); t++)
       if (batch_.targets[t] >= 0) rows_.push_back(int(t)), targets_.push_back(batch_.targets[t]);
-  std::vector<int> lengths;
-  place_tokens(lengths);
   token_keys_.clear();
   if (active_->dropout == 0) forward_.dropout = false;
   if (forward_.dropout)
     for (size_t s = 0; s + 1 < batch_.starts.size(); s++)
       for (int t = batch_.starts[s]; t < batch_.starts[s + 1]; t++)
         token_keys_.push_back(uint64_t(batch_.keys[s]) << 32 | uint32_t(t - batch_.starts[s]));
-  rotary_tables(positions_, lengths);
   room(batch_.N());
 }
 
@@ -288,6 +275,7 @@ logprob::Forward Model::head_arguments(Outputs& out) {
 
 void Model::forward(const Batch& batch, const ForwardOptions& o, Outputs& out) {
   start(batch, o);
+  rotary_of_sequences();
   if (o.keep && !(active_ == &base_ ? options.train == Train::all : active_->trained))
     throw Error("model_arguments",
                 "nothing is trained here (train: 'none', or an adapter that is not); the pass cannot be kept for backward");
@@ -318,6 +306,7 @@ std::vector<float> Model::logits(const Batch& batch, const std::string& adapter)
   ForwardOptions o;
   o.adapter = adapter;
   start(batch, o);
+  rotary_of_sequences();
   run_layers();
   std::vector<int> all(batch_.N());
   for (long t = 0; t < batch_.N(); t++) all[t] = int(t);

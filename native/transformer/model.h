@@ -78,11 +78,9 @@ struct AdapterSet {
   Head head;
 };
 
-// Tokens end to end. A sequence may branch: tokens from its start to the first branch are a prompt that every branch goes on from by itself, seeing
-// the prompt and its own tokens (answers of one prompt, computed once).
+// Tokens end to end.
 struct Batch {
   std::vector<int> tokens, starts, targets;  // (N), (S + 1), (N): -1 where nothing is predicted
-  std::vector<int> branches;                 // offsets of tokens at which a branch begins, rising; empty: no sequence branches
   std::vector<int> rows, ids;  // (R) positions and the ids that they must predict, in place of `targets` (a prompt's last token may
                                // have to predict the first of each answer)
   std::vector<int> scores;     // positions whose score is wanted
@@ -164,8 +162,8 @@ class Model {
   void train_vector(const std::string& name, std::vector<float>& w, std::vector<float>& gradient, const int* at, long count);
   // forward.cpp
   void start(const Batch& batch, const ForwardOptions& o);
-  void place_tokens(std::vector<int>& lengths);
   void room(long N);
+  void rotary_of_sequences();
   void rotary_tables(const std::vector<int>& positions, const std::vector<int>& lengths);
   void run_layers();
   void embed();
@@ -228,9 +226,7 @@ class Model {
   ForwardOptions forward_;
   bool can_backward_ = false;
   std::vector<int> rows_, targets_;  // positions with a target, and the targets
-  // Of each token: position in its sequence, or in its branch after the prompt; it sees keys of its sequence below `prefix` and from `own` on.
-  std::vector<int> positions_, prefix_, own_;
-  Memory cos_, sin_;  // (M, D/2)
+  Memory cos_, sin_;                 // (M, D/2)
   std::vector<float> frequencies_;
   float attention_factor_ = 1;
   std::vector<float> table_cos_, table_sin_;  // rows of positions made so far (all kinds but dynamic)

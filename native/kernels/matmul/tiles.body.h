@@ -6,6 +6,7 @@
 // is streamed (tileloaddt1), so that it does not drive the panel out of L1. The epilogue of a block runs inside the steps of the next one, some rows at
 // a time, in the shadow of the tile unit, and lines of the next panel are fetched to L2 beside it.
 #pragma once
+#include "cpu/amx.h"
 #include "kernels/matmul/product.h"
 #include "kernels/matmul/square.body.h"
 
@@ -14,43 +15,7 @@ namespace attune::ATTUNE_ISA {
 using matmul::Panels;
 using matmul::ProductView;
 
-// GCC 12 describes neither the 64 bytes that ldtilecfg reads nor the memory that tile loads read, so the optimiser may drop or delay the stores that
-// fill them. To be said after C++ code has written what a tile load will read, and before the configuration is loaded.
-ATTUNE_INLINE void written() { asm volatile("" ::: "memory"); }
-
-// All eight tiles 16 rows x 64 bytes. Off again at the end: a thread with tile state costs the system 8 KiB per switch.
-ATTUNE_INLINE void tiles_on() {
-  struct __attribute__((packed)) {
-    uint8_t palette, start, reserved[14];
-    uint16_t columns[16];
-    uint8_t rows[16];
-  } c;
-  memset(&c, 0, sizeof c);
-  c.palette = 1;
-  for (int i = 0; i < 8; i++) c.columns[i] = 64, c.rows[i] = 16;
-  asm volatile("" ::"r"(&c) : "memory");
-  _tile_loadconfig(&c);
-}
-ATTUNE_INLINE void tiles_off() { _tile_release(); }
-
-ATTUNE_INLINE void tiles_zero() {
-  _tile_zero(0);
-  _tile_zero(1);
-  _tile_zero(2);
-  _tile_zero(3);
-}
-// One step of C (32, 32) += A (32, 32) B (32, 32).
-ATTUNE_INLINE void tiles_step(const bf16* a, const bf16* b) {
-  _tile_stream_loadd(4, a, 64);
-  _tile_loadd(6, b, 64);
-  _tile_dpbf16ps(0, 4, 6);
-  _tile_loadd(7, b + 512, 64);
-  _tile_dpbf16ps(1, 4, 7);
-  _tile_stream_loadd(5, a + 512, 64);
-  _tile_dpbf16ps(2, 5, 6);
-  _tile_dpbf16ps(3, 5, 7);
-}
-// The same for the upper 16 rows alone: a last block of at most 16 rows, generation.
+// One step of C (32, 32) += A (32, 32) B (32, 32) for the upper 16 rows alone: a last block of at most 16 rows, generation.
 ATTUNE_INLINE void tiles_half_step(const bf16* a, const bf16* b) {
   _tile_stream_loadd(4, a, 64);
   _tile_loadd(6, b, 64);
@@ -58,20 +23,6 @@ ATTUNE_INLINE void tiles_half_step(const bf16* a, const bf16* b) {
   _tile_loadd(7, b + 512, 64);
   _tile_dpbf16ps(1, 4, 7);
 }
-// A block of sums in memory: [2 row halves][2 column halves][16][16] floats, 4 KiB.
-ATTUNE_INLINE void tiles_store(float* c) {
-  _tile_stored(0, c, 64);
-  _tile_stored(1, c + 256, 64);
-  _tile_stored(2, c + 512, 64);
-  _tile_stored(3, c + 768, 64);
-}
-ATTUNE_INLINE void tiles_load(const float* c) {
-  _tile_stream_loadd(0, c, 64);
-  _tile_stream_loadd(1, c + 256, 64);
-  _tile_stream_loadd(2, c + 512, 64);
-  _tile_stream_loadd(3, c + 768, 64);
-}
-
 template <class Epilogue> struct TileEngine {
   const ProductView<bf16>& v;
   Epilogue& e;
