@@ -1,4 +1,5 @@
 /** A recipe written out whole, and two recipes compared. */
+import { dirname, join, sep } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import { stringify } from 'yaml';
 import { type ErrorPlace, RequestError } from '../errors/index.js';
@@ -51,12 +52,24 @@ export interface Difference {
 /** Keys that cannot change a result: another value of them is no reason to refuse `--resume`. */
 export const HARMLESS_KEYS: readonly string[] = ['out', 'compute.threads', 'train.checkpointEvery'];
 
-/** Dotted keys in which two recipes differ, in the order of the recipe. Keys in `ignore` are left out. */
+/**
+ * Dotted keys in which two recipes differ, in the order of the recipe. Keys in `ignore` are left out. A path beside the folder that a run goes to, as the
+ * stages of a run lie, may have moved with it.
+ */
 export function recipeDifferences(before: Recipe, after: Recipe, ignore: readonly string[] = []): Difference[] {
   const [old, now] = [leaves(before), leaves(after)];
+  const same = (key: string) =>
+    isDeepStrictEqual(old.get(key), now.get(key)) || hasMoved(old.get(key), now.get(key), before.out, after.out);
   return [...new Set([...old.keys(), ...now.keys()])]
-    .filter((key) => !ignore.includes(key) && !isDeepStrictEqual(old.get(key), now.get(key)))
+    .filter((key) => !ignore.includes(key) && !same(key))
     .map((key) => ({ key, before: old.get(key), after: now.get(key) }));
+}
+
+/** Whether one path became the other when the folder around the run's became another. */
+function hasMoved(old: unknown, now: unknown, from: string | undefined, to: string | undefined): boolean {
+  if (typeof old !== 'string' || from === undefined || to === undefined) return false;
+  const around = dirname(from) + sep;
+  return old.startsWith(around) && join(dirname(to), old.slice(around.length)) === now;
 }
 
 function leaves(value: unknown, key = '', found = new Map<string, unknown>()): Map<string, unknown> {

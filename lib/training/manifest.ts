@@ -1,12 +1,13 @@
 /** What a run was made of: hashes of base and data, counts of rows, versions, machine. */
 import { createHash } from 'node:crypto';
-import { open } from 'node:fs/promises';
+import { open, readdir } from 'node:fs/promises';
 import { arch, cpus, platform, totalmem } from 'node:os';
 import { basename, join } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
 import type { ModelFolder } from '../checkpoint/model_folder.js';
 import type { Dataset } from '../data/index.js';
 import { addon } from '../native.js';
+import type { Recipe } from '../options/index.js';
 
 /** SHA-256 by file. */
 export type Hashes = Record<string, string>;
@@ -42,6 +43,30 @@ export async function baseHashes({ folder, tensors }: ModelFolder, signal?: Abor
 export async function dataHashes(datasets: readonly Dataset[], signal?: AbortSignal): Promise<Hashes> {
   const files = new Set(datasets.flatMap(({ mappings }) => mappings.map(({ file }) => file)));
   return hashesOf([...files], (path) => path, signal);
+}
+
+/** Files of a folder of weights that a result depends on. */
+const OF_WEIGHTS = /\.safetensors$|^(adapter_config|config|reward)\.json$/;
+
+/**
+ * Hashes of the models that a run goes on from or is measured by, beside its base: by the recipe's key and the name of the file. Reward functions are
+ * not among them: one that failed is mended, and the run goes on.
+ */
+export async function besideHashes({ adapter, method }: Pick<Recipe, 'adapter' | 'method'>, signal?: AbortSignal): Promise<Hashes> {
+  const named: [key: string, folder: string][] = [];
+  if (adapter !== null && 'from' in adapter) named.push(['adapter.from', adapter.from]);
+  if ('reference' in method && !['start', 'base'].includes(method.reference)) named.push(['method.reference', method.reference]);
+  if ('teacher' in method) named.push(['method.teacher', method.teacher]);
+  if ('rewards' in method)
+    for (const [n, one] of method.rewards.entries()) if ('model' in one) named.push([`method.rewards.${n}.model`, one.model]);
+  const hashes: Hashes = {};
+  for (const [key, folder] of named) {
+    // A folder that is missing is told of by whoever opens it.
+    const names = (await readdir(folder).catch(() => [])).filter((name) => OF_WEIGHTS.test(name)).sort();
+    const paths = names.map((name) => join(folder, name));
+    Object.assign(hashes, await hashesOf(paths, (path) => `${key}/${basename(path)}`, signal));
+  }
+  return hashes;
 }
 
 async function hashesOf(paths: readonly string[], nameOf: (path: string) => string, signal?: AbortSignal): Promise<Hashes> {

@@ -24,12 +24,12 @@ import {
 } from '../options/index.js';
 import { openTokenizer, type Tokenizer } from '../tokenizer/index.js';
 import { closeAll, openRewardFunctions } from './judges.js';
-import { baseHashes, dataHashes, type Hashes } from './manifest.js';
+import { baseHashes, besideHashes, dataHashes } from './manifest.js';
 import { plannedMicroBatch } from './micro_batch.js';
 import { type HeldReference, openHeldReference, preferenceWarnings } from './preference.js';
 import { checkRollouts, checkRoom, openRollouts, type RolloutParts, rolloutOptions, withoutEvaluation } from './rollouts.js';
 import { loadRows, type Rows } from './rows.js';
-import { RunState } from './run_state.js';
+import { type RunHashes, RunState } from './run_state.js';
 import { fail, loadTrained, startingAdapter, trainsScores } from './weights.js';
 
 export interface TrainOptions {
@@ -57,7 +57,7 @@ export interface Run {
   rows: Rows;
   sequences: Tokens[];
   microBatchTokens: number;
-  hashes: { base: Hashes; data: Hashes };
+  hashes: RunHashes;
   state: RunState;
   resumed: boolean;
   tokenizer: Tokenizer;
@@ -85,7 +85,9 @@ async function prepare(read: ReadRecipe, options: TrainOptions, functions: Await
   const { signal } = options;
   const folder = await modelPlace(read.recipe.model, { signal, onDownload: options.onDownload });
   const base = await openModelFolder(folder, { scores: trainsScores(read.recipe) });
-  const { recipe, warnings } = withoutEvaluation(withMaxLength(read.recipe, contextOf(base.config), read.place('train.maxLength')));
+  const { recipe, warnings } = withoutEvaluation(
+    withMaxLength({ ...read.recipe, out }, contextOf(base.config), read.place('train.maxLength')),
+  );
   if (checkpoint !== undefined) checkSameRecipe(checkpoint, recipe);
   const adapter = await startingAdapter(recipe, base, read);
   const tokenizer = await openTokenizer(base.folder);
@@ -93,7 +95,11 @@ async function prepare(read: ReadRecipe, options: TrainOptions, functions: Await
   const [loaded, ofBase] = await Promise.all([loadRows(recipe, tokenizer, { place: read.place, signal }), baseHashes(base, signal)]);
   const rows = { ...loaded, warnings: [...loaded.warnings, ...warnings, ...preferenceWarnings(recipe, loaded.dataset.counts)] };
   checkRoom(recipe, base, rows.longest, read.place('method.maxNewTokens'));
-  const hashes = { base: ofBase, data: await dataHashes(rows.datasets, signal) };
+  const hashes = {
+    base: ofBase,
+    data: await dataHashes(rows.datasets, signal),
+    beside: await besideHashes(recipe, signal),
+  };
   const saved = checkpoint === undefined ? undefined : RunState.from(checkpoint, hashes);
   const microBatchTokens = saved?.microBatchTokens ?? plannedMicroBatch(recipe, base.config, adapter, rows);
   const state = saved ?? new RunState({ microBatchTokens, hashes });

@@ -2,6 +2,7 @@
  * What a run remembers from step to step, and what a checkpoint keeps of it beside the tensors. Random numbers have no state to keep: the order of
  * rows follows from seed and epoch, dropout from seed and step.
  */
+import { basename } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import type { Checkpoint } from '../checkpoint/resume.js';
 import type { Cursor } from '../data/index.js';
@@ -15,13 +16,26 @@ import type { RolloutState } from './rollout_step.js';
 import type { Watch } from './rollout_warnings.js';
 
 /** Version of what a checkpoint holds. */
-const FORMAT = 1;
+const FORMAT = 2;
 
 interface Fixed {
   /** Chosen once: another split of a step would round its sums otherwise. */
   microBatchTokens: number;
-  hashes: { base: Hashes; data: Hashes };
+  hashes: RunHashes;
 }
+
+/** What a run was made of: its base, its rows, and the models beside. */
+export interface RunHashes {
+  base: Hashes;
+  data: Hashes;
+  beside: Hashes;
+}
+
+const IN_WORDS: Record<keyof RunHashes, string> = {
+  base: 'the base model',
+  data: 'the data',
+  beside: 'a model that the run goes on from or is measured by',
+};
 
 /** Sums and figures over the whole run, also over what was before a resume. */
 export interface Sums {
@@ -54,11 +68,11 @@ export class RunState {
    * The state in a checkpoint, if base and data are still the same.
    * @throws RequestError `data_changed`; DataError `bad_checkpoint`
    */
-  static from({ folder, state: json }: Checkpoint, hashes: Fixed['hashes']): RunState {
+  static from({ folder, state: json }: Checkpoint, hashes: RunHashes): RunState {
     if (json.format !== FORMAT)
       throw new DataError('bad_checkpoint', `has the format ${json.format}; this version reads ${FORMAT}`, { file: folder });
     const saved = json as unknown as ReturnType<RunState['toJSON']>;
-    for (const [what, before] of Object.entries(saved.hashes)) checkSame(what, before, hashes[what as 'base' | 'data']);
+    for (const what of ['base', 'data', 'beside'] as const) checkSame(what, saved.hashes[what], hashes[what]);
     const state = new RunState({ microBatchTokens: saved.microBatchTokens, hashes });
     const { step, cursor, best, evaluations, sums, rows = state.rows, rollouts = state.rollouts } = saved;
     return Object.assign(state, { step, cursor, best, evaluations, sums, rows, rollouts });
@@ -104,12 +118,13 @@ export class RunState {
   }
 }
 
-function checkSame(what: string, before: Hashes, now: Hashes): void {
-  if (isDeepStrictEqual(before, now)) return;
+function checkSame(what: keyof RunHashes, before: Hashes, now: Hashes): void {
+  // Their folder may have moved with the run: which paths are read is the recipe's matter.
+  const named = (hashes: Hashes) => Object.entries(hashes).map(([file, hash]) => [basename(file), hash]);
+  if (isDeepStrictEqual(named(before), named(now))) return;
   const files = [...new Set([...Object.keys(before), ...Object.keys(now)])].filter((file) => before[file] !== now[file]);
-  const which = what === 'base' ? 'the base model' : 'the data';
   throw new RequestError(
     'data_changed',
-    `${which} changed since the checkpoint was written: ${files.slice(0, 5).join(', ')}; start anew with another --out`,
+    `${IN_WORDS[what]} changed since the checkpoint was written: ${files.slice(0, 5).join(', ')}; start anew with another --out`,
   );
 }

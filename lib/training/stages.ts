@@ -103,7 +103,7 @@ const isWhole = async ({ folder, output }: Place) => (await exists(output)) && (
 function refuseStage({ folder, number }: Place, recipe: Recipe): void {
   const before = readRecipe(join(folder, 'recipe.yaml')).recipe;
   const maxLength = recipe.train.maxLength === 'auto' ? before.train.maxLength : recipe.train.maxLength;
-  const now = withoutEvaluation({ ...recipe, train: { ...recipe.train, maxLength } }).recipe;
+  const now = withoutEvaluation({ ...recipe, out: folder, train: { ...recipe.train, maxLength } }).recipe;
   refuseChange(recipeDifferences(before, now, HARMLESS_KEYS), `stage ${number} is not the one that was trained`);
 }
 

@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { createInterface } from 'node:readline';
 import { describe, expect, it } from 'vitest';
@@ -104,6 +104,25 @@ describe('a checkpoint', () => {
     const config = join(recipe.model, 'config.json');
     writeFileSync(config, `${readFileSync(config, 'utf8')}\n`);
     await expect(trained(recipe, resume)).rejects.toMatchObject({ code: 'data_changed', message: expect.stringContaining('config.json') });
+  });
+
+  it('is not resumed where the adapter that it goes on from has changed, and is where its folder alone was moved', async () => {
+    const first = tinyRecipe(place(), { adapter: ADAPTER, train: { steps: 1 } });
+    await trained(first);
+    const from = join(first.out, 'adapter');
+    const recipe = { ...first, out: place(), adapter: { from }, train: { ...first.train, steps: 6 } };
+    await stoppedAt(recipe, 3);
+    const weights = join(from, 'adapter_model.safetensors');
+    const before = readFileSync(weights);
+    writeFileSync(weights, Buffer.from(before).fill(0, before.length - 4));
+    await expect(trained(recipe, { resume: true })).rejects.toMatchObject({
+      code: 'data_changed',
+      message: expect.stringMatching(/goes on from .* changed .*adapter\.from\/adapter_model\.safetensors/),
+    });
+    writeFileSync(weights, before);
+    const moved = { ...recipe, out: place() };
+    renameSync(recipe.out, moved.out);
+    expect(lossesOf(await trained(moved, { resume: true }))).toHaveLength(3);
   });
 
   it('may be resumed with more threads, other checkpoints and another place', async () => {

@@ -1,5 +1,5 @@
 // Recipes with stages: folders, what goes on from what, and a run that was cut.
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
 import { parseRecipe, readRecipe, type StagedInput } from '../../lib/options/index.js';
@@ -67,6 +67,21 @@ it('goes on in the stage that was cut, leaves whole ones as they are, and ends i
   expect(stepsOf(events)[0]).toMatchObject({ stage: 2, step: 4 });
   expect(statSync(join(cut.out, '1-pretrain/adapter/adapter_model.safetensors')).mtimeMs).toBe(before);
   expect(weights(cut.out)).toEqual(weights(whole.out));
+}, 60_000);
+
+it('goes on where its folder was moved, whole stages and the cut one', async () => {
+  const [whole, cut] = [journey(), journey()];
+  await trained(whole);
+  const stop = new AbortController();
+  const run = async () => {
+    for await (const event of train(cut, { signal: stop.signal })) if (event.event === 'step' && event.stage === 3) stop.abort();
+  };
+  await expect(run()).rejects.toMatchObject({ code: 'interrupted' });
+  const elsewhere = place();
+  renameSync(cut.out, elsewhere);
+  const events = await trained(cut, { out: elsewhere, resume: true });
+  expect(stepsOf(events).map(({ stage, step }) => [stage, step])).toEqual([[3, 2]]);
+  expect(weights(elsewhere)).toEqual(weights(whole.out));
 }, 60_000);
 
 it('names the place of what is wrong in a stage, before anything is trained', async () => {
