@@ -2,7 +2,7 @@
 import type { WriteStream } from 'node:tty';
 import type { HubProgress } from '../checkpoint/hub.js';
 import { describeCounts } from '../data/preview.js';
-import type { EvaluationEvent, StartEvent, StepEvent, TrainingEvent } from '../training/events.js';
+import type { EvaluationEvent, SampledEvent, StartEvent, StepEvent, TrainingEvent } from '../training/events.js';
 
 /** Milliseconds between plain lines, so that a log of a long run stays readable. */
 const PAUSE = 5000;
@@ -28,6 +28,7 @@ export class Progress {
   tell(event: TrainingEvent): void {
     if (event.event === 'start') this.#steps = event.steps;
     if (event.event === 'step') this.#step(event);
+    else if (event.event === 'sampled') this.#show(describeSampled(event), event.prompts === event.of);
     else this.say(describe(event));
   }
 
@@ -86,7 +87,7 @@ export class Progress {
 }
 
 /** What an event is in words; steps have a line of their own. */
-function describe(event: Exclude<TrainingEvent, StepEvent>): string {
+function describe(event: Exclude<TrainingEvent, StepEvent | SampledEvent>): string {
   switch (event.event) {
     case 'start':
       return describeStart(event);
@@ -99,7 +100,7 @@ function describe(event: Exclude<TrainingEvent, StepEvent>): string {
     case 'checkpoint':
       return `step ${event.step}: checkpoint ${event.path}`;
     case 'done':
-      return `done after ${event.step} steps`;
+      return event.step > 0 ? `done after ${event.step} steps` : 'done';
   }
 }
 
@@ -125,6 +126,19 @@ function describeStart({ steps, from, parameters, counts, heldOut, microBatchTok
   const again = from > 0 ? `, going on after step ${from}` : '';
   const held = heldOut > 0 ? ` ${count(heldOut)} sequences held out.` : '';
   return `${describeCounts(counts)}${held}\n${count(parameters)} numbers are trained in ${count(steps)} steps, at most ${count(microBatchTokens)} tokens in flight${again}`;
+}
+
+/** `prompts 32/200  answers 120  reward 0.310  length 48  1,234 tok/s  812 MiB` */
+function describeSampled(event: SampledEvent): string {
+  const { prompts, of, answers, tokensPerSecond, memoryMiB } = event;
+  const parts = [
+    `prompts ${prompts}/${of}`,
+    `answers ${answers}`,
+    ...describeMetrics({ ...event }),
+    `${count(tokensPerSecond)} tok/s`,
+    `${count(memoryMiB)} MiB`,
+  ];
+  return parts.join('  ');
 }
 
 function describeEvaluation(event: EvaluationEvent): string {

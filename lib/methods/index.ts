@@ -13,6 +13,7 @@ import { ppo } from './ppo.js';
 import { pretrain } from './pretrain.js';
 import { reward } from './reward.js';
 import { rloo } from './rloo.js';
+import { sample } from './sample.js';
 import { sft } from './sft.js';
 import { simpo } from './simpo.js';
 
@@ -38,6 +39,7 @@ export const methods = {
   cpo,
   grpo,
   rloo,
+  sample,
   distill,
   mlm,
   plm,

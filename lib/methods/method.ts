@@ -32,6 +32,8 @@ export interface Needs {
   plan?: 'masked' | 'permuted';
   /** The policy writes the answers. */
   rollouts?: true;
+  /** The model writes answers, and nothing is trained. */
+  samples?: true;
   /** A head that scores sequences is trained; log-probabilities are not read. */
   scores?: true;
 }

@@ -5,10 +5,10 @@
 import * as z from 'zod';
 import { distill, mlm, plm, pretrain, sft } from './language_methods.js';
 import { cpo, dpo, kto, orpo, reward, simpo } from './preference_methods.js';
-import { grpo, ppo, rloo } from './rollout_methods.js';
+import { grpo, ppo, rloo, sample } from './rollout_methods.js';
 
 /** Schema of each method's options, by name; `name` itself is one of the keys. */
-export const methodOptions = { pretrain, sft, reward, ppo, dpo, kto, orpo, simpo, cpo, grpo, rloo, distill, mlm, plm };
+export const methodOptions = { pretrain, sft, reward, ppo, dpo, kto, orpo, simpo, cpo, grpo, rloo, sample, distill, mlm, plm };
 
 export type MethodName = keyof typeof methodOptions;
 export const METHOD_NAMES = Object.keys(methodOptions) as [MethodName, ...MethodName[]];
@@ -16,7 +16,23 @@ export const METHOD_NAMES = Object.keys(methodOptions) as [MethodName, ...Method
 /** Names that the contract knows and that this version refuses: the training loop does not run them yet. */
 export const LATER_METHODS: readonly MethodName[] = METHOD_NAMES.filter((name) => ['distill', 'mlm', 'plm'].includes(name));
 
-const withOptions = z.discriminatedUnion('name', [pretrain, sft, reward, ppo, dpo, kto, orpo, simpo, cpo, grpo, rloo, distill, mlm, plm]);
+const withOptions = z.discriminatedUnion('name', [
+  pretrain,
+  sft,
+  reward,
+  ppo,
+  dpo,
+  kto,
+  orpo,
+  simpo,
+  cpo,
+  grpo,
+  rloo,
+  sample,
+  distill,
+  mlm,
+  plm,
+]);
 
 const byName = z
   .enum(METHOD_NAMES)

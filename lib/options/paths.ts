@@ -33,7 +33,7 @@ function methodPaths(method: MethodOptions, full: (path: string) => string): Met
   const whole = { ...method };
   if ('reference' in whole && !['start', 'base'].includes(whole.reference)) whole.reference = full(whole.reference);
   if ('teacher' in whole) whole.teacher = full(whole.teacher);
-  if ('rewards' in whole)
+  if ('rewards' in whole && whole.rewards !== undefined)
     whole.rewards = whole.rewards.map((one) =>
       'model' in one ? { ...one, model: full(one.model) } : { ...one, function: full(one.function) },
     );

@@ -32,11 +32,13 @@ const HEADER = '# Written by attune: every default is filled in and every path i
 /** A recipe with stages in the same way: each stage whole but for what it takes from earlier ones. */
 export function resolvedStages(stages: readonly ReadStage[], out: string): string {
   const written = stages.map(({ recipe, start }) => {
-    const { model, adapter, method, out: _, ...rest } = recipe;
+    const { model, adapter, method, out: _, data, ...rest } = recipe;
+    const { sources = [] } = start.answers ?? {};
+    const read = data.map(({ path, weight }, n) => (sources.includes(n) ? { stage: 'sample', weight } : { path, weight }));
     const { rewards: __, ...judged } = { rewards: undefined, ...method };
     const goesOn = start.adapter !== undefined && adapter !== null ? { dropout: adapter.dropout, seed: adapter.seed } : adapter;
     const named = start.anew === true ? { model } : {};
-    return { method: start.reward === undefined ? method : judged, ...named, adapter: goesOn, ...rest };
+    return { method: start.reward === undefined ? method : judged, ...named, adapter: goesOn, data: read, ...rest };
   });
   const whole = { model: stages[0]?.recipe.model, stages: written, out };
   return HEADER + stringify(whole, { lineWidth: 0, aliasDuplicateObjects: false });

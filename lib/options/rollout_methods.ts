@@ -1,4 +1,4 @@
-/** Options of the methods that learn from their own answers: ppo, grpo, rloo. Formulas stand in `lib/methods`. */
+/** Options of the methods that learn from their own answers: ppo, grpo, rloo; and of sample, which writes answers. Formulas stand in `lib/methods`. */
 import * as z from 'zod';
 import { reference } from './preference_methods.js';
 
@@ -21,6 +21,7 @@ const rewards = z
   )
   .min(1)
   .describe('What judges the answers: reward models, JavaScript functions, or both, added up with their weights.');
+const rankedBy = 'What ranks the answers, as rewards of ppo. Left out: people do, in the file of answers, before the next stage.';
 
 /** What is sampled. */
 const sampling = {
@@ -122,4 +123,11 @@ export const rloo = z.strictObject({
   beta: beta(0.05),
   clip,
   reference,
+});
+
+export const sample = z.strictObject({
+  name: z.literal('sample'),
+  rewards: rewards.optional().describe(rankedBy),
+  samplesPerPrompt: samplesPerPrompt(4),
+  ...sampling,
 });

@@ -66,7 +66,10 @@ export type RecipeInput = z.input<typeof recipeSchema>;
 type Lent<Method> = Method extends { rewards: unknown } ? Omit<Method, 'rewards'> & Partial<Pick<Method, 'rewards'>> : Method;
 
 /** A stage as a user writes it: what stands outside may be left out, and so may rewards behind a reward stage. */
-export type StageInput = Partial<Omit<RecipeInput, 'method' | 'out'>> & { method: Lent<RecipeInput['method']> };
+export type StageInput = Partial<Omit<RecipeInput, 'method' | 'out' | 'data'>> & {
+  method: Lent<RecipeInput['method']>;
+  data?: RecipeInput['data'] | { stage: 'sample'; weight?: number }[];
+};
 
 /** A recipe with stages as a user writes it. */
 export type StagedInput = Partial<Omit<RecipeInput, 'method'>> & { stages: StageInput[] };
@@ -95,14 +98,23 @@ export function recipeJsonSchema(): Record<string, unknown> {
   // A stage may leave to an earlier one what a recipe by itself must name.
   const lent = (key: string, value: unknown) =>
     key === 'required' && Array.isArray(value) ? value.filter((one) => one !== 'rewards') : value;
+  const { data } = ofStage;
+  data.anyOf.at(-1).items.anyOf.push(SAMPLED);
   const stage = { type: 'object', properties: JSON.parse(JSON.stringify(ofStage, lent)), additionalProperties: false };
   const stages = { type: 'array', minItems: 1, items: stage, description: STAGES };
   return { ...whole, properties: { ...properties, stages }, anyOf: [{ required }, { required: ['stages'] }] };
 }
 
+/** A source of a stage: what an earlier one sampled. */
+const SAMPLED = {
+  type: 'object',
+  properties: { stage: { const: 'sample', description: 'The answers that the last stage with method: sample wrote.' } },
+  required: ['stage'],
+};
+
 /** What `stages` is. */
 export const STAGES =
-  'In place of method: one after the other, each going on from the last that is no reward; keys outside are their defaults. ppo, grpo and rloo without rewards take the reward stage before them.';
+  'In place of method: one after the other, each going on from the last that is no reward; keys outside are their defaults. ppo, grpo and rloo without rewards take the reward stage before them; data: [{ stage: sample }] are the answers of the sample stage before.';
 
 /** The JSON Schema with our notes (`expected`), from which messages and `--help` are written. */
 export function describedSchema(): JsonSchema {

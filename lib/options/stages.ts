@@ -13,6 +13,8 @@ export interface StageStart {
   adapter?: number;
   /** The reward stage that judges its answers. */
   reward?: number;
+  /** The stage whose sampled answers it reads, and which of its sources (`data`) they are. */
+  answers?: { stage: number; sources: number[] };
   /** It names a model of its own, and so begins anew. */
   anew?: true;
 }
@@ -78,6 +80,7 @@ class Chain {
   #model: number | undefined;
   #adapter: number | undefined;
   #reward: number | undefined;
+  #answers: number | undefined;
 
   next(outside: Values, own: Values, n: number): StageValue {
     const value = merged(outside, own);
@@ -88,6 +91,7 @@ class Chain {
     if ('model' in own) stage.start.anew = true;
     this.#goOn(stage);
     this.#judge(stage);
+    this.#read(stage);
     this.#made(stage, n);
     return stage;
   }
@@ -132,9 +136,27 @@ class Chain {
     value.method = { ...method, rewards: [{ model: FROM_STAGE }] };
   }
 
+  /** `data: [{ stage: sample }]` are the rows that the last stage of that name wrote. */
+  #read(stage: StageValue): void {
+    const { value } = stage;
+    if (!Array.isArray(value.data)) return;
+    const sources = value.data.flatMap((source, n) => (isGroup(source) && 'stage' in source ? [n] : []));
+    if (sources.length === 0) return;
+    for (const n of sources) {
+      const { stage: name, ...kept } = value.data[n];
+      if (name !== 'sample')
+        stage.problems.push(problem(['data', n, 'stage'], `data.${n}.stage must be sample, whose rows can be read; got ${name}`, false));
+      value.data[n] = { ...kept, path: FROM_STAGE };
+    }
+    if (this.#answers === undefined)
+      stage.problems.push(problem(['data'], 'data: { stage: sample } needs an earlier stage with method: sample', false));
+    else stage.start.answers = { stage: this.#answers, sources };
+  }
+
   #made({ value }: StageValue, n: number): void {
     const isAdapter = isGroup(value.adapter);
-    if (methodOf(value) === 'reward') this.#reward = n;
+    if (methodOf(value) === 'sample') this.#answers = n;
+    else if (methodOf(value) === 'reward') this.#reward = n;
     else if (isAdapter) this.#adapter = n;
     else this.#model = n;
   }

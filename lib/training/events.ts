@@ -49,6 +49,22 @@ export interface StepEvent {
   [metric: string]: number | string;
 }
 
+/** Of a run that samples: prompts that have been answered so far. */
+export interface SampledEvent extends Staged {
+  event: 'sampled';
+  prompts: number;
+  of: number;
+  answers: number;
+  /** Sampled since the event before. */
+  tokens: number;
+  tokensPerSecond: number;
+  memoryMiB: number;
+  /** Of those answers: mean reward where something rewards them, mean tokens, share that ended by itself. */
+  reward?: number;
+  completionLength: number;
+  stoppedShare: number;
+}
+
 /**
  * Held-out rows. Step 0 is before training. Methods that learn to write texts tell mean nats over the trained tokens; those that learn from
  * preferences their own loss and figures.
@@ -85,4 +101,12 @@ export interface DoneEvent {
   output: string;
 }
 
-export type TrainingEvent = StageEvent | StartEvent | StepEvent | EvaluationEvent | CheckpointEvent | WarningEvent | DoneEvent;
+export type TrainingEvent =
+  | StageEvent
+  | StartEvent
+  | SampledEvent
+  | StepEvent
+  | EvaluationEvent
+  | CheckpointEvent
+  | WarningEvent
+  | DoneEvent;

@@ -57,7 +57,7 @@ export async function besideHashes({ adapter, method }: Pick<Recipe, 'adapter' |
   if (adapter !== null && 'from' in adapter) named.push(['adapter.from', adapter.from]);
   if ('reference' in method && !['start', 'base'].includes(method.reference)) named.push(['method.reference', method.reference]);
   if ('teacher' in method) named.push(['method.teacher', method.teacher]);
-  if ('rewards' in method)
+  if ('rewards' in method && method.rewards !== undefined)
     for (const [n, one] of method.rewards.entries()) if ('model' in one) named.push([`method.rewards.${n}.model`, one.model]);
   const hashes: Hashes = {};
   for (const [key, folder] of named) {

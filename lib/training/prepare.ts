@@ -4,6 +4,7 @@ import type { Adapter } from '../checkpoint/adapter.js';
 import { contextOf } from '../checkpoint/config.js';
 import { checkNewFolder } from '../checkpoint/files.js';
 import type { HubProgress } from '../checkpoint/hub.js';
+import { readJson } from '../checkpoint/json_file.js';
 import { checkVocabulary, type ModelFolder, openModelFolder } from '../checkpoint/model_folder.js';
 import { modelPlace } from '../checkpoint/model_place.js';
 import { type Checkpoint, latestCheckpoint } from '../checkpoint/resume.js';
@@ -24,12 +25,12 @@ import {
 } from '../options/index.js';
 import { openTokenizer, type Tokenizer } from '../tokenizer/index.js';
 import { closeAll, openRewardFunctions } from './judges.js';
-import { baseHashes, besideHashes, dataHashes } from './manifest.js';
+import { baseHashes, besideHashes, dataHashes, type Hashes } from './manifest.js';
 import { plannedMicroBatch } from './micro_batch.js';
 import { type HeldReference, openHeldReference, preferenceWarnings } from './preference.js';
 import { checkRollouts, checkRoom, openRollouts, type RolloutParts, rolloutOptions, withoutEvaluation } from './rollouts.js';
 import { loadRows, type Rows } from './rows.js';
-import { type RunHashes, RunState } from './run_state.js';
+import { checkSame, type RunHashes, RunState } from './run_state.js';
 import { fail, loadTrained, startingAdapter, trainsScores } from './weights.js';
 
 export interface TrainOptions {
@@ -141,6 +142,20 @@ function checkDevice({ recipe, place }: ReadRecipe): void {
   const { device } = recipe.compute;
   if (device === 'auto' || device === 'cpu') return;
   throw new RequestError('device_unavailable', `compute.device ${device} is not available in this build; use cpu`, place('compute.device'));
+}
+
+/**
+ * Whether what lies in `out` was made by this recipe from these files.
+ * @throws RequestError `recipe_changed`, `data_changed`
+ */
+export async function refuseOtherRun(out: string, recipe: Recipe, { base, data, beside }: RunHashes): Promise<void> {
+  const before = readRecipe(join(out, 'recipe.yaml')).recipe;
+  refuseChange(recipeDifferences(before, recipe, HARMLESS_KEYS), 'the recipe is not the one that was begun');
+  const manifest = await readJson(join(out, 'manifest.json'));
+  const sha256 = (part: unknown) => (part as { sha256: Hashes }).sha256;
+  checkSame('base', sha256(manifest.model), base);
+  checkSame('data', sha256(manifest.data), data);
+  checkSame('beside', manifest.beside as Hashes, beside);
 }
 
 /** Keys named in one refusal. */

@@ -39,6 +39,10 @@ function stageOf(read: ReadRecipe, number: number | undefined): ReadRecipe {
   const stage = stages?.[(number ?? 1) - 1];
   if (stage === undefined)
     throw new RequestError('bad_option', `there is no stage ${number}: the recipe has ${stages?.length ?? 'no'} stages`);
+  if (stage.start.answers !== undefined) {
+    const message = `stage ${number} reads the answers that stage ${stage.start.answers.stage + 1} samples: its rows are not there before that has run`;
+    throw new RequestError('not_available', message);
+  }
   const origin = stages?.slice(0, number).findLast(({ start }) => start.model === undefined) ?? stage;
   return { recipe: { ...stage.recipe, model: origin.recipe.model }, place: stage.place };
 }

@@ -64,7 +64,7 @@ export async function takeRolloutStep(
 const UPDATES = 1;
 
 /** A whole number below 2⁵³ from the seed and the step. */
-const samplingSeed = (seed: number, step: number) => seed * 2 ** 21 + (step % 2 ** 21);
+export const samplingSeed = (seed: number, step: number) => seed * 2 ** 21 + (step % 2 ** 21);
 
 /** The policy's answers, with their rewards. */
 async function rollout(setting: RolloutSetting, step: number, prompts: readonly Tokens[]): Promise<Step> {

@@ -118,7 +118,8 @@ export class RunState {
   }
 }
 
-function checkSame(what: keyof RunHashes, before: Hashes, now: Hashes): void {
+/** @throws RequestError `data_changed` where files are not what they were */
+export function checkSame(what: keyof RunHashes, before: Hashes, now: Hashes): void {
   // Their folder may have moved with the run: which paths are read is the recipe's matter.
   const named = (hashes: Hashes) => Object.entries(hashes).map(([file, hash]) => [basename(file), hash]);
   if (isDeepStrictEqual(named(before), named(now))) return;

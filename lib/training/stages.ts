@@ -1,5 +1,5 @@
 /** Recipes with stages: one run after the other, each in a folder of its own, each going on from what earlier ones made. */
-import { cp, readdir, rm } from 'node:fs/promises';
+import { cp, readdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { exists, folderWhole, removePartial, writeWhole } from '../checkpoint/files.js';
 import { latestCheckpoint } from '../checkpoint/resume.js';
@@ -18,6 +18,7 @@ import { closeAll, openRewardFunctions } from './judges.js';
 import { checkNewOutput, outFolder, refuseChange, type TrainOptions } from './prepare.js';
 import { previewRecipe } from './preview.js';
 import { checkRollouts, rolloutOptions, withoutEvaluation } from './rollouts.js';
+import { ANSWERS, samples } from './sample.js';
 
 /** Trains one recipe. */
 type TrainOne = (read: ReadRecipe, options: TrainOptions) => AsyncGenerator<TrainingEvent, void, void>;
@@ -32,7 +33,7 @@ interface Place {
   output: string;
 }
 
-const kindOf = ({ adapter }: Recipe) => (adapter === null ? 'model' : 'adapter');
+const kindOf = (recipe: Recipe) => (samples(recipe) ? ANSWERS : recipe.adapter === null ? 'model' : 'adapter');
 
 /**
  * Trains all stages of a recipe; events carry the number of their stage. With `resume` whole stages are left as they are.
@@ -55,6 +56,8 @@ export async function* trainStages(read: ReadRecipe, options: TrainOptions, trai
     }
     last = yield* runStage({ ...place, stage: { ...place.stage, recipe } }, places.length, options, trainOne);
     await writeWhole(join(out, 'recipe.yaml'), resolvedStages(stages, out));
+    // People rank the answers now.
+    if (waits(recipe) && place !== places.at(-1)) return yield { event: 'done', step: 0, output: place.output };
   }
   const output = await writeLast(places.at(-1) as Place, out);
   await writeWhole(join(out, 'report.json'), report(places, output));
@@ -71,12 +74,14 @@ function placesOf(stages: readonly ReadStage[], out: string): Place[] {
 /** The stage's recipe with the folders of the stages that it goes on from. */
 function settled({ recipe, start }: ReadStage, places: readonly Place[]): Recipe {
   const made = (n: number) => (places[n] as Place).output;
-  const { model, adapter, method } = recipe;
+  const { model, adapter, method, data } = recipe;
+  const { stage: sampled = 0, sources = [] } = start.answers ?? {};
   const judged = start.reward !== undefined && 'rewards' in method;
   return {
     ...recipe,
     model: start.model === undefined ? model : made(start.model),
     adapter: start.adapter === undefined || adapter === null ? adapter : { ...adapter, from: made(start.adapter) },
+    data: data.map((source, n) => (sources.includes(n) ? { ...source, path: made(sampled) } : source)),
     method: judged ? { ...method, rewards: [{ model: made(start.reward as number), weight: 1 }] } : method,
   };
 }
@@ -93,9 +98,14 @@ async function checkBegun(out: string, places: readonly Place[]): Promise<void> 
 async function checkAhead(read: ReadRecipe, { stage, number }: Place, signal: AbortSignal | undefined): Promise<void> {
   const { recipe, place, start } = stage;
   checkRollouts(recipe, place);
+  // Rows that are yet to be sampled are looked at when they are there.
+  if (start.answers !== undefined) return;
   if (start.reward === undefined) await closeAll(await openRewardFunctions(rolloutOptions(recipe)?.rewards ?? []));
   await previewRecipe(read, { rows: 0, stage: number, signal });
 }
+
+/** Whether its answers wait for somebody to rank them. */
+const waits = (recipe: Recipe) => samples(recipe) && !('rewards' in recipe.method && recipe.method.rewards !== undefined);
 
 const isWhole = async ({ folder, output }: Place) => (await exists(output)) && (await exists(join(folder, 'report.json')));
 
@@ -113,7 +123,8 @@ async function* runStage(
   options: TrainOptions,
   trainOne: TrainOne,
 ): AsyncGenerator<TrainingEvent, DoneEvent | undefined, void> {
-  const resume = options.resume === true && (await latestCheckpoint(folder)) !== undefined;
+  const begun = async () => (samples(stage.recipe) ? exists(folder) : (await latestCheckpoint(folder)) !== undefined);
+  const resume = options.resume === true && (await begun());
   // What was cut before its first checkpoint begins anew.
   if (options.resume === true && !resume) await rm(folder, { recursive: true, force: true });
   yield { event: 'stage', stage: number, stages, method: stage.recipe.method.name, folder };
@@ -129,6 +140,10 @@ async function* runStage(
 async function writeLast({ stage, output }: Place, out: string): Promise<string> {
   const copy = join(out, kindOf(stage.recipe));
   await rm(copy, { recursive: true, force: true });
+  if (samples(stage.recipe)) {
+    await writeWhole(copy, await readFile(output));
+    return copy;
+  }
   await folderWhole(copy, (temporary) => cp(output, temporary, { recursive: true }));
   return copy;
 }

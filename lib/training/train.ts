@@ -13,6 +13,7 @@ import { finalReport } from './report.js';
 import { takeRolloutStep } from './rollout_step.js';
 import { watched } from './rollout_warnings.js';
 import { RunFolder } from './run_folder.js';
+import { sampleRun, samples } from './sample.js';
 import { learningRate } from './schedule.js';
 import { trainStages } from './stages.js';
 import { takeStep } from './step.js';
@@ -32,6 +33,7 @@ export async function* train(input: TrainInput, options: TrainOptions = {}): Asy
 }
 
 async function* trainOne(input: ReadRecipe, options: TrainOptions): AsyncGenerator<TrainingEvent, void, void> {
+  if (samples(input.recipe)) return yield* sampleRun(input, options);
   const run = await prepareRun(input, options).catch((error) => Promise.reject(interruption(error, options.signal)));
   const folder = new RunFolder(run.out);
   try {
