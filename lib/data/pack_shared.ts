@@ -1,7 +1,7 @@
 /**
  * The shared form of a batch: what all sequences of a unit begin with lies in it once, and is computed once. Symbols: L stretches laid end to end,
  * S sequences, N tokens, T targets, B branches.
- * No forward pass reads this form yet; batches are packed by `pack.ts`.
+ * Keys of dropout: a token is of the first sequence of its unit that it belongs to.
  */
 import {
   type BatchColumns,
@@ -29,6 +29,11 @@ export interface SharedBatch {
   sequenceStarts: Int32Array;
   /** (B) index of each branch's first token, rising. */
   branches: Int32Array;
+  /** (N) what each token does not see of its stretch, from and to: the branches before its own. Equal for a beginning, and where nothing is shared. */
+  hiddenFrom: Int32Array;
+  hiddenTo: Int32Array;
+  /** (N) the first sequence that a token belongs to, counted in the batch. */
+  sequenceOf: Int32Array;
   /** (N) -1 throughout: `targetRows` and `targetIds` stand in its place. */
   targets: Int32Array;
   /** (T) index of the token that predicts each target. */
@@ -65,18 +70,26 @@ interface Place {
   branch: number;
 }
 
+type FiveColumns = [Int32Array, Int32Array, Int32Array, Int32Array, Int32Array];
+
 /** The sequences at `rows`, in that order, as one batch in the shared form. */
 export function packShared(sequences: readonly Packable[], rows: ArrayLike<number>, rules: PackRules = {}): SharedBatch {
   const members = Array.from(rows, (row) => sequences[row] as Packable);
   const { places, sequenceStarts, branches } = placed(members);
   const size = sequenceStarts.at(-1) ?? 0;
-  const [tokens, positions] = [new Int32Array(size), new Int32Array(size)];
+  const [tokens, positions, hiddenFrom, hiddenTo, sequenceOf] = Array.from({ length: 5 }, () => new Int32Array(size)) as FiveColumns;
   const place = (n: number, i: number) => {
     const { shared, beginning, branch } = places[n] as Place;
     return i < shared ? beginning + i : branch + i - shared;
   };
   const targets: { row: number; id: number }[] = [];
   for (const [n, member] of members.entries()) {
+    const { shared, beginning, branch } = places[n] as Place;
+    const [isFirst, own] = [branch === beginning + shared, [branch, branch + member.ids.length - shared] as const];
+    if (isFirst) sequenceOf.fill(n, beginning, branch);
+    sequenceOf.fill(n, ...own);
+    hiddenFrom.fill(beginning + shared, ...own);
+    hiddenTo.fill(branch, ...own);
     for (const [i, id] of member.ids.entries()) {
       tokens[place(n, i)] = id;
       positions[place(n, i)] = i;
@@ -88,6 +101,7 @@ export function packShared(sequences: readonly Packable[], rows: ArrayLike<numbe
     positions,
     sequenceStarts: Int32Array.from(sequenceStarts),
     branches: Int32Array.from(branches),
+    ...{ hiddenFrom, hiddenTo, sequenceOf },
     targets: new Int32Array(size).fill(-1),
     targetRows: Int32Array.from(targets, ({ row }) => row),
     targetIds: Int32Array.from(targets, ({ id }) => id),

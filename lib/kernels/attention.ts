@@ -31,6 +31,14 @@ export interface AttentionArguments extends HeadArguments {
   /** (N, d/2) of each token's position: q and k are rotated before the product. Absent: they are taken as they are. */
   cos?: Float32Array;
   sin?: Float32Array;
+  /** (N) place of each token in its own text, from 0 to one less than its sequence has tokens: a window counts these. Absent: its place in the sequence. */
+  positions?: Int32Array;
+  /**
+   * (N) A query does not see the keys `hiddenFrom[i]` to `hiddenTo[i]` (excluded), counted in tokens of the batch. They lie in its sequence and leave
+   * out the token itself; where both are equal, nothing is hidden. Absent: nothing is.
+   */
+  hiddenFrom?: Int32Array;
+  hiddenTo?: Int32Array;
 }
 
 export interface AttentionResult {

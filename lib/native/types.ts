@@ -104,8 +104,19 @@ export interface ForwardBatch {
   targetIds?: Int32Array;
   /** Positions whose score is wanted; needs a head. */
   scoreRows?: Int32Array;
-  /** (S) identity of each sequence within its step, for dropout: the same mask however a step is split. Default: its index in the batch. */
+  /**
+   * (S) identity of each sequence within its step, for dropout: the same mask however a step is split. Default: its index in the batch. (N): one a
+   * token, where a sequence here holds several that share their beginning. A token's mask is that of its key and its position.
+   */
   sequenceKeys?: Int32Array;
+  /** (N) position of each token, from 0 to one less than its sequence has tokens. Default: its place in the sequence. */
+  positions?: Int32Array;
+  /**
+   * (N) Token i does not see the tokens `hiddenFrom[i]` to `hiddenTo[i]` (excluded) of its sequence, which leave out the token itself; where both are
+   * equal, nothing is hidden. So branches of a beginning do not see each other. Default: nothing is hidden.
+   */
+  hiddenFrom?: Int32Array;
+  hiddenTo?: Int32Array;
 }
 
 export interface ForwardOptions {

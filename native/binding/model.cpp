@@ -1,6 +1,7 @@
 #include "binding/model.h"
 #include "binding/checked.h"
 #include "binding/generation.h"
+#include "binding/hidden_keys.h"
 #include "binding/model_options.h"
 #include "binding/rollout.h"
 #include "binding/task.h"
@@ -31,7 +32,13 @@ Batch read_batch(const Arguments& a, const Config& c) {
     b.ids = a.ints_within("targetIds", long(b.rows.size()), 0, int(c.vocabulary - 1));
   }
   if (a.has("scoreRows")) b.scores = a.ints_within("scoreRows", -1, 0, N - 1);
-  b.keys = a.ints("sequenceKeys", long(b.starts.size()) - 1, true);
+  b.keys = a.ints("sequenceKeys", -1, true);
+  const size_t S = b.starts.size() - 1, keys = b.keys.size();
+  if (a.has("sequenceKeys") && keys != S && keys != size_t(N))
+    a.fail("sequenceKeys: expected an Int32Array of " + std::to_string(S) + ", a sequence each, or of " + std::to_string(N) +
+           ", a token each, got " + std::to_string(keys));
+  const HiddenKeys hidden(a, b.starts, N);
+  b.positions = hidden.positions, b.hidden_from = hidden.from, b.hidden_to = hidden.to;
   return b;
 }
 

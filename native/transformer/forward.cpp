@@ -14,6 +14,7 @@
 namespace attune {
 
 attention::Shape Model::attention_shape(long i) const {
+  const auto given = [](const std::vector<int>& v) { return v.empty() ? nullptr : v.data(); };
   return {options.dtype,
           config.heads,
           config.kv_heads,
@@ -25,7 +26,10 @@ attention::Shape Model::attention_shape(long i) const {
           float(1 / std::sqrt(double(config.head_size))),
           0.f,
           cos_.as<float>(),
-          sin_.as<float>()};
+          sin_.as<float>(),
+          given(batch_.positions),
+          given(batch_.hidden_from),
+          given(batch_.hidden_to)};
 }
 
 matmul::LowRank Model::low_term(long i, int group, const Memory& p, bool backward) const {
@@ -40,81 +44,6 @@ matmul::Product Model::product(const Linear& l, bool transposed, const void* a, 
   p.c_columns = c_columns, p.scale = 1;
   if (!transposed && !l.bias.empty()) p.bias = l.bias.data();
   return p;
-}
-
-// cos and sin of each token. All kinds but `dynamic` turn a position by the same angles in every sequence: those rows are made once and copied.
-void Model::rotary_tables(const std::vector<int>& positions, const std::vector<int>& lengths) {
-  const long half = axes.D / 2, N = long(positions.size());
-  cos_.reserve(round32(N) * half * 4), sin_.reserve(round32(N) * half * 4);
-  std::vector<float> f;
-  float factor = 1;
-  long made_for = -1;
-  const bool dynamic = config.rotary.kind == rotary::Kind::dynamic;
-  for (long t = 0; t < N; t++) {
-    float *c = cos_.as<float>() + t * half, *s = sin_.as<float>() + t * half;
-    if (dynamic) {
-      if (made_for != lengths[t]) rotary::frequencies(config.rotary, made_for = lengths[t], f, factor);
-      rotary::row(f, factor, positions[t], half, c, s);
-      continue;
-    }
-    if (frequencies_.empty()) rotary::frequencies(config.rotary, 0, frequencies_, attention_factor_);
-    for (long p = long(table_cos_.size()) / half; p <= positions[t]; p++) {
-      table_cos_.resize((p + 1) * half), table_sin_.resize((p + 1) * half);
-      rotary::row(frequencies_, attention_factor_, p, half, &table_cos_[p * half], &table_sin_[p * half]);
-    }
-    memcpy(c, &table_cos_[positions[t] * half], half * 4), memcpy(s, &table_sin_[positions[t] * half], half * 4);
-  }
-}
-
-// Tokens at their places in their sequences.
-void Model::rotary_of_sequences() {
-  std::vector<int> positions, lengths;
-  for (size_t s = 0; s + 1 < batch_.starts.size(); s++)
-    for (int t = batch_.starts[s]; t < batch_.starts[s + 1]; t++)
-      positions.push_back(t - batch_.starts[s]), lengths.push_back(batch_.starts[s + 1] - batch_.starts[s]);
-  rotary_tables(positions, lengths);
-}
-
-// Takes the batch, finds the rows with a target, makes room; who calls it sets the rotary tables.
-void Model::start(const Batch& batch, const ForwardOptions& o) {
-  batch_ = batch, forward_ = o, can_backward_ = false;
-  const auto found = adapters_.find(o.adapter);
-  active_ = found == adapters_.end() ? &base_ : &found->second;
-  if (batch_.keys.empty())
-    for (size_t s = 0; s + 1 < batch_.starts.size(); s++) batch_.keys.push_back(int(s));
-  rows_ = batch_.rows, targets_ = batch_.ids;
-  if (batch_.rows.empty())
-    for (long t = 0; t < batch_.N(); t++)
-      if (batch_.targets[t] >= 0) rows_.push_back(int(t)), targets_.push_back(batch_.targets[t]);
-  token_keys_.clear();
-  if (active_->dropout == 0) forward_.dropout = false;
-  if (forward_.dropout)
-    for (size_t s = 0; s + 1 < batch_.starts.size(); s++)
-      for (int t = batch_.starts[s]; t < batch_.starts[s + 1]; t++)
-        token_keys_.push_back(uint64_t(batch_.keys[s]) << 32 | uint32_t(t - batch_.starts[s]));
-  room(batch_.N());
-}
-
-// Buffers for N tokens. Layers of their own only where the backward pass will read them again.
-void Model::room(long N) {
-  const bool each = each_layer_ = forward_.keep && !options.recompute;
-  kept_.resize(std::max(kept_.size(), size_t(each ? config.layers : 1)));  // never fewer: an evaluation between steps must not free them
-  inputs_.resize(std::max(inputs_.size(), size_t(forward_.keep ? config.layers + 1 : 2)));
-  const long M = round32(N);
-  for (long i = 0; i < (forward_.keep ? config.layers + 1 : 2); i++) inputs_[i].reserve(bytes(N, axes.H));
-  for (long i = 0; i < (each ? config.layers : 1); i++) {
-    Kept& k = kept_[i];
-    k.qkv.reserve(bytes(N, axes.C)), k.attended.reserve(bytes(N, axes.Q)), k.h.reserve(bytes(N, axes.H)),
-        k.gate_up.reserve(bytes(N, 2 * axes.I));
-    k.lse.reserve(config.heads * M * 4), k.inverse1.reserve(M * 4), k.inverse2.reserve(M * 4);
-    if (config.query_key_norm) k.inverse_q.reserve(M * config.heads * 4), k.inverse_k.reserve(M * config.kv_heads * 4);
-    for (long layer = i; layer < (each ? i + 1 : config.layers); layer++)
-      for (int g = 0; g < 4; g++) k.low[g].reserve(bytes(N, (lora(layer, g) ? lora(layer, g)->R : 0)));
-  }
-  normed1_.reserve(bytes(N, axes.H)), normed2_.reserve(bytes(N, axes.H)), act_.reserve(bytes(N, axes.I));
-  if (config.query_key_norm) normed_qkv_.reserve(bytes(N, axes.C));
-  if (forward_.dropout) dropped_.reserve(bytes(N, widest())), scratch_.reserve(bytes(team.size() * kPassRows, widest()));
-  work_.reserve(team.size() * matmul::workspace_floats() * 4);
 }
 
 void Model::run_layers() {

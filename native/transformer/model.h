@@ -84,7 +84,8 @@ struct Batch {
   std::vector<int> rows, ids;  // (R) positions and the ids that they must predict, in place of `targets` (a prompt's last token may
                                // have to predict the first of each answer)
   std::vector<int> scores;     // positions whose score is wanted
-  std::vector<int> keys;       // (S) identity of each sequence for dropout; empty: its index
+  std::vector<int> keys;       // (S) identity of each sequence for dropout, or (N) of each token's; empty: its index
+  std::vector<int> positions, hidden_from, hidden_to;  // (N) as in attention::Shape; all empty: places, and nothing hidden
   long N() const { return long(tokens.size()); }
 };
 struct ForwardOptions {
@@ -160,11 +161,13 @@ class Model {
   void train_matrix(const std::string& name, matmul::Weights& w, std::vector<float>& gradient, long rows, long columns, const int* row_at,
                     const int* column_at);
   void train_vector(const std::string& name, std::vector<float>& w, std::vector<float>& gradient, const int* at, long count);
-  // forward.cpp
+  // batch.cpp
   void start(const Batch& batch, const ForwardOptions& o);
+  void number_tokens();
   void room(long N);
   void rotary_of_sequences();
   void rotary_tables(const std::vector<int>& positions, const std::vector<int>& lengths);
+  // forward.cpp
   void run_layers();
   void embed();
   void forward_layer(long i, Kept& kept, const void* in, void* out);

@@ -16,6 +16,17 @@ export interface Problem {
   /** (N, d/2), or absent. */
   cos?: ArrayLike<number>;
   sin?: ArrayLike<number>;
+  /** (N) each, or absent: places, and nothing hidden. */
+  positions?: ArrayLike<number>;
+  hiddenFrom?: ArrayLike<number>;
+  hiddenTo?: ArrayLike<number>;
+}
+
+/** Does query i see key j, tokens of one sequence that begins at `first`? */
+function sees(p: Problem, first: number, i: number, j: number): boolean {
+  const place = (n: number) => (p.positions ? at(p.positions, first + n) : n);
+  const hides = p.hiddenFrom && p.hiddenTo && at(p.hiddenFrom, first + i) <= first + j && first + j < at(p.hiddenTo, first + i);
+  return !hides && (!p.causal || j <= i) && (!p.window || place(i) - place(j) < p.window);
 }
 
 export interface Answer {
@@ -72,7 +83,7 @@ function oneHead(p: Problem, first: number, n: number, h: number, { stored, summ
   const tokens = answer.lse.length / heads;
   for (let i = 0; i < n; i++) {
     const seen = [];
-    for (let j = 0; j < n; j++) if ((!p.causal || j <= i) && (!p.window || i - j < p.window)) seen.push(j);
+    for (let j = 0; j < n; j++) if (sees(p, first, i, j)) seen.push(j);
     const caps = seen.map((j) => (p.softcap ? Math.tanh((summed(dot(q[i]!, k[j]!)) * p.scale) / p.softcap) : 0));
     const scores = seen.map((j, x) => (p.softcap ? p.softcap * caps[x]! : summed(summed(dot(q[i]!, k[j]!)) * p.scale)));
     const top = scores.reduce((a, b) => Math.max(a, b), Number.NEGATIVE_INFINITY);

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { attention, attentionBackward, kernelVariants } from '../../lib/kernels/index.js';
 import { type Answer, attentionInDouble, type Problem } from './attention.double.js';
+import { branches, type Layout, laidOut, none, permutation, scattered } from './attention_layouts.js';
 import { compare, numbers, random, relativeError, roundBf16 } from './harness.js';
 
 type Case = Pick<Problem, 'lengths' | 'heads' | 'kvHeads' | 'headSize'> & {
@@ -11,6 +12,8 @@ type Case = Pick<Problem, 'lengths' | 'heads' | 'kvHeads' | 'headSize'> & {
   rotary?: boolean;
   /** Deviation of q and k: 3 gives sharp softmaxes. */
   spread?: number;
+  /** How a sequence of n tokens is laid out; its numbers are counted from its start. */
+  layout?: (n: number) => Layout;
 };
 
 const cases: Record<string, Case> = {
@@ -26,6 +29,25 @@ const cases: Record<string, Case> = {
   'window across blocks': { lengths: [150, 20], heads: 2, kvHeads: 1, headSize: 16, window: 37, rotary: true },
   'narrow window, far blocks': { lengths: [330], heads: 1, kvHeads: 1, headSize: 8, window: 3 },
   'window, full': { lengths: [100], heads: 1, kvHeads: 1, headSize: 8, window: 10, causal: false },
+  'two branches': { lengths: [97, 5], heads: 2, kvHeads: 1, headSize: 16, rotary: true, layout: branches(40, 30, 27) },
+  'branches at borders of blocks': { lengths: [160, 161], heads: 2, kvHeads: 2, headSize: 64, layout: branches(64, 32, 32, 32) },
+  'many short branches': { lengths: [130], heads: 4, kvHeads: 2, headSize: 8, layout: branches(33, 1, 2, 30, 31, 9, 3) },
+  'branches farther apart than a chunk of keys': { lengths: [330], heads: 2, kvHeads: 1, headSize: 32, layout: branches(20, 140, 110, 60) },
+  'branches in a window': { lengths: [200], heads: 2, kvHeads: 1, headSize: 16, window: 37, rotary: true, layout: branches(90, 50, 60) },
+  'branches, soft cap, sharp': { lengths: [120], heads: 2, kvHeads: 1, headSize: 32, softcap: 5, spread: 3, layout: branches(33, 40, 47) },
+  'branches, head 256': { lengths: [100], heads: 1, kvHeads: 1, headSize: 256, layout: branches(31, 33, 36) },
+  'branches, full': { lengths: [100, 1], heads: 1, kvHeads: 1, headSize: 130, causal: false, layout: branches(31, 33, 36) },
+  'an order of contents, and queries': { lengths: [150, 3, 33], heads: 2, kvHeads: 1, headSize: 16, rotary: true, layout: permutation },
+  'hidden here and there': { lengths: [140, 2], heads: 2, kvHeads: 1, headSize: 12, layout: scattered },
+  'hidden here and there, window, full': {
+    lengths: [140],
+    heads: 1,
+    kvHeads: 1,
+    headSize: 12,
+    window: 60,
+    causal: false,
+    layout: scattered,
+  },
   'many queries on one key head': { lengths: [20, 21], heads: 9, kvHeads: 1, headSize: 12, spread: 2 },
 };
 
@@ -41,6 +63,7 @@ function problemOf(c: Case, dtype: 'f32' | 'bf16'): Problem {
     ...{ causal: true, window: 0, softcap: 0, scale: 1 / Math.sqrt(c.headSize) },
     ...c,
     ...{ q: made(c.heads, 1, c.spread), k: made(c.kvHeads, 2, c.spread), v: made(c.kvHeads, 3), dout: made(c.heads, 4) },
+    ...laidOut(c),
     ...(c.rotary ? { cos: Float32Array.from(angles, Math.cos), sin: Float32Array.from(angles, Math.sin) } : {}),
   };
 }
@@ -158,6 +181,25 @@ describe.each(kernelVariants('attention'))('attention %s', (variant) => {
     },
   );
 
+  it.each(['f32', 'bf16'] as const)('%s: branches of many tasks: same bits with 1 and 3 threads, and what the reference has', (dtype) => {
+    const c: Case = { lengths: [1300, 40], heads: 4, kvHeads: 2, headSize: 4, layout: branches(300, 330, 350) };
+    const args = argumentsOf(problemOf(c, dtype), dtype);
+    const got = attentionBackward(args, { variant });
+    const shared = attentionBackward(args, { variant, threads: 3 });
+    const expected = attentionBackward(args, { variant: 'reference', threads: 2 });
+    for (const what of RESULTS) {
+      expect(shared[what], what).toEqual(got[what]);
+      expect(relativeError(got[what], expected[what]), what).toBeLessThan(dtype === 'f32' ? 2e-6 : 0.006);
+    }
+  });
+
+  it.each(['f32', 'bf16'] as const)('%s: layouts that say nothing leave every bit as it is', (dtype) => {
+    const p = problemOf({ lengths: [45, 150], heads: 2, kvHeads: 1, headSize: 16, window: 40 }, dtype);
+    const said = { ...p, ...laidOut({ ...p, layout: none }) };
+    const [got, plain] = [said, p].map((problem) => attentionBackward(argumentsOf(problem, dtype), { variant }));
+    for (const what of RESULTS) expect(got![what], what).toEqual(plain![what]);
+  });
+
   it('shows a number that is not finite in every row that sees it, and in no other sequence', () => {
     const p = problemOf({ lengths: [40, 50, 3], heads: 2, kvHeads: 1, headSize: 8 }, 'f32');
     for (const input of ['q', 'k', 'v'] as const) {
@@ -205,6 +247,21 @@ describe('attention names what does not fit:', () => {
     [{ cos: new Float32Array(6) }, '[attention] sin: expected a Float32Array of 6, got undefined'],
     [{ window: -1 }, '[attention] window: expected a whole number from 0 to'],
     [{ scale: 0 }, '[attention] scale: expected a positive number, got 0'],
+    [{ positions: Int32Array.of(0, 1, 3) }, '[attention] positions[2]: expected 0 to 2, as its sequence has 3 tokens, got 3'],
+    [{ positions: Int32Array.of(0, 1) }, '[attention] positions: expected an Int32Array of 3, got Int32Array of 2'],
+    [{ hiddenFrom: new Int32Array(3) }, '[attention] hiddenFrom and hiddenTo: expected both or none'],
+    [
+      { hiddenFrom: Int32Array.of(0, 0, 1), hiddenTo: Int32Array.of(0, 2, 2) },
+      '[attention] hiddenFrom[1] and hiddenTo[1]: a token must see itself, got 0 to 2',
+    ],
+    [
+      { hiddenFrom: Int32Array.of(0, 0, 1), hiddenTo: Int32Array.of(0, 1, 4) },
+      '[attention] hiddenFrom[2] and hiddenTo[2]: expected keys of its sequence, tokens 0 to 3, got 1 to 4',
+    ],
+    [
+      { hiddenFrom: Int32Array.of(0, 0, 2), hiddenTo: Int32Array.of(0, 1, 1) },
+      '[attention] hiddenFrom[2] and hiddenTo[2]: expected keys of its sequence, tokens 0 to 3, got 2 to 1',
+    ],
     [{ softcap: -1 }, '[attention] softcap: expected a positive number, got -1'],
   ])('%j', (wrong, message) => {
     expect(() => attention({ ...good, ...wrong })).toThrow(message);

@@ -1,5 +1,6 @@
 // attention, attention_backward, attention_decode on row-major q (N, H, d), k and v (N, G, d) of any head size.
 #include "kernels/attention/attention.h"
+#include "binding/hidden_keys.h"
 #include "binding/kernels.h"
 #include "binding/rows.h"
 #include <algorithm>
@@ -75,6 +76,8 @@ float positive(const Arguments& a, const char* name, double otherwise, bool zero
   return float(x);
 }
 
+const int* given(const std::vector<int>& v) { return v.empty() ? nullptr : v.data(); }
+
 // A batch: its matrices and the arguments of the forward pass.
 struct Batch {
   Heads s;
@@ -82,6 +85,7 @@ struct Batch {
   long N;
   std::vector<int> starts;
   Rotation rotation;
+  HiddenKeys hidden;
   Rows qkv, out;
   std::vector<float> lse;
   Forward forward;
@@ -92,6 +96,7 @@ struct Batch {
         N(rows_of(a, q, "q", s.H * s.d)),
         starts(a.starts("sequenceStarts", N)),
         rotation(a, "cos", "sin", N, s),
+        hidden(a, starts, N),
         qkv(s.joined(q, a.floats("k", N * s.G * s.d), a.floats("v", N * s.G * s.d), N)),
         out(s.dtype, N, s.H * s.D),
         lse(s.H * N) {
@@ -106,7 +111,10 @@ struct Batch {
                       positive(a, "scale", 1 / std::sqrt(double(s.d)), false),
                       positive(a, "softcap", 0, true),
                       rotation.c(),
-                      rotation.s()};
+                      rotation.s(),
+                      given(hidden.positions),
+                      given(hidden.from),
+                      given(hidden.to)};
     forward = {shape, qkv.data(), out.data(), lse.data()};
   }
   void results(const Arguments& a, Napi::Object& o) const {

@@ -22,6 +22,10 @@ struct Shape {
   float softcap;     // 0: none
   const float* cos;  // (N, D/2) of each token's position, or null: no rotation. Padding holds cos 1, sin 0
   const float* sin;
+  // What beside order and window decides which keys a query sees; all null: nothing. Where one is given, all are.
+  const int* positions;    // (N) a token's place in its own sequence, of which a window counts the distance; null: its place in the stretch
+  const int* hidden_from;  // (N) a token's query does not see the keys hidden_from .. hidden_to (excluded), counted in tokens of the batch;
+  const int* hidden_to;    // (N) they lie in its stretch and leave out the token itself, so that every query sees a key
 };
 
 struct Forward {

@@ -1,6 +1,7 @@
 // Checks, the choice of a variant, and the lists of tasks that the variants in blocks work through.
 #include "kernels/attention/attention.h"
 #include "cpu/features.h"
+#include "kernels/attention/seen.h"
 #include "kernels/attention/variants.h"
 #include <algorithm>
 #include <atomic>
@@ -26,6 +27,7 @@ void check(const Shape& s) {
   check_heads(s.D, s.heads, s.kv_heads), check_factors(s.scale, s.softcap);
   check(s.window >= 0, "window: expected 0 or more, got " + std::to_string(s.window));
   check(!s.cos == !s.sin, "cos and sin: expected both or none");
+  check(!s.positions == !s.hidden_from && !s.hidden_from == !s.hidden_to, "positions, hidden_from and hidden_to: expected all or none");
 }
 
 // Null: the reference.
@@ -144,6 +146,8 @@ void forward_blocked(const Blocked& v, Team& team, const Forward& f, char* works
   Job j = job_of(f.shape, room, workspace);
   j.qkv = f.qkv, j.out = f.out, j.lse = f.lse;
   const auto own = [&](int thread) { return workspace + room.shared() + thread * room.own; };
+  const std::vector<Seen> seen = seen_blocks(f.shape);
+  j.seen = seen.empty() ? nullptr : seen.data();
   run(team, head_tasks(f.shape), [&](const Task& t, int thread) { v.pack(j, t, false, own(thread)); });
   run(team, forward_tasks(f.shape), [&](const Task& t, int thread) { v.forward(j, t, own(thread)); });
 }
@@ -153,6 +157,8 @@ void backward_blocked(const Blocked& v, Team& team, const Backward& b, char* wor
   Job j = job_of(b.shape, room, workspace);
   j.qkv = b.qkv, j.out = const_cast<void*>(b.out), j.lse = const_cast<float*>(b.lse), j.dout = b.dout, j.dqkv = b.dqkv;
   const auto own = [&](int thread) { return workspace + room.shared() + thread * room.own; };
+  const std::vector<Seen> seen = seen_blocks(b.shape);
+  j.seen = seen.empty() ? nullptr : seen.data();
   const Tasks heads = head_tasks(b.shape);
   run(team, heads, [&](const Task& t, int thread) { v.pack(j, t, true, own(thread)); });
   run(team, backward_tasks(b.shape), [&](const Task& t, int thread) { v.backward(j, t, own(thread)); });

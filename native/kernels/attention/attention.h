@@ -1,6 +1,6 @@
 // attention: softmax(scale Q K^T + mask) V over ragged sequences, grouped key/value heads, without ever holding a score matrix.
 //
-//   S (i, j) = scale q_i . k_j ;  with softcap c: c tanh(S / c) ;  visible: j <= i (causal), i - j < window
+//   S (i, j) = scale q_i . k_j ;  with softcap c: c tanh(S / c) ;  visible: j <= i (causal), i - j < window (mask.h: or hidden, or by positions)
 //   O_i = sum_j softmax(S_i)_j v_j          lse_i = log sum_j exp(S_ij)
 //   backward: delta_i = dO_i . O_i ; P = exp(S - lse) ; dV += P^T dO ; dS = P (dO V^T - delta) (1 - tanh^2) ; dQ = scale dS K ; dK = scale dS^T Q
 //

@@ -43,11 +43,25 @@ template <class T> void write_head(const Matrix<T>& x, const Shape& s, long t, l
   }
 }
 
-// Keys that query i of a sequence of n sees: first .. last, last excluded.
-struct Seen {
-  long first, last;
+// Keys that a query sees, ascending, as places in its sequence.
+struct List {
+  const long* key;
+  long count;
+  const long* begin() const { return key; }
+  const long* end() const { return key + count; }
 };
-Seen seen(const Shape& s, long i, long n) { return {s.window ? std::max(0L, i - s.window + 1) : 0, s.causal ? i + 1 : n}; }
+bool sees(const Shape& s, long first, long i, long j) {
+  if (s.causal && j > i) return false;
+  if (s.window && (s.positions ? s.positions[first + i] - s.positions[first + j] : i - j) >= s.window) return false;
+  return !(s.hidden_from && s.hidden_from[first + i] <= first + j && first + j < s.hidden_to[first + i]);
+}
+// Of query i of the sequence of n tokens from `first` on; room: n numbers.
+List seen(const Shape& s, long first, long i, long n, long* room) {
+  long count = 0;
+  for (long j = 0; j < n; j++)
+    if (sees(s, first, i, j)) room[count++] = j;
+  return {room, count};
+}
 
 double dot(const double* a, const double* b, long n) {
   double sum = 0;
@@ -56,17 +70,17 @@ double dot(const double* a, const double* b, long n) {
 }
 
 // p[j] = softmax over the keys seen; returns lse. slope[j] (where wanted) = d score / d (scale q.k): 1 - tanh^2 of the soft cap.
-double softmax(const Shape& s, const double* q, const double* keys, Seen k, double* p, double* slope) {
+double softmax(const Shape& s, const double* q, const double* keys, const List& k, double* p, double* slope) {
   double top = -INFINITY, sum = 0;
-  for (long j = k.first; j < k.last; j++) {
+  for (long j : k) {
     p[j] = dot(q, keys + j * s.D, s.D) * s.scale;
     const double t = s.softcap ? std::tanh(p[j] / s.softcap) : 0;
     if (s.softcap) p[j] = s.softcap * t;
     if (slope) slope[j] = 1 - t * t;
     top = std::max(top, p[j]);
   }
-  for (long j = k.first; j < k.last; j++) sum += p[j] = std::exp(p[j] - top);
-  for (long j = k.first; j < k.last; j++) p[j] /= sum;
+  for (long j : k) sum += p[j] = std::exp(p[j] - top);
+  for (long j : k) p[j] /= sum;
   return top + std::log(sum);
 }
 
@@ -91,14 +105,15 @@ template <class T> void forward_task(const Forward& f, const Task& t, double* wo
   const Matrix<const T> qkv{static_cast<const T*>(f.qkv), (s.heads + 2 * s.kv_heads) * D};
   const Matrix<T> out{static_cast<T*>(f.out), s.heads * D};
   double *keys = workspace, *values = keys + t.n * D, *p = values + t.n * D, q[kMostHead], o[kMostHead];
+  long* list = reinterpret_cast<long*>(p + t.n);
   read_keys_values(s, qkv, t, keys, values);
   for (long h = t.g * per; h < (t.g + 1) * per; h++)
     for (long i = 0; i < t.n; i++) {
-      const Seen k = seen(s, i, t.n);
+      const List k = seen(s, t.first, i, t.n, list);
       read_head(qkv, s, t.first + i, h * D, true, q);
       const double lse = softmax(s, q, keys, k, p, nullptr);
       std::fill(o, o + D, 0.0);
-      for (long j = k.first; j < k.last; j++)
+      for (long j : k)
         for (long d = 0; d < D; d++) o[d] += p[j] * values[j * D + d];
       for (long d = 0; d < D; d++) out.set(t.first + i, h * D + d, o[d]);
       if (f.lse) f.lse[h * tokens + t.first + i] = float(lse);
@@ -112,18 +127,19 @@ template <class T> void backward_task(const Backward& b, const Task& t, double* 
   const Matrix<T> dqkv{static_cast<T*>(b.dqkv), qkv.columns};
   double *keys = workspace, *values = keys + size, *dk = values + size, *dv = dk + size, *p = dv + size, *dp = p + t.n, *slope = dp + t.n;
   double q[kMostHead], go[kMostHead], dq[kMostHead];
+  long* list = reinterpret_cast<long*>(slope + t.n);
   read_keys_values(s, qkv, t, keys, values);
   std::fill(dk, dk + 2 * size, 0.0);
   for (long h = t.g * per; h < (t.g + 1) * per; h++)
     for (long i = 0; i < t.n; i++) {
-      const Seen k = seen(s, i, t.n);
+      const List k = seen(s, t.first, i, t.n, list);
       read_head(qkv, s, t.first + i, h * D, true, q);
       read_head(dout, s, t.first + i, h * D, false, go);
       softmax(s, q, keys, k, p, slope);
       double delta = 0;
-      for (long j = k.first; j < k.last; j++) dp[j] = dot(go, values + j * D, D), delta += p[j] * dp[j];
+      for (long j : k) dp[j] = dot(go, values + j * D, D), delta += p[j] * dp[j];
       std::fill(dq, dq + D, 0.0);
-      for (long j = k.first; j < k.last; j++) {
+      for (long j : k) {
         const double ds = p[j] * (dp[j] - delta) * slope[j] * s.scale;
         for (long d = 0; d < D; d++) dq[d] += ds * keys[j * D + d], dk[j * D + d] += ds * q[d], dv[j * D + d] += p[j] * go[d];
       }
@@ -137,8 +153,8 @@ template <class T> void backward_task(const Backward& b, const Task& t, double* 
 
 }  // namespace
 
-size_t forward_bytes_reference(const Shape& s, int threads) { return size_t(threads) * longest(s) * (2 * s.D + 1) * 8; }
-size_t backward_bytes_reference(const Shape& s, int threads) { return size_t(threads) * longest(s) * (4 * s.D + 3) * 8; }
+size_t forward_bytes_reference(const Shape& s, int threads) { return size_t(threads) * longest(s) * (2 * s.D + 2) * 8; }
+size_t backward_bytes_reference(const Shape& s, int threads) { return size_t(threads) * longest(s) * (4 * s.D + 4) * 8; }
 
 void forward_reference(Team& team, const Forward& f, char* workspace) {
   const size_t own = forward_bytes_reference(f.shape, 1);

@@ -58,7 +58,7 @@ template <bool partial, bool capped> static void slopes(const Job& j, const Task
   for (int r = 0; r < 32; r += 2) {
     F16 p[2][2], s[2][2];
     for (int e = 0; e < 2; e++) {
-      const uint32_t bits = partial ? hidden(j.shape, q, k * 32 + r + e, t.last - t.first) : 0;
+      const uint32_t bits = partial ? hidden(j, t, q, k * 32 + r + e) : 0;
       for (int h = 0; h < 2; h++) {
         const F16 x = load(w.score + place<true>(r + e, h));
         p[e][h] = exp2<3>(fma(x, factor, l[h]));
@@ -78,10 +78,10 @@ template <bool partial, bool capped> static void slopes(const Job& j, const Task
 }
 
 static void tile(const Job& j, const Task& t, Range k, Range q, const bf16* keys, const bf16* values, const Queries& w) {
-  const long db = j.shape.D / 32, n = task_blocks(t);
-  for (long b = q.from; b < q.to; b++) {
-    const Range seen = keys_of(j.shape, {b, b + 1}, n);
-    for (long c = most(k.from, seen.from); c < least(k.to, seen.to); c++) {
+  const long db = j.shape.D / 32;
+  for (long b = q.from; b < q.to; b++)
+    for (long c = k.from; c < k.to; c++) {
+      if (!sees(j, t, b, c)) continue;
       const long place = ((c - k.from) * kTile + b - q.from) * kStep, at = (b - t.from) * db * kStep;
       tiles_zero();
       for (long d = 0; d < db; d++) tiles_step(keys + (c * db + d) * kStep, w.q_panel + at + d * kStep);
@@ -89,57 +89,64 @@ static void tile(const Job& j, const Task& t, Range k, Range q, const bf16* keys
       tiles_zero();
       for (long d = 0; d < db; d++) tiles_step(values + (c * db + d) * kStep, w.o_panel + at + d * kStep);
       tiles_store(w.slope);
-      const bool partial = is_partial(j.shape, b, c, t.last - t.first);
+      const bool partial = is_partial(j, t, b, c);
       if (j.shape.softcap)
         cap(j, w.score), partial ? slopes<true, true>(j, t, w, b, c, place) : slopes<false, true>(j, t, w, b, c, place);
       else
         partial ? slopes<true, false>(j, t, w, b, c, place) : slopes<false, false>(j, t, w, b, c, place);
     }
-  }
   written();
 }
 
 // Adds a tile to dK and dV of its keys (or sets them, where it is the first) …
 static void add_keys(const Job& j, const Task& t, Range k, Range q, bool fresh, float* dk, float* dv, const Queries& w) {
   const long db = j.shape.D / 32;
-  const auto add = [&](float* to, const bf16* left, const bf16* right, long count) {
-    if (fresh)
+  const auto add = [&](float* to, bool first, const bf16* left, const bf16* right, long count) {
+    if (first)
       tiles_zero();
     else
       tiles_load(to);
     for (long i = 0; i < count; i++) tiles_step(left + i * kStep, right + i * db * kStep);
     tiles_store(to);
   };
+  Range runs[kKeyBlocks][2];  // of four blocks of queries: no more
+  for (long c = k.from; c < k.to; c++) {
+    Range* run = runs[c - k.from];
+    run[0] = seeing(j, t, c, q), run[1] = seeing(j, t, c, {run[0].to, q.to});
+  }
   // Keys innermost: the right operands, 8 KiB for four blocks of queries, stay in L1 for all of them.
   const auto sweep = [&](float* to, const bf16* left, const bf16* right) {
     for (long d = 0; d < db; d++)
-      for (long c = k.from; c < k.to; c++) {
-        const Range seeing = queries_of(j.shape, {c, c + 1}, task_blocks(t));
-        const long from = most(q.from, seeing.from), count = least(q.to, seeing.to) - from;
-        if (count > 0 || fresh)
-          add(to + (c * db + d) * kStep, left + ((c - k.from) * kTile + from - q.from) * kStep, right + ((from - t.from) * db + d) * kStep,
-              count);
-      }
+      for (long c = k.from; c < k.to; c++)
+        for (int i = 0; i < 2; i++) {
+          const Range run = runs[c - k.from][i];
+          const bool first = fresh && i == 0;
+          if (first || run.from < run.to)
+            add(to + (c * db + d) * kStep, first, left + ((c - k.from) * kTile + run.from - q.from) * kStep,
+                right + ((run.from - t.from) * db + d) * kStep, run.to - run.from);
+        }
   };
   sweep(dv, w.p_rows, w.o_pairs);
   sweep(dk, w.s_rows, w.q_pairs);
 }
 // … and to dQ^T.
 static void add_queries(const Job& j, const Task& t, Range k, Range q, const bf16* keys_turned, const Queries& w) {
-  const long db = j.shape.D / 32, n = task_blocks(t);
+  const long db = j.shape.D / 32;
+  const auto add = [&](float* sums, bool first, long d, long b, Range run) {
+    if (first)
+      tiles_zero();
+    else
+      tiles_load(sums);
+    for (long c = run.from; c < run.to; c++)
+      tiles_step(keys_turned + (c * db + d) * kStep, w.s_pairs + ((c - k.from) * kTile + b - q.from) * kStep);
+    tiles_store(sums);
+  };
   for (long b = q.from; b < q.to; b++) {
-    const Range seen = keys_of(j.shape, {b, b + 1}, n);
-    const long from = most(k.from, seen.from), to = least(k.to, seen.to);
-    if (to <= from) continue;
-    for (long d = 0; d < db; d++) {
-      float* sums = w.dq + ((b - t.from) * db + d) * kStep;
-      if (from == seen.from)
-        tiles_zero();
-      else
-        tiles_load(sums);
-      for (long c = from; c < to; c++)
-        tiles_step(keys_turned + (c * db + d) * kStep, w.s_pairs + ((c - k.from) * kTile + b - q.from) * kStep);
-      tiles_store(sums);
+    const Keys seen = keys_of(j, t, b);
+    for (const Range& all : seen.run) {
+      const Range run{most(k.from, all.from), least(k.to, all.to)};
+      for (long d = 0; d < db && run.from < run.to; d++)
+        add(w.dq + ((b - t.from) * db + d) * kStep, run.from == seen.run[0].from, d, b, run);
     }
   }
 }
@@ -164,7 +171,7 @@ static void backward(const Job& j, const Task& t, char* own) {
   const Queries w(own, D);
   for (long q = t.from; q < t.to; q++) prepare(j, t, q, w);
   written();
-  const Range seen = keys_of(j.shape, {t.from, t.to}, n);
+  const Range seen = keys_of(j.shape, Range{t.from, t.to}, n);
   for (long c = seen.from / kKeyBlocks; c * kKeyBlocks < seen.to; c++) {
     const Range k{c * kKeyBlocks, least(n, (c + 1) * kKeyBlocks)}, seeing = queries_of(j.shape, k, n);
     int* turn = j.turns + g * j.chunks + t.chunk + c;

@@ -66,45 +66,47 @@ template <int degree> static void slopes(const Job& j, float* p, float* s, const
 
 template <class T>
 static void tile(const Job& j, const Task& t, Range k, Range q, const float* keys, const float* values, const Queries& w) {
-  const long db = j.shape.D / 32, n = task_blocks(t);
-  for (long b = q.from; b < q.to; b++) {
-    const Range seen = keys_of(j.shape, {b, b + 1}, n);
-    for (long c = most(k.from, seen.from); c < least(k.to, seen.to); c++) {
+  const long db = j.shape.D / 32;
+  for (long b = q.from; b < q.to; b++)
+    for (long c = k.from; c < k.to; c++) {
+      if (!sees(j, t, b, c)) continue;
       const long place = ((c - k.from) * kTile + b - q.from) * kStep, at = (b - t.from) * db * kStep;
       product<false>(w.p + place, true, keys + c * db * kStep, kStep, w.q_panel + at, kStep, db);
       product<false>(w.s + place, true, values + c * db * kStep, kStep, w.o_panel + at, kStep, db);
       if (j.shape.softcap) cap(j, w.p + place);
       slopes<ExpDegree<T>::value>(j, w.p + place, w.s + place, w.delta + (b - t.from) * 32, w.stat + (b - t.from) * 32);
-      if (is_partial(j.shape, b, c, t.last - t.first)) mask<false>(j, t, w.p + place, b, c, 0), mask<false>(j, t, w.s + place, b, c, 0);
+      if (is_partial(j, t, b, c)) mask<false>(j, t, w.p + place, b, c, 0), mask<false>(j, t, w.s + place, b, c, 0);
     }
-  }
 }
 
 // Adds a tile to dK and dV of its keys (or sets them, where it is the first) …
 static void add_keys(const Job& j, const Task& t, Range k, Range q, bool fresh, float* dk, float* dv, const Queries& w) {
   const long db = j.shape.D / 32;
   for (long c = k.from; c < k.to; c++) {
-    const Range seeing = queries_of(j.shape, {c, c + 1}, task_blocks(t));
-    const long from = most(q.from, seeing.from), count = least(q.to, seeing.to) - from;
-    if (count <= 0 && !fresh) continue;
-    const long place = ((c - k.from) * kTile + from - q.from) * kStep, at = (from - t.from) * db * kStep;
-    for (long d = 0; d < db; d++) {
-      product<false>(dv + (c * db + d) * kStep, fresh, w.p + place, kStep, w.o_rows + at + d * kStep, db * kStep, count);
-      product<false>(dk + (c * db + d) * kStep, fresh, w.s + place, kStep, w.q_rows + at + d * kStep, db * kStep, count);
+    Range run = seeing(j, t, c, q);
+    for (bool first = fresh; first || run.from < run.to; first = false, run = seeing(j, t, c, {run.to, q.to})) {
+      const long place = ((c - k.from) * kTile + run.from - q.from) * kStep, at = (run.from - t.from) * db * kStep,
+                 count = run.to - run.from;
+      for (long d = 0; d < db; d++) {
+        product<false>(dv + (c * db + d) * kStep, first, w.p + place, kStep, w.o_rows + at + d * kStep, db * kStep, count);
+        product<false>(dk + (c * db + d) * kStep, first, w.s + place, kStep, w.q_rows + at + d * kStep, db * kStep, count);
+      }
     }
   }
 }
 // … and to dQ.
 static void add_queries(const Job& j, const Task& t, Range k, Range q, const float* keys, const Queries& w) {
-  const long db = j.shape.D / 32, n = task_blocks(t);
+  const long db = j.shape.D / 32;
   for (long b = q.from; b < q.to; b++) {
-    const Range seen = keys_of(j.shape, {b, b + 1}, n);
-    const long from = most(k.from, seen.from), count = least(k.to, seen.to) - from;
-    if (count <= 0) continue;
-    const float* s = w.s + ((from - k.from) * kTile + b - q.from) * kStep;
-    for (long d = 0; d < db; d++)
-      product<true>(w.dq + ((b - t.from) * db + d) * kStep, from == seen.from, s, kTile * kStep, keys + (from * db + d) * kStep, db * kStep,
-                    count);
+    const Keys seen = keys_of(j, t, b);
+    for (const Range& run : seen.run) {
+      const long from = most(k.from, run.from), count = least(k.to, run.to) - from;
+      if (count <= 0) continue;
+      const float* s = w.s + ((from - k.from) * kTile + b - q.from) * kStep;
+      for (long d = 0; d < db; d++)
+        product<true>(w.dq + ((b - t.from) * db + d) * kStep, from == seen.run[0].from, s, kTile * kStep, keys + (from * db + d) * kStep,
+                      db * kStep, count);
+    }
   }
 }
 
@@ -114,7 +116,7 @@ template <class T> static void backward(const Job& j, const Task& t, char* own) 
   const float *keys = (const float*)j.packed[0] + at, *values = (const float*)j.packed[1] + at;
   const Queries w(own, D);
   for (long q = t.from; q < t.to; q++) prepare<T>(j, t, q, w);
-  const Range seen = keys_of(j.shape, {t.from, t.to}, n);
+  const Range seen = keys_of(j.shape, Range{t.from, t.to}, n);
   for (long c = seen.from / kKeyBlocks; c * kKeyBlocks < seen.to; c++) {
     const Range k{c * kKeyBlocks, least(n, (c + 1) * kKeyBlocks)}, seeing = queries_of(j.shape, k, n);
     int* turn = j.turns + g * j.chunks + t.chunk + c;

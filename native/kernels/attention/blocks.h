@@ -9,7 +9,7 @@
 //             list, and tasks are taken in the order of the list: somebody can always go on.
 //   finish    a stretch of blocks of one key/value head: gradients of keys (turned back) and values to their rows
 #pragma once
-#include "kernels/attention/arguments.h"
+#include "kernels/attention/mask.h"
 #include <stddef.h>
 #include <stdint.h>
 
@@ -46,6 +46,7 @@ struct Job {
   char* packed[3];                            // [G][blocks][D/32][1024] each, in the variant's own number type and order
   float *dk, *dv;                             // [G][blocks][D/32][1024] sums
   int* turns;                                 // [G][chunks]
+  const Seen* seen;                           // (blocks) of each block of queries, null: nothing is hidden, and positions are places
   void (*await)(const int* turn, int value);  // returns when *turn is value
   void (*pass)(int* turn);                    // one more task has added to the chunk
 };
@@ -59,37 +60,41 @@ struct Task {
 };
 static inline long task_blocks(const Task& t) { return (t.last - t.first + 31) / 32; }
 
-// A sequence's block q sees its block k when k <= q (causal) and q <= k + reach: the nearest two tokens of the blocks are 32 (q - k) - 31 apart.
-static inline long reach(const Shape& s) { return s.window ? (s.window + 30) / 32 : 1L << 40; }
-
-struct Range {
-  long from, to;  // to excluded
-};
-static inline long least(long a, long b) { return a < b ? a : b; }
-static inline long most(long a, long b) { return a > b ? a : b; }
-// Key blocks that query blocks q.from .. q.to see, of a sequence of `blocks`; query blocks that see key blocks k.from .. k.to.
-static inline Range keys_of(const Shape& s, Range q, long blocks) { return {most(0, q.from - reach(s)), s.causal ? q.to : blocks}; }
-static inline Range queries_of(const Shape& s, Range k, long blocks) { return {s.causal ? k.from : 0, least(blocks, k.to + reach(s))}; }
+// Blocks of keys that block q of queries sees, and whether it sees block k.
+static inline Keys keys_of(const Job& j, const Task& t, long q) {
+  if (j.seen) return j.seen[t.base + q].keys;
+  const Range all = keys_of(j.shape, Range{q, q + 1}, task_blocks(t));
+  return {{all, {all.to, all.to}}};
+}
+static inline bool sees(const Job& j, const Task& t, long q, long k) {
+  const Keys keys = keys_of(j, t, q);
+  return (k >= keys.run[0].from && k < keys.run[0].to) || (k >= keys.run[1].from && k < keys.run[1].to);
+}
+// The first run of blocks in q.from .. q.to that see block k; empty, at q.to, where none does.
+static inline Range seeing(const Job& j, const Task& t, long k, Range q) {
+  while (q.from < q.to && !sees(j, t, q.from, k)) q.from++;
+  long to = q.from;
+  while (to < q.to && sees(j, t, to, k)) to++;
+  return {q.from, to};
+}
 
 // Tasks that add to chunk c before a given one: heads of the group ascending, then queries ascending. `member`: place of the head in its group.
 static inline int turn_of(const Shape& s, long c, long member, long from, long blocks) {
-  const Range q = queries_of(s, {c * kKeyBlocks, least(blocks, (c + 1) * kKeyBlocks)}, blocks);
+  const Range q = queries_of(s, Range{c * kKeyBlocks, least(blocks, (c + 1) * kKeyBlocks)}, blocks);
   const long step = backward_blocks(s.D, blocks), first = q.from / step, count = (q.to - 1) / step - first + 1;
   return int(member * count + from / step - first);
 }
 
-// Does a block of scores need a mask, and bit i of it: query q * 32 + i does not see key `j`. n: tokens of the sequence.
-static inline bool is_partial(const Shape& s, long q, long k, long n) {
+// Does a block of scores need a mask, and bit i of it: query q * 32 + i does not see key `k` of the sequence.
+static inline bool is_partial(const Job& j, const Task& t, long q, long k) {
+  const Shape& s = j.shape;
+  const long n = t.last - t.first;
+  if (j.seen) return is_partial(s, j.seen[t.base + q], j.seen[t.base + k], q, k, n);
   return (s.causal && k == q) || (s.window && q * 32 + 31 - k * 32 >= s.window) || k * 32 + 32 > n;
 }
-static inline uint32_t hidden(const Shape& s, long q, long j, long n) {
-  if (j >= n) return ~0u;
-  uint32_t bits = 0;
-  const long before = j - q * 32;  // queries before this one do not see key j where attention is causal
-  if (s.causal && before > 0) bits = before >= 32 ? ~0u : (1u << before) - 1;
-  const long beyond = before + s.window;  // nor do those from this one on, where there is a window
-  if (s.window && beyond < 32) bits |= beyond <= 0 ? ~0u : ~0u << beyond;
-  return bits;
+static inline uint32_t hidden(const Job& j, const Task& t, long q, long k) {
+  const uint32_t bits = hidden(j.shape, q, k, t.last - t.first);
+  return j.seen && ~bits ? bits | hidden(j.shape, t.first, t.last, q, k) : bits;
 }
 
 // One way of working in blocks.

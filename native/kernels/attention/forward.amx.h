@@ -113,10 +113,10 @@ static Pass after(const Job& j, const Task& t, const Pass& p) {
   long chunk = p.from / kKeyBlocks * kKeyBlocks, q = p.q + 1;
   for (;; q++) {
     if (q == t.to) q = t.from, chunk += kKeyBlocks;
-    if (chunk >= keys_of(j.shape, {t.from, t.to}, blocks).to) return {t.to, 0, 0, false, false};
-    const Range seen = keys_of(j.shape, {q, q + 1}, blocks);
-    const long from = most(chunk, seen.from), to = least(chunk + kKeyBlocks, seen.to);
-    if (from < to) return {q, from, to, from == seen.from, to == seen.to};
+    if (chunk >= keys_of(j.shape, Range{t.from, t.to}, blocks).to) return {t.to, 0, 0, false, false};
+    const Keys seen = keys_of(j, t, q);
+    const Range k = within(seen, {chunk, chunk + kKeyBlocks});
+    if (k.from < k.to) return {q, k.from, k.to, k.from == seen.run[0].from, k.to == seen.run[1].to};
   }
 }
 
@@ -144,7 +144,7 @@ static void forward(const Job& j, const Task& t, char* own) {
                   room.weights[parity], kStep, p.to - p.from);
   };
   const auto write = [&](const Pass& p) { write_out(j, t, p.q, room.sums + (p.q - t.from) * db * kStep, state[p.q - t.from], room.rows); };
-  Pass last{}, now = after(j, t, {t.from - 1, keys_of(j.shape, {t.from, t.to}, task_blocks(t)).from, 0, false, false});
+  Pass last{}, now = after(j, t, {t.from - 1, keys_of(j.shape, Range{t.from, t.to}, task_blocks(t)).from, 0, false, false});
   long parity = 0;
   add_scores(now, 0);
   written();
@@ -158,7 +158,7 @@ static void forward(const Job& j, const Task& t, char* own) {
     float* score = room.score[parity];
     for (long k = now.from; k < now.to; k++) {
       if (j.shape.softcap) cap(j, score + (k - now.from) * kStep);
-      if (is_partial(j.shape, now.q, k, t.last - t.first)) mask<true>(j, t, score + (k - now.from) * kStep, now.q, k, kHidden);
+      if (is_partial(j, t, now.q, k)) mask<true>(j, t, score + (k - now.from) * kStep, now.q, k, kHidden);
     }
     F16 shrink[2];
     Softmax& s = state[now.q - t.from];

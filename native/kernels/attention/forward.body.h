@@ -59,19 +59,20 @@ template <class T> static void forward_block(const Job& j, const Task& t, long q
   for (long d = 0; d < db; d++) transpose(rows + d * kStep, panel + d * kStep);
   const F16 start = set1(kStart * j.factor);
   Softmax s{{start, start}, {zero(), zero()}};
-  const Range seen = keys_of(j.shape, {q, q + 1}, task_blocks(t));
-  for (long c = seen.from; c < seen.to; c += kKeyBlocks) {
-    const long ce = least(seen.to, c + kKeyBlocks);
-    for (long k = c; k < ce; k++) {
-      float* x = score + (k - c) * kStep;
-      product<false>(x, true, keys + k * db * kStep, kStep, panel, kStep, db);
-      if (j.shape.softcap) cap(j, x);
-      if (is_partial(j.shape, q, k, t.last - t.first)) mask<false>(j, t, x, q, k, kHidden);
+  const Keys seen = keys_of(j, t, q);
+  bool fresh = true;
+  for (const Range& run : seen.run)
+    for (long c = run.from; c < run.to; c += kKeyBlocks, fresh = false) {
+      const long ce = least(run.to, c + kKeyBlocks);
+      for (long k = c; k < ce; k++) {
+        float* x = score + (k - c) * kStep;
+        product<false>(x, true, keys + k * db * kStep, kStep, panel, kStep, db);
+        if (j.shape.softcap) cap(j, x);
+        if (is_partial(j, t, q, k)) mask<false>(j, t, x, q, k, kHidden);
+      }
+      if (weigh<ExpDegree<T>::value>(s, score, ce - c, j.factor, factor) && !fresh) scale_rows(sum, D, factor);
+      for (long d = 0; d < db; d++) product<true>(sum + d * kStep, fresh, score, kStep, values + (c * db + d) * kStep, db * kStep, ce - c);
     }
-    if (weigh<ExpDegree<T>::value>(s, score, ce - c, j.factor, factor) && c > seen.from) scale_rows(sum, D, factor);
-    for (long d = 0; d < db; d++)
-      product<true>(sum + d * kStep, c == seen.from, score, kStep, values + (c * db + d) * kStep, db * kStep, ce - c);
-  }
   float top[32], total[32];
   for (int h = 0; h < 2; h++)
     store(top + h * 16, s.top[h]), store(total + h * 16, s.total[h]), store(factor + h * 16, set1(1.f) / s.total[h]);

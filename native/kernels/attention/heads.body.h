@@ -100,7 +100,7 @@ static void cap(const Job& j, float* score) {
 // Positions that are not seen become `instead`.
 template <bool tiles> static void mask(const Job& j, const Task& t, float* score, long q, long k, float instead) {
   for (long r = 0; r < 32; r++) {
-    const uint32_t bits = hidden(j.shape, q, k * 32 + r, t.last - t.first);
+    const uint32_t bits = hidden(j, t, q, k * 32 + r);
     for (int h = 0; h < 2; h++) {
       float* x = score + place<tiles>(r, h);
       const unsigned lanes = bits >> (16 * h) & 0xffff;
