@@ -46,9 +46,12 @@ export function chosenLayers(targets: 'all-linear' | readonly string[], config: 
   return layers.filter((layer) => targets.some((target) => matches(target, layer)));
 }
 
+/** An encoder calls three layers `dense`, one of its head too: those are told apart by what they are part of. */
+const shortName = (name: string) => /(?:attention\.output|intermediate|output)\.dense$|[^.]+$/.exec(name)?.[0] as string;
+
 /** The shortest list of names that stands for exactly these layers. */
 export function moduleNames(layers: readonly { name: string }[], config: NetworkConfig): string[] {
-  const last = [...new Set(layers.map(({ name }) => name.split('.').at(-1) as string))].sort();
+  const last = [...new Set(layers.map(({ name }) => shortName(name)))].sort();
   return chosenLayers(last, config).length === layers.length ? last : layers.map(({ name }) => name);
 }
 

@@ -25,8 +25,11 @@ export async function writeAdapter(folder: string, adapter: Adapter, base: strin
   await writeWhole(join(folder, 'adapter_config.json'), `${JSON.stringify(peftConfig(adapter, base), undefined, 2)}\n`);
 }
 
+/** PEFT has no task of masked words: an encoder's adapter names none. */
+const taskOf = ([first]: Adapter['targets']) => (first?.name.startsWith('bert.') ? null : 'CAUSAL_LM');
+
 /** Every key that PEFT 0.21 writes for a LoRA adapter. */
-function peftConfig({ rank, alpha, rsLora, dropout, targetModules, head }: Adapter, base: string): Record<string, unknown> {
+function peftConfig({ rank, alpha, rsLora, dropout, targetModules, targets, head }: Adapter, base: string): Record<string, unknown> {
   return {
     alora_invocation_tokens: null,
     alpha_pattern: {},
@@ -59,7 +62,7 @@ function peftConfig({ rank, alpha, rsLora, dropout, targetModules, head }: Adapt
     revision: null,
     target_modules: targetModules,
     target_parameters: null,
-    task_type: head === undefined ? 'CAUSAL_LM' : 'SEQ_CLS',
+    task_type: head === undefined ? taskOf(targets) : 'SEQ_CLS',
     trainable_token_indices: null,
     use_bdlora: null,
     use_dora: false,

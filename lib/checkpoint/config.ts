@@ -1,9 +1,10 @@
 /**
  * A checkpoint's config.json as the shape of a network. Families, defaults and spellings are those of transformers 5
- * (models/{llama,mistral,qwen2,qwen3}/configuration_*.py), older spellings included.
+ * (models/{llama,mistral,qwen2,qwen3}/configuration_*.py), older spellings included. Encoders: encoder.ts.
  */
 import { DataError } from '../errors/index.js';
 import type { NetworkConfig } from '../native.js';
+import { ENCODER, encoderConfig } from './encoder.js';
 import { Fields, type Json } from './json_file.js';
 import { rotaryOf } from './rotary.js';
 
@@ -55,7 +56,7 @@ const FAMILIES: Record<string, Family> = {
   },
 };
 
-/** Architectures that attune knows, by the names in config.json. */
+/** Architectures of decoders that attune knows, by the names in config.json. */
 export const ARCHITECTURES = Object.keys(FAMILIES);
 
 const CAUSAL = 'ForCausalLM';
@@ -84,6 +85,7 @@ export const rewardConfig = (config: Json): Json => ({
  */
 export function networkConfig(config: Json, file: string): NetworkConfig {
   const fields = new Fields(config, file);
+  if (fields.texts('architectures', []).includes(ENCODER)) return encoderConfig(fields);
   const family = familyOf(fields, file);
   refuseOthers(fields);
   const hidden = fields.count('hidden_size');
@@ -117,7 +119,7 @@ function familyOf(fields: Fields, file: string): Family {
   const type = fields.has('model_type') ? ` (model_type ${fields.text('model_type')})` : '';
   throw new DataError(
     'unknown_architecture',
-    `the architecture ${told}${type} is not supported; supported are ${ARCHITECTURES.join(', ')}`,
+    `the architecture ${told}${type} is not supported; supported are ${[...ARCHITECTURES, ENCODER].join(', ')}`,
     { file },
   );
 }

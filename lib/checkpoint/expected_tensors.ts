@@ -1,5 +1,6 @@
 /** Names and shapes of the tensors that a network of a given config has, as transformers names them, and why they have those shapes. */
 import type { NetworkConfig } from '../native.js';
+import { encoderLinears, encoderTensors } from './encoder.js';
 
 export interface ExpectedTensor {
   name: string;
@@ -20,6 +21,7 @@ export interface LinearLayer {
 
 /** The linear layers of all blocks, in the order of the forward pass: what LoRA may sit on. */
 export function linearLayers(config: NetworkConfig): LinearLayer[] {
+  if (config.encoder !== undefined) return encoderLinears(config);
   const { hidden, inner, heads, kvHeads, headSize, queryKeyValueBias, outputBias, mlpBias } = config;
   const query = `num_attention_heads ${heads}, head_dim ${headSize}, hidden_size ${hidden}`;
   const keyValue = `num_key_value_heads ${kvHeads}, head_dim ${headSize}, hidden_size ${hidden}`;
@@ -38,6 +40,7 @@ export function linearLayers(config: NetworkConfig): LinearLayer[] {
 
 /** Every tensor of the network, in the order of the forward pass. A tied head has none of its own. */
 export function expectedTensors(config: NetworkConfig): ExpectedTensor[] {
+  if (config.encoder !== undefined) return encoderTensors(config);
   const { vocabulary, hidden, layers, tied } = config;
   const rows = { shape: [vocabulary, hidden], because: `vocab_size ${vocabulary}, hidden_size ${hidden}` };
   const linears = linearLayers(config);

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { DataError } from '../errors/index.js';
 import type { NetworkConfig, StoredTensor } from '../native.js';
 import { networkConfig, scoresSequences } from './config.js';
+import { ENCODER_COPIES, renamedTensors } from './encoder.js';
 import { expectedTensors, scoreTensor } from './expected_tensors.js';
 import { exists } from './files.js';
 import { type Json, readJson, readJsonIfThere } from './json_file.js';
@@ -48,7 +49,8 @@ export async function openModelFolder(folder: string, { scores = false }: OpenOp
   if (isReward && !scores)
     throw new DataError('reward_model', 'is a reward model: it scores texts and cannot write or predict any', { file });
   const generationJson = await readJsonIfThere(join(folder, 'generation_config.json'));
-  const found = await storedTensors(folder);
+  const stored = await storedTensors(folder);
+  const found = config.encoder === undefined ? stored : renamedTensors(stored);
   const needed = isReward ? [...expectedTensors(config), scoreTensor(config)] : expectedTensors(config);
   const tensors = needed.map((expected) => {
     const tensor = found.get(expected.name);
@@ -59,7 +61,7 @@ export async function openModelFolder(folder: string, { scores = false }: OpenOp
     found.delete(expected.name);
     return tensor;
   });
-  const headCopy = await leftOver(found, config, tensors[0] as StoredTensor);
+  const headCopy = await leftOver(found, config, tensors);
   const score = isReward ? tensors.pop() : undefined;
   return { folder, config, configJson, generationJson, tensors, headCopy, score };
 }
@@ -119,21 +121,33 @@ async function shardTensors(folder: string, index: Json): Promise<Map<string, St
 /** Constants that older Llama checkpoints hold; they follow from config.json. */
 const IGNORED = /\.rotary_emb\.inv_freq$/;
 
-/** What a file holds beside the network: a copy of a tied head is fine, anything else says that config.json is of another network. */
+const HEAD = 'lm_head.weight';
+const DECODER_COPIES: ReadonlyMap<string, string> = new Map([[HEAD, 'model.embed_tokens.weight']]);
+
+/**
+ * What a file holds beside the network: copies of tied tensors are fine, anything else says that config.json is of another network.
+ * @returns the copy of a decoder's head, which a merged model keeps
+ */
 async function leftOver(
-  found: Map<string, StoredTensor>,
-  config: NetworkConfig,
-  embedding: StoredTensor,
+  found: ReadonlyMap<string, StoredTensor>,
+  { encoder, tied }: NetworkConfig,
+  tensors: readonly StoredTensor[],
 ): Promise<StoredTensor | undefined> {
-  const head = found.get('lm_head.weight');
+  const copies = encoder === undefined ? DECODER_COPIES : ENCODER_COPIES;
   for (const { name, path } of found.values()) {
-    if (name === 'lm_head.weight') continue;
+    if (copies.has(name)) continue;
     throw new DataError('tensor_unexpected', `${name} is in the file, but the network of config.json has no such tensor`, { file: path });
   }
-  if (head === undefined || !config.tied) return undefined;
-  if (head.shape.join() === embedding.shape.join() && head.stored === embedding.stored && (await sameNumbers(head, embedding))) return head;
-  const message = 'lm_head.weight differs from model.embed_tokens.weight, though config.json ties them (tie_word_embeddings true)';
-  throw new DataError('tensor_unexpected', message, { file: head.path });
+  if (!tied) return undefined;
+  for (const [name, original] of copies) {
+    const copy = found.get(name);
+    const first = tensors.find((tensor) => tensor.name === original) as StoredTensor;
+    if (copy === undefined) continue;
+    if (copy.shape.join() === first.shape.join() && copy.stored === first.stored && (await sameNumbers(copy, first))) continue;
+    const message = `${name} differs from ${original}, though config.json ties them (tie_word_embeddings true)`;
+    throw new DataError('tensor_unexpected', message, { file: copy.path });
+  }
+  return found.get(HEAD);
 }
 
 async function sameNumbers(one: StoredTensor, other: StoredTensor): Promise<boolean> {

@@ -24,6 +24,13 @@ export interface RotaryConfig {
   attentionFactor: number;
 }
 
+/** What a network of the BERT family has in place of a decoder's rotary embedding and SwiGLU; it reads both ways and predicts a token at its own place. */
+export interface EncoderConfig {
+  /** Rows of the token type embedding; every token is of type 0. */
+  types: number;
+  activation: 'gelu' | 'gelu_tanh';
+}
+
 /** Shape of a network, read from config.json and checked against the tensors by lib/checkpoint. */
 export interface NetworkConfig {
   vocabulary: number;
@@ -48,7 +55,10 @@ export interface NetworkConfig {
   queryKeyNorm: boolean;
   /** Tokens that a query of each layer sees, itself included; 0: all. Length `layers`. */
   windows: number[];
+  /** Of decoders. */
   rotary: RotaryConfig;
+  /** Of encoders: `context` is the size of the position table, `kvHeads` are the heads. */
+  encoder?: EncoderConfig;
 }
 
 /** A tensor in a file: `offset` bytes from the start, row-major, little-endian. Names are transformers' (`model.layers.0.self_attn.q_proj.weight`). */
