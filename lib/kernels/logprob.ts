@@ -10,6 +10,8 @@ interface Common extends Repeat {
   targets: Int32Array;
   vocabulary: number;
   columns: number;
+  /** (vocabulary,) added to the logits. */
+  bias?: Float32Array;
   /** c of c tanh(z / c) on the logits; 0: none. */
   softcap?: number;
   dtype?: 'f32' | 'bf16';
@@ -31,7 +33,7 @@ export interface LogprobBackwardArguments extends Common {
   gLse?: Float32Array;
   gEntropy?: Float32Array;
   gMean?: Float32Array;
-  /** Also return the gradient of the weights. */
+  /** Also return the gradient of the weights, and of the bias. */
   dweight?: boolean;
 }
 
@@ -47,9 +49,13 @@ export function logprob(args: LogprobArguments, options?: KernelOptions) {
   );
 }
 
-/** Gradients of `logprob`: dhidden (R, columns), dweight (vocabulary, columns). */
+/** Gradients of `logprob`: dhidden (R, columns), dweight (vocabulary, columns), dbias (vocabulary,). */
 export function logprobBackward(args: LogprobBackwardArguments, options?: KernelOptions) {
-  return callKernel<{ dhidden: Float32Array; dweight?: Float32Array; seconds?: number }>('logprob_backward', args, options);
+  return callKernel<{ dhidden: Float32Array; dweight?: Float32Array; dbias?: Float32Array; seconds?: number }>(
+    'logprob_backward',
+    args,
+    options,
+  );
 }
 
 /** How `logprob` is cut on a machine with these caches: rows per pass, rows per block for so many rows and threads, vocabulary columns per part. */

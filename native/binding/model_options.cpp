@@ -17,6 +17,14 @@ rotary::Config read_rotary(const Napi::Value& value, long head_size) {
   return r;
 }
 
+// What an encoder has in place of a rotary embedding and SwiGLU; it sees the whole sequence and has none of a decoder's variations.
+void read_encoder(const Napi::Value& value, Config& c) {
+  const Arguments a(value, "model config.encoder");
+  c.encoder = true, c.types = a.integer("types", 1, kWidest);
+  c.activation = a.choice("activation", {"gelu", "gelu_tanh"}, 0) == 0 ? swiglu::Activation::gelu : swiglu::Activation::gelu_tanh;
+  c.query_key_norm = false, c.tied = true;
+}
+
 StoredTensor read_tensor(const Napi::Value& value) {
   const Arguments a(value, "model tensors");
   StoredTensor t;
@@ -53,7 +61,10 @@ Config read_config(const Napi::Value& value) {
     for (uint32_t i = 0; i < windows.As<Napi::Array>().Length(); i++)
       c.windows.push_back(Napi::Value(windows.As<Napi::Array>()[i]).ToNumber().Int64Value());
   if (long(c.windows.size()) != c.layers) a.fail("windows: expected an array of " + std::to_string(c.layers) + " numbers");
-  c.rotary = read_rotary(a.raw("rotary"), c.head_size);
+  if (a.has("encoder"))
+    read_encoder(a.raw("encoder"), c);
+  else
+    c.rotary = read_rotary(a.raw("rotary"), c.head_size);
   return c;
 }
 

@@ -42,6 +42,7 @@ void Model::backward(const Outputs& gradient) {
   team.tasks(axes.H / 32, [&](long k, int) {
     embedding::backward(dx_.as<char>(), options.dtype, batch_.tokens.data(), N, axes.H, dw.data(), k * 32, k * 32 + 32);
   });
+  if (config.encoder) encoder_embedding_gradients();
 }
 
 // Both heads and the last norm, on the rows that they read; gradients are added at the rows' places, all others are zero.
@@ -55,6 +56,16 @@ void Model::backward_head(const Outputs& g) {
     score::backward(score_arguments(), g.score.data(), dcompact_.as<char>() + first * axes.H * bytes_of(options.dtype),
                     active_->head.gradient.empty() ? nullptr : active_->head.gradient.data());
   }
+  config.encoder ? encoder_backward_head(R) : backward_last_norm(R);
+  // A position may be read more than once (a prompt's last token, a value beside a log-probability): columns are shared among threads, rows in order.
+  team.tasks(axes.H / 32, [&](long k, int) {
+    for (long r = 0; r < R; r++)
+      add32(dx_.as<char>(), rows_index(rows[r], k * 32, axes.H), dcompact_.as<char>(), rows_index(r, k * 32, axes.H), options.dtype);
+  });
+}
+
+// dcompact_ (R, H): from the gradient of the normed rows to that of the rows.
+void Model::backward_last_norm(long R) {
   const rms_norm::Forward f = layer_norm(norm_, compact_.as<char>(), nullptr, compact_inverse_);
   const rms_norm::Backward n{f.s, f.x, f.w, f.inverse, dcompact_.as<char>(), nullptr, dcompact_.as<char>()};
   if (!norm_.gradient.empty()) last_norm_gradient(n, R);
@@ -65,11 +76,6 @@ void Model::backward_head(const Outputs& g) {
     rms_norm::Backward of_logits = n;
     of_logits.w = logit_w.data();
     if (first < border) rms_norm::backward(of_logits, first, border);
-  });
-  // A position may be read more than once (a prompt's last token, a value beside a log-probability): columns are shared among threads, rows in order.
-  team.tasks(axes.H / 32, [&](long k, int) {
-    for (long r = 0; r < R; r++)
-      add32(dx_.as<char>(), rows_index(rows[r], k * 32, axes.H), dcompact_.as<char>(), rows_index(r, k * 32, axes.H), options.dtype);
   });
 }
 
@@ -95,17 +101,19 @@ void Model::backward_vocabulary(const Outputs& g) {
                       given(g.entropy),
                       given(g.mean),
                       dcompact_.as<char>(),
-                      head_gradient_.empty() ? nullptr : head_gradient_.data()};
+                      head_gradient_.empty() ? nullptr : head_gradient_.data(),
+                      encoder_.bias_gradient.empty() ? nullptr : encoder_.bias_gradient.data()};
   head_work_.reserve(logprob::backward_bytes(b, team.size()));
   logprob::backward(team, b, head_work_.as<char>());
 }
 
 void Model::backward_layer(long i, Kept& kept, const void* in) {
-  backward_mlp_and_output(i, kept);
+  const bool below = i || options.train == Train::all;
+  config.encoder ? encoder_backward_mlp_and_output(i, kept) : backward_mlp_and_output(i, kept);
   backward_attention(i, kept);
-  backward_qkv(i, kept, in);
+  config.encoder ? encoder_backward_qkv(i, kept, in) : backward_qkv(i, kept, in);
   weight_gradients(i, kept);
-  if (i || options.train == Train::all) backward_norm1(i, kept, in);
+  if (below) config.encoder ? encoder_backward_norm1(i, kept, in) : backward_norm1(i, kept, in);
 }
 
 // dP = s dY B of a group.
@@ -126,17 +134,21 @@ void Model::add_dropped_term(long i, int group, void* dx, long first, long last,
   dropout::add(site(i, group), term, dx, g->K, first, last);
 }
 
+// A transposed product of a group with all that its adapter adds.
+void Model::back_product(long i, int group, matmul::Product p, long first, long last, int thread) {
+  backward_low_rank(i, group, p.a, first, last, thread);
+  if (!forward_.dropout) p.low = low_term(i, group, dlow_[group], true);
+  matmul::rows(p, first, last, workspace(thread));
+  if (forward_.dropout) add_dropped_term(i, group, p.c, first, last, thread);
+}
+
 void Model::backward_mlp_and_output(long i, Kept& kept) {
   const Layer& l = layers_[i];
   passes(team, batch_.N(), [&](long first, long last, int thread) {
-    float* ws = workspace(thread);
     auto back = [&](int group, const void* dy, matmul::Finish finish, void* dx, long columns) {
-      backward_low_rank(i, group, dy, first, last, thread);
       matmul::Product p = product(l.group[group], true, dy, finish, dx, columns);
       p.kept = kept.gate_up.as<char>();
-      if (!forward_.dropout) p.low = low_term(i, group, dlow_[group], true);
-      matmul::rows(p, first, last, ws);
-      if (forward_.dropout) add_dropped_term(i, group, dx, first, last, thread);
+      back_product(i, group, p, first, last, thread);
     };
     // Down: the epilogue turns gate|up into their gradients and gives the activation again; with dropout the two are apart.
     if (forward_.dropout) {
@@ -180,13 +192,9 @@ void Model::backward_qkv(long i, Kept& kept, const void* in) {
   const Linear& qkv = layers_[i].group[kQkv];
   const bool below = i || options.train == Train::all;  // below the first layer nothing is trained
   passes(team, batch_.N(), [&](long first, long last, int thread) {
-    backward_low_rank(i, kQkv, dqkv_.as<char>(), first, last, thread);
     if (trains(i, kQkv)) rms_norm::forward(layer_norm(layers_[i].norm1, in, normed1_.as<char>(), kept.inverse1), first, last);
-    if (!below) return;
-    matmul::Product p = product(qkv, true, dqkv_.as<char>(), matmul::Finish::store, dn_.as<char>(), axes.H);
-    if (!forward_.dropout) p.low = low_term(i, kQkv, dlow_[kQkv], true);
-    matmul::rows(p, first, last, workspace(thread));
-    if (forward_.dropout) add_dropped_term(i, kQkv, dn_.as<char>(), first, last, thread);
+    if (!below) return backward_low_rank(i, kQkv, dqkv_.as<char>(), first, last, thread);
+    back_product(i, kQkv, product(qkv, true, dqkv_.as<char>(), matmul::Finish::store, dn_.as<char>(), axes.H), first, last, thread);
   });
 }
 

@@ -32,6 +32,7 @@ void Model::rotary_tables(const std::vector<int>& positions, const std::vector<i
 
 // Tokens at the positions that the batch gives, or at their places in their sequences.
 void Model::rotary_of_sequences() {
+  if (config.encoder) return;
   if (!batch_.positions.empty() && config.rotary.kind == rotary::Kind::dynamic)
     throw Error("model_arguments",
                 "positions: rotary embedding of kind 'dynamic' turns by the length of a whole sequence; leave positions, "
@@ -58,6 +59,7 @@ void Model::number_tokens() {
 
 // Takes the batch, finds the rows with a target, makes room; who calls it sets the rotary tables.
 void Model::start(const Batch& batch, const ForwardOptions& o) {
+  if (config.encoder) check_encoder(batch, o);
   batch_ = batch, forward_ = o, can_backward_ = false;
   const auto found = adapters_.find(o.adapter);
   active_ = found == adapters_.end() ? &base_ : &found->second;
@@ -80,8 +82,9 @@ void Model::room(long N) {
   for (long i = 0; i < (each ? config.layers : 1); i++) {
     Kept& k = kept_[i];
     k.qkv.reserve(bytes(N, axes.C)), k.attended.reserve(bytes(N, axes.Q)), k.h.reserve(bytes(N, axes.H)),
-        k.gate_up.reserve(bytes(N, 2 * axes.I));
+        k.gate_up.reserve(bytes(N, axes.U));
     k.lse.reserve(config.heads * M * 4), k.inverse1.reserve(M * 4), k.inverse2.reserve(M * 4);
+    if (config.encoder) k.mean1.reserve(M * 4), k.mean2.reserve(M * 4);
     if (config.query_key_norm) k.inverse_q.reserve(M * config.heads * 4), k.inverse_k.reserve(M * config.kv_heads * 4);
     for (long layer = i; layer < (each ? i + 1 : config.layers); layer++)
       for (int g = 0; g < 4; g++) k.low[g].reserve(bytes(N, (lora(layer, g) ? lora(layer, g)->R : 0)));

@@ -14,6 +14,7 @@ static std::vector<int> heads_at(long heads, long d, long D, long first_head) {
 Axes::Axes(const Config& c)
     : H(round32(c.hidden)),
       I(round32(c.inner)),
+      U(c.encoder ? I : 2 * I),
       V(round32(c.vocabulary)),
       D(attention::physical_head(c.head_size)),
       C((c.heads + 2 * c.kv_heads) * D),

@@ -2,6 +2,7 @@
 #pragma once
 #include "base/layout.h"
 #include "kernels/rotary/rotary.h"
+#include "kernels/swiglu/swiglu.h"
 #include <string>
 #include <vector>
 
@@ -15,7 +16,10 @@ struct Config {
   bool query_key_value_bias = false, output_bias = false, mlp_bias = false;
   bool query_key_norm = false;
   std::vector<long> windows;  // (layers) tokens that a query sees, 0: all
-  rotary::Config rotary;
+  rotary::Config rotary;      // of decoders
+  bool encoder = false;       // of the BERT family: encoder.h says how it differs
+  long types = 0;             // rows of the token type embedding
+  swiglu::Activation activation = swiglu::Activation::silu;
 };
 
 enum class Train : int { none, adapter, all };
@@ -35,9 +39,12 @@ struct StoredTensor {
   std::vector<long> shape;
 };
 
+using Tensors = std::vector<StoredTensor>;
+
 // Physical sizes and the maps from logical to physical. Heads are padded (attention.h: head_place), gate and up take turns by 16 columns (swiglu.h).
 struct Axes {
-  long H, I, V, D, C, Q;               // hidden, inner, vocabulary, head, all of q|k|v, all query heads: physical
+  long H, I, U, V, D, C,
+      Q;  // hidden, inner, gate|up (2 I; of an encoder up alone, I), vocabulary, head, all of q|k|v, all query heads: physical
   std::vector<int> query, key, value;  // outputs of q_proj … -> columns of qkv
   std::vector<int> attended;           // inputs of o_proj -> columns of attended
   std::vector<int> gate, up;           // outputs of gate_proj, up_proj -> columns of gate_up

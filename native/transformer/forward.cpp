@@ -21,11 +21,11 @@ attention::Shape Model::attention_shape(long i) const {
           axes.D,
           batch_.starts.data(),
           long(batch_.starts.size()) - 1,
-          forward_.causal,
+          forward_.causal && !config.encoder,
           config.windows[i],
           float(1 / std::sqrt(double(config.head_size))),
           0.f,
-          cos_.as<float>(),
+          cos_.as<float>(),  // null: an encoder knows positions from its embedding
           sin_.as<float>(),
           given(batch_.positions),
           given(batch_.hidden_from),
@@ -55,6 +55,7 @@ void Model::run_layers() {
 }
 
 void Model::embed() {
+  if (config.encoder) return encoder_embed();
   const matmul::Weights& w = config.tied ? head_ : embedding_;
   team.rows(batch_.N(), [&](long first, long last, int) {
     embedding::forward(w, batch_.tokens.data(), batch_.N(), inputs_[0].as<char>(), first, last);
@@ -64,7 +65,7 @@ void Model::embed() {
 void Model::forward_layer(long i, Kept& kept, const void* in, void* out) {
   norm_and_qkv(i, kept, in);
   attend(i, kept);
-  output_and_mlp(i, kept, in, out);
+  config.encoder ? encoder_output_and_mlp(i, kept, out) : output_and_mlp(i, kept, in, out);
 }
 
 rms_norm::Forward Model::layer_norm(const Norm& n, const void* x, void* y, Memory& inverse) const {
@@ -105,7 +106,10 @@ void Model::norm_and_qkv(long i, Kept& kept, const void* in) {
   const Linear& qkv = layers_[i].group[kQkv];
   passes(team, batch_.N(), [&](long first, long last, int thread) {
     float* ws = workspace(thread);
-    rms_norm::forward(layer_norm(layers_[i].norm1, in, normed1_.as<char>(), kept.inverse1), first, last);
+    if (config.encoder)
+      layer_norm::forward(encoder_norm(layers_[i].norm1, in, normed1_.as<char>(), kept.mean1, kept.inverse1), first, last);
+    else
+      rms_norm::forward(layer_norm(layers_[i].norm1, in, normed1_.as<char>(), kept.inverse1), first, last);
     low_rank(i, kQkv, normed1_.as<char>(), kept.low[kQkv], first, last, thread);
     matmul::Product p = product(qkv, false, normed1_.as<char>(), matmul::Finish::store, kept.qkv.as<char>(), axes.C);
     p.low = low_term(i, kQkv, kept.low[kQkv], false);
@@ -172,12 +176,14 @@ void Model::last_norm(const std::vector<int>& rows) {
     for (long r = first; r < last; r++)
       for (long k = 0; k < axes.H; k += 32)
         memcpy(compact_.as<char>() + rows_index(r, k, axes.H) * size, x + rows_index(rows[r], k, axes.H) * size, 32 * size);
+    if (config.encoder) return;
     rms_norm::Forward f = layer_norm(norm_, compact_.as<char>(), compact_normed_.as<char>(), compact_inverse_);
     const long border = std::clamp(logit_rows(R), first, last);
     if (border < last) rms_norm::forward(f, border, last);
     f.w = logit_w.data();
     if (first < border) rms_norm::forward(f, first, border);
   });
+  if (config.encoder) encoder_head(R);
 }
 
 // The rows of both heads: those with a target, then, from the next block of 32 on, those with a score. The gap repeats row 0 of the batch.
@@ -199,7 +205,8 @@ logprob::Forward Model::head_arguments(Outputs& out) {
           out.logprob.data(),
           out.lse.data(),
           out.entropy.empty() ? nullptr : out.entropy.data(),
-          out.mean.empty() ? nullptr : out.mean.data()};
+          out.mean.empty() ? nullptr : out.mean.data(),
+          config.encoder ? encoder_.bias.data() : nullptr};
 }
 
 void Model::forward(const Batch& batch, const ForwardOptions& o, Outputs& out) {
@@ -249,6 +256,7 @@ std::vector<float> Model::head_logits(const std::vector<int>& rows) {
   p.a = compact_normed_.as<char>(), p.a_columns = axes.H, p.w = &head_, p.finish = matmul::Finish::store_float, p.c = z.data(), p.scale = 1;
   p.logical_columns = config.vocabulary;
   passes(team, long(rows.size()), [&](long first, long last, int thread) { matmul::rows(p, first, last, workspace(thread)); });
+  if (config.encoder) add_vocabulary_bias(z);
   return z;
 }
 

@@ -67,14 +67,20 @@ constexpr long kPackRows = 64;
 
 }  // namespace
 
-Model::Model(const Config& c, const Options& o, const std::vector<StoredTensor>& tensors)
+Model::Model(const Config& c, const Options& o, const Tensors& tensors)
     : config(c), options(o), axes(c), team(o.threads), layers_(c.layers) {
   build();
   load(tensors);
   if (o.train == Train::all) train_all(tensors);
 }
 
-void Model::build() {
+// The two directions of a product are needed where something below is trained.
+void Model::allocate_group(Linear& g, long N, long K) {
+  matmul::allocate(g.w, options.dtype, N, K, options.train != Train::none);
+  if (g.parts[0].has_bias) g.bias.assign(N, 0.f);
+}
+
+void Model::build_decoder() {
   const long d = config.head_size, h = config.hidden;
   for (long i = 0; i < config.layers; i++) {
     const std::string base = "model.layers." + std::to_string(i) + ".";
@@ -88,12 +94,14 @@ void Model::build() {
     g[kGateUp].parts = {{mlp + "gate_proj", config.inner, h, axes.gate.data(), nullptr, config.mlp_bias},
                         {mlp + "up_proj", config.inner, h, axes.up.data(), nullptr, config.mlp_bias}};
     g[kDown].parts = {{mlp + "down_proj", h, config.inner, nullptr, nullptr, config.mlp_bias}};
-    const long N[4] = {axes.C, axes.H, 2 * axes.I, axes.H}, K[4] = {axes.H, axes.Q, axes.H, axes.I};
-    for (int k = 0; k < 4; k++) {
-      matmul::allocate(g[k].w, options.dtype, N[k], K[k], options.train != Train::none);
-      if (g[k].parts[0].has_bias) g[k].bias.assign(N[k], 0.f);
-    }
   }
+}
+
+void Model::build() {
+  config.encoder ? build_encoder() : build_decoder();
+  const long N[4] = {axes.C, axes.H, axes.U, axes.H}, K[4] = {axes.H, axes.Q, axes.H, axes.I};
+  for (Layer& l : layers_)
+    for (int k = 0; k < 4; k++) allocate_group(l.group[k], N[k], K[k]);
   matmul::allocate(head_, options.dtype, axes.V, axes.H, false);
   if (!config.tied) matmul::allocate(embedding_, options.dtype, axes.V, axes.H, false);
 }
@@ -120,41 +128,48 @@ std::vector<float> Model::load_vector(const StoredTensor& t, const std::vector<i
   return out;
 }
 
-void Model::load(const std::vector<StoredTensor>& tensors) {
-  auto vector = [&](const std::string& name, long count, const std::vector<int>* at, long size) {
-    const StoredTensor& t = find(tensors, name);
-    expect_shape(t, {count});
-    return load_vector(t, at, size);
-  };
-  auto matrix = [&](const std::string& name, long rows, long columns, matmul::Weights& w, const int* row_at, const int* column_at) {
-    const StoredTensor& t = find(tensors, name);
-    expect_shape(t, {rows, columns});
-    load_matrix(t, w, row_at, column_at);
-  };
-  matrix("model.embed_tokens.weight", config.vocabulary, config.hidden, config.tied ? head_ : embedding_, nullptr, nullptr);
-  if (!config.tied) matrix("lm_head.weight", config.vocabulary, config.hidden, head_, nullptr, nullptr);
-  norm_.w = vector("model.norm.weight", config.hidden, nullptr, axes.H);
+void Model::load_named(const Tensors& tensors, const std::string& name, long rows, long columns, matmul::Weights& w, const int* row_at,
+                       const int* column_at) {
+  const StoredTensor& t = find(tensors, name);
+  expect_shape(t, {rows, columns});
+  load_matrix(t, w, row_at, column_at);
+}
+std::vector<float> Model::load_named(const Tensors& tensors, const std::string& name, long count, const std::vector<int>* at,
+                                     long size) const {
+  const StoredTensor& t = find(tensors, name);
+  expect_shape(t, {count});
+  return load_vector(t, at, size);
+}
+
+void Model::load_group(const Tensors& tensors, Linear& g) {
+  for (const Part& p : g.parts) {
+    load_named(tensors, p.name + ".weight", p.outputs, p.inputs, g.w, p.output_at, p.input_at);
+    if (!p.has_bias) continue;
+    const std::vector<float> b = load_named(tensors, p.name + ".bias", p.outputs, nullptr, p.outputs);
+    for (long n = 0; n < p.outputs; n++) g.bias[p.output_at ? p.output_at[n] : n] = b[n];
+  }
+}
+
+void Model::load(const Tensors& tensors) {
+  if (config.encoder) return load_encoder(tensors);
+  load_named(tensors, "model.embed_tokens.weight", config.vocabulary, config.hidden, config.tied ? head_ : embedding_);
+  if (!config.tied) load_named(tensors, "lm_head.weight", config.vocabulary, config.hidden, head_);
+  norm_.w = load_named(tensors, "model.norm.weight", config.hidden, nullptr, axes.H);
   for (long i = 0; i < config.layers; i++) {
     Layer& l = layers_[i];
     const std::string base = "model.layers." + std::to_string(i) + ".";
-    l.norm1.w = vector(base + "input_layernorm.weight", config.hidden, nullptr, axes.H);
-    l.norm2.w = vector(base + "post_attention_layernorm.weight", config.hidden, nullptr, axes.H);
+    l.norm1.w = load_named(tensors, base + "input_layernorm.weight", config.hidden, nullptr, axes.H);
+    l.norm2.w = load_named(tensors, base + "post_attention_layernorm.weight", config.hidden, nullptr, axes.H);
     if (config.query_key_norm) {
-      l.q_norm.w = vector(base + "self_attn.q_norm.weight", config.head_size, &axes.head, axes.D);
-      l.k_norm.w = vector(base + "self_attn.k_norm.weight", config.head_size, &axes.head, axes.D);
+      l.q_norm.w = load_named(tensors, base + "self_attn.q_norm.weight", config.head_size, &axes.head, axes.D);
+      l.k_norm.w = load_named(tensors, base + "self_attn.k_norm.weight", config.head_size, &axes.head, axes.D);
     }
-    for (Linear& g : l.group)
-      for (const Part& p : g.parts) {
-        matrix(p.name + ".weight", p.outputs, p.inputs, g.w, p.output_at, p.input_at);
-        if (!p.has_bias) continue;
-        const std::vector<float> b = vector(p.name + ".bias", p.outputs, nullptr, p.outputs);
-        for (long n = 0; n < p.outputs; n++) g.bias[p.output_at ? p.output_at[n] : n] = b[n];
-      }
+    for (Linear& g : l.group) load_group(tensors, g);
   }
 }
 
 // fp32 master values of every matrix, from the numbers as stored (vectors were read when they were made).
-void Model::fill_masters(const std::vector<StoredTensor>& tensors) {
+void Model::fill_masters(const Tensors& tensors) {
   for (Parameter& p : base_.parameters.all()) {
     if (p.vector) continue;
     const StoredTensor& t = find(tensors, p.name);

@@ -6,33 +6,36 @@ namespace attune {
 MemoryPlan plan_memory(const Config& c, const Options& o, long tokens, long rank, bool two_packings) {
   const Axes a(c);
   const double b = double(bytes_of(o.dtype)), M = double(round32(tokens)), L = double(c.layers);
-  const double linear = double(a.C) * a.H + double(a.Q) * a.H + 3.0 * a.I * a.H;  // of one layer
+  const double linear = double(a.C) * a.H + double(a.Q) * a.H + double(a.U + a.I) * a.H;  // of one layer
   const double vocabulary = double(a.V) * a.H * (c.tied ? 1 : 2);
+  const double embeddings =
+      c.encoder ? double(round32(c.context) + round32(c.types)) * a.H + double(a.H) * a.H : 0;  // and the head's layer
   const bool trained = o.train != Train::none;
   MemoryPlan p;
-  p.fixed = L * linear * b * (trained && two_packings ? 2 : 1) + vocabulary * b;
-  if (o.train == Train::all) p.fixed += 16 * (L * linear + vocabulary);  // fp32 master, gradient, two moments
+  p.fixed = L * linear * b * (trained && two_packings ? 2 : 1) + (vocabulary + embeddings) * b;
+  if (o.train == Train::all) p.fixed += 16 * (L * linear + vocabulary + embeddings);  // fp32 master, gradient, two moments
   if (rank) {
-    const double R = double(round32(3 * rank)) + 2 * round32(rank) + round32(2 * rank);  // groups q|k|v, o, down, gate|up
-    const double width = double(a.C + 2 * a.H + a.Q + 2 * a.I + a.I + a.H);
+    const double R = double(round32(3 * rank)) + 2 * round32(rank) + round32((c.encoder ? 1 : 2) * rank);  // groups q|k|v, o, down, gate|up
+    const double width = double(a.C + 2 * a.H + a.Q + a.U + a.I + a.H);
     p.fixed += L * R / 4 * width * (4 * b + (trained ? 16 : 0));
   }
-  const double layer = M * b * (2 * a.H + a.C + a.Q + 2.0 * a.I) + 4 * M * (c.heads + 2);
+  const double layer = M * b * (2 * a.H + a.C + a.Q + double(a.U)) + 4 * M * (c.heads + 2);
   p.activations = o.train == Train::none ? layer : o.recompute ? layer + L * M * b * a.H : L * layer;
-  p.activations += M * b * (6.0 * a.H + 2 * a.I + a.Q + 2 * a.C) + 8 * M * a.D;  // shared buffers, rotary tables
+  p.activations += M * b * (6.0 * a.H + a.U + a.Q + 2 * a.C) + 8 * M * a.D;  // shared buffers, rotary tables
   return p;
 }
 
 std::map<std::string, size_t> Model::memory() const {
   std::map<std::string, size_t> m;
   auto packed = [](const matmul::Weights& w) { return w.forward.bytes() + w.backward.bytes(); };
-  m["weights"] = packed(head_) + packed(embedding_);
+  m["weights"] = packed(head_) + packed(embedding_) + packed(encoder_.positions) + packed(encoder_.types) + packed(encoder_.dense.w);
   for (const Layer& l : layers_)
     for (const Linear& g : l.group) {
       m["weights"] += packed(g.w);
       m["gradients"] += 4 * g.gradient.size();
     }
-  m["gradients"] += 4 * (head_gradient_.size() + embedding_gradient_.size());
+  m["gradients"] +=
+      4 * (head_gradient_.size() + embedding_gradient_.size() + encoder_.positions_gradient.size() + encoder_.dense.gradient.size());
   auto optimizer = [&](const AdapterSet& s) {
     for (const Parameter& p : s.parameters.all()) m["optimizer"] += 12 * p.size();
   };
@@ -45,12 +48,34 @@ std::map<std::string, size_t> Model::memory() const {
   }
   for (const Memory& x : inputs_) m["activations"] += x.bytes();
   for (const Kept& k : kept_) {
-    for (const Memory* x : {&k.qkv, &k.attended, &k.h, &k.gate_up, &k.lse, &k.inverse1, &k.inverse2, &k.inverse_q, &k.inverse_k})
+    for (const Memory* x :
+         {&k.qkv, &k.attended, &k.h, &k.gate_up, &k.lse, &k.inverse1, &k.inverse2, &k.inverse_q, &k.inverse_k, &k.mean1, &k.mean2})
       m["activations"] += x->bytes();
     for (const Memory& x : k.low) m["activations"] += x.bytes();
   }
-  for (const Memory* x : {&cos_, &sin_, &normed1_, &normed2_, &act_, &normed_qkv_, &dropped_, &scratch_, &compact_, &compact_normed_, &dx_,
-                          &dh_, &dn_, &dattended_, &dqkv_, &dcompact_, &work_, &attention_work_, &head_work_})
+  for (const Memory* x : {&cos_,
+                          &sin_,
+                          &normed1_,
+                          &normed2_,
+                          &act_,
+                          &normed_qkv_,
+                          &dropped_,
+                          &scratch_,
+                          &compact_,
+                          &compact_normed_,
+                          &dx_,
+                          &dh_,
+                          &dn_,
+                          &dattended_,
+                          &dqkv_,
+                          &dcompact_,
+                          &work_,
+                          &attention_work_,
+                          &head_work_,
+                          &encoder_.normed,
+                          &encoder_.summed,
+                          &encoder_.active,
+                          &encoder_.d})
     m["workspace"] += x->bytes();
   return m;
 }

@@ -3,6 +3,8 @@
 //   ids -> embedding -> [ norm -> q|k|v -> (head norms) -> attention -> o + residual -> norm -> gate|up -> SwiGLU -> down + residual ] x layers
 //       -> norm (only the rows with a target) -> logprob
 //
+// Encoders of the BERT family go the same way with other pieces: encoder.h.
+//
 // Every matrix is in the rows layout, in fp32 or bf16 (Options::dtype); one code for both, the kernels choose. Between two meetings of the team each
 // thread takes its own rows through a run of layers, 256 at a time, so that normed rows, activations and panels share its L2.
 // Symbols: N tokens, M = N rounded up to 32, H hidden, I inner, C = (heads + 2 kv_heads) D, Q = heads D, R ranks of a group, V vocabulary.
@@ -17,6 +19,8 @@
 #include "kernels/sample/sample.h"
 #include "kernels/score/score.h"
 #include "transformer/config.h"
+#include "transformer/encoder.h"
+#include "transformer/layer.h"
 #include "transformer/parameters.h"
 #include <algorithm>
 #include <array>
@@ -25,43 +29,6 @@
 #include <mutex>
 
 namespace attune {
-
-// One linear layer of the checkpoint inside a group that shares its input.
-struct Part {
-  std::string name;                // model.layers.0.self_attn.q_proj
-  long outputs = 0, inputs = 0;    // logical
-  const int* output_at = nullptr;  // logical -> physical, null: the same
-  const int* input_at = nullptr;
-  bool has_bias = false;
-};
-
-// y = x W^T (+ bias) (+ adapter): q|k|v, o, gate|up or down.
-struct Linear {
-  std::vector<Part> parts;
-  matmul::Weights w;                 // (N, K)
-  std::vector<float> bias;           // (N), empty: none
-  std::vector<float> gradient;       // (N, K) rows layout, all weights trained
-  std::vector<float> bias_gradient;  // (N)
-};
-
-struct Norm {
-  std::vector<float> w;         // physical, padding zero
-  std::vector<float> gradient;  // empty: frozen
-};
-
-// What the backward pass needs of one layer. With recomputation all layers share one.
-struct Kept {
-  Memory qkv, attended, h, gate_up;                 // (M, C), (M, Q), (M, H), (M, 2 I)
-  Memory lse;                                       // (heads, N)
-  Memory inverse1, inverse2, inverse_q, inverse_k;  // (M), (M), (M, heads), (M, kv_heads)
-  Memory low[4];                                    // (M, R) of each group
-};
-
-struct Layer {
-  Norm norm1, norm2, q_norm, k_norm;
-  Linear group[4];  // see Groups
-};
-enum Groups : int { kQkv, kO, kGateUp, kDown };
 
 // score = w . normed row: the scalar head of a reward or value model.
 struct Head {
@@ -115,7 +82,7 @@ class PagedCache;
 
 class Model {
  public:
-  Model(const Config& config, const Options& options, const std::vector<StoredTensor>& tensors);
+  Model(const Config& config, const Options& options, const Tensors& tensors);
   // Adds the adapter, or replaces the one of its name.
   void set_adapter(const Adapter& adapter);
   void remove_adapter(const std::string& name) { adapters_.erase(name); }
@@ -151,15 +118,24 @@ class Model {
   friend class PagedCache;  // attends for the model where rows read a cache
   // load.cpp
   void build();
-  void load(const std::vector<StoredTensor>& tensors);
+  void build_decoder();
+  void allocate_group(Linear& g, long N, long K);
+  void load(const Tensors& tensors);
+  void load_group(const Tensors& tensors, Linear& g);
+  void load_named(const Tensors& tensors, const std::string& name, long rows, long columns, matmul::Weights& w, const int* row_at = nullptr,
+                  const int* column_at = nullptr);
+  std::vector<float> load_named(const Tensors& tensors, const std::string& name, long count, const std::vector<int>* at, long size) const;
   void load_matrix(const StoredTensor& t, matmul::Weights& w, const int* row_at, const int* column_at);
   std::vector<float> load_vector(const StoredTensor& t, const std::vector<int>* at, long size) const;
-  void train_all(const std::vector<StoredTensor>& tensors);
-  void fill_masters(const std::vector<StoredTensor>& tensors);
+  void train_all(const Tensors& tensors);
+  void train_decoder();
+  void train_group(Linear& g);
+  void fill_masters(const Tensors& tensors);
   void train_adapter(AdapterSet& set, lora_matmul::Group& g, const Part& part, size_t target, const AdapterTarget& a);
   AdapterSet& set(const std::string& adapter);
   void train_matrix(const std::string& name, matmul::Weights& w, std::vector<float>& gradient, long rows, long columns, const int* row_at,
                     const int* column_at);
+  void train_norm(const std::string& name, Norm& n, const int* at, long count);
   void train_vector(const std::string& name, std::vector<float>& w, std::vector<float>& gradient, const int* at, long count);
   // batch.cpp
   void start(const Batch& batch, const ForwardOptions& o);
@@ -182,9 +158,27 @@ class Model {
   std::vector<int> head_rows() const;
   score::Rows score_arguments() const;
   logprob::Forward head_arguments(Outputs& out);
+  // encoder_load.cpp, encoder.cpp
+  void build_encoder();
+  void load_encoder(const Tensors& tensors);
+  void train_encoder();
+  void check_encoder(const Batch& batch, const ForwardOptions& o) const;
+  void encoder_embed();
+  layer_norm::Forward encoder_norm(const Norm& n, const void* x, void* y, const Memory& mean, const Memory& inverse) const;
+  void encoder_output_and_mlp(long i, Kept& kept, void* out);
+  void encoder_head(long rows);
+  void add_vocabulary_bias(std::vector<float>& logits) const;
+  // encoder_backward.cpp
+  void encoder_norm_gradient(const layer_norm::Forward& f, const void* dy, long M, Norm& n);
+  void encoder_backward_head(long rows);
+  void encoder_backward_mlp_and_output(long i, Kept& kept);
+  void encoder_backward_qkv(long i, Kept& kept, const void* in);
+  void encoder_backward_norm1(long i, Kept& kept, const void* in);
+  void encoder_embedding_gradients();
   // backward.cpp
   void backward_head(const Outputs& gradient);
   void backward_vocabulary(const Outputs& gradient);
+  void backward_last_norm(long rows);
   void last_norm_gradient(const rms_norm::Backward& n, long rows);
   void backward_layer(long i, Kept& kept, const void* in);
   void backward_mlp_and_output(long i, Kept& kept);
@@ -192,9 +186,12 @@ class Model {
   void backward_qkv(long i, Kept& kept, const void* in);
   void backward_norm1(long i, Kept& kept, const void* in);
   void backward_low_rank(long i, int group, const void* dy, long first, long last, int thread);
+  void back_product(long i, int group, matmul::Product p, long first, long last, int thread);
   void add_dropped_term(long i, int group, void* dx, long first, long last, int thread);
   // weight_gradients.cpp
   void weight_gradients(long i, Kept& kept);
+  void whole_gradients(Linear& l, const void* x, const void* dy, long rows);
+  void run_gradient_tasks();
   void linear_gradients(long i, int group, const void* x, void* dy, Kept& kept);
   void zero_tail(void* x, long columns) const;
   void norm_gradient(const rms_norm::Backward& b, long M, std::vector<float>& gradient);
@@ -210,7 +207,7 @@ class Model {
   rms_norm::Forward head_norm(long i, Kept& kept, bool queries) const;
   dropout::Site site(long i, int group) const;
   void* scratch_rows(int thread, long first, long columns);
-  long widest() const { return std::max({axes.H, axes.Q, 2 * axes.I, axes.C}); }
+  long widest() const { return std::max({axes.H, axes.Q, axes.U, axes.C}); }
   bool trains(long i, int group) const { return options.train == Train::all || (lora(i, group) && active_->trained); }
   size_t bytes(long rows, long columns) const { return size_t(round32(rows)) * columns * bytes_of(options.dtype); }
   float* workspace(int thread) { return work_.as<float>() + thread * matmul::workspace_floats(); }
@@ -219,6 +216,7 @@ class Model {
   matmul::Weights embedding_, head_;  // embedding_ is empty when tied
   std::vector<float> embedding_gradient_, head_gradient_;
   Norm norm_;
+  Encoder encoder_;  // where config.encoder
   AdapterSet base_;  // no factors: parameters and head where all weights are trained
   std::map<std::string, AdapterSet> adapters_;
   AdapterSet* active_ = &base_;  // of the batch in work

@@ -45,27 +45,39 @@ void Model::train_vector(const std::string& name, std::vector<float>& w, std::ve
   });
 }
 
-void Model::train_all(const std::vector<StoredTensor>& tensors) {
+void Model::train_norm(const std::string& name, Norm& n, const int* at, long count) {
+  train_vector(name + ".weight", n.w, n.gradient, at, count);
+  if (!n.b.empty()) train_vector(name + ".bias", n.b, n.bias_gradient, at, count);
+}
+
+void Model::train_group(Linear& g) {
+  for (const Part& p : g.parts) {
+    train_matrix(p.name + ".weight", g.w, g.gradient, p.outputs, p.inputs, p.output_at, p.input_at);
+    if (p.has_bias) train_vector(p.name + ".bias", g.bias, g.bias_gradient, p.output_at, p.outputs);
+  }
+}
+
+void Model::train_decoder() {
   train_matrix("model.embed_tokens.weight", config.tied ? head_ : embedding_, config.tied ? head_gradient_ : embedding_gradient_,
                config.vocabulary, config.hidden, nullptr, nullptr);
   for (long i = 0; i < config.layers; i++) {
     Layer& l = layers_[i];
     const std::string base = "model.layers." + std::to_string(i) + ".";
-    train_vector(base + "input_layernorm.weight", l.norm1.w, l.norm1.gradient, nullptr, config.hidden);
+    train_norm(base + "input_layernorm", l.norm1, nullptr, config.hidden);
     for (Linear& g : l.group) {
-      if (&g == &l.group[kGateUp])
-        train_vector(base + "post_attention_layernorm.weight", l.norm2.w, l.norm2.gradient, nullptr, config.hidden);
-      for (const Part& p : g.parts) {
-        train_matrix(p.name + ".weight", g.w, g.gradient, p.outputs, p.inputs, p.output_at, p.input_at);
-        if (p.has_bias) train_vector(p.name + ".bias", g.bias, g.bias_gradient, p.output_at, p.outputs);
-      }
+      if (&g == &l.group[kGateUp]) train_norm(base + "post_attention_layernorm", l.norm2, nullptr, config.hidden);
+      train_group(g);
     }
     if (!config.query_key_norm) continue;
-    train_vector(base + "self_attn.q_norm.weight", l.q_norm.w, l.q_norm.gradient, axes.head.data(), config.head_size);
-    train_vector(base + "self_attn.k_norm.weight", l.k_norm.w, l.k_norm.gradient, axes.head.data(), config.head_size);
+    train_norm(base + "self_attn.q_norm", l.q_norm, axes.head.data(), config.head_size);
+    train_norm(base + "self_attn.k_norm", l.k_norm, axes.head.data(), config.head_size);
   }
-  train_vector("model.norm.weight", norm_.w, norm_.gradient, nullptr, config.hidden);
+  train_norm("model.norm", norm_, nullptr, config.hidden);
   if (!config.tied) train_matrix("lm_head.weight", head_, head_gradient_, config.vocabulary, config.hidden, nullptr, nullptr);
+}
+
+void Model::train_all(const Tensors& tensors) {
+  config.encoder ? train_encoder() : train_decoder();
   fill_masters(tensors);
 }
 
@@ -137,6 +149,7 @@ AdapterSet& Model::set(const std::string& adapter) {
 
 void Model::set_head(const std::string& adapter, const std::vector<float>& w) {
   AdapterSet& s = set(adapter);
+  if (config.encoder) throw Error("model_arguments", "an encoder has no score head");
   if (long(w.size()) != config.hidden)
     throw Error("model_arguments", "the head: expected " + std::to_string(config.hidden) + " numbers, got " + std::to_string(w.size()));
   const bool had = !s.head.w.empty();
@@ -175,11 +188,15 @@ void Model::zero_gradients(const std::string& adapter) {
   for (auto& layer : s.groups)
     for (lora_matmul::Group& g : layer) zero(g.gradient_a), zero(g.gradient_b);
   if (&s != &base_) return;
-  zero(embedding_gradient_), zero(head_gradient_), zero(norm_.gradient);
+  auto zero_norm = [&](Norm& n) { zero(n.gradient), zero(n.bias_gradient); };
+  auto zero_linear = [&](Linear& g) { zero(g.gradient), zero(g.bias_gradient); };
+  zero(embedding_gradient_), zero(head_gradient_), zero_norm(norm_);
   for (Layer& l : layers_) {
-    zero(l.norm1.gradient), zero(l.norm2.gradient), zero(l.q_norm.gradient), zero(l.k_norm.gradient);
-    for (Linear& g : l.group) zero(g.gradient), zero(g.bias_gradient);
+    for (Norm* n : {&l.norm1, &l.norm2, &l.q_norm, &l.k_norm}) zero_norm(*n);
+    for (Linear& g : l.group) zero_linear(g);
   }
+  zero(encoder_.positions_gradient), zero(encoder_.types_gradient), zero(encoder_.bias_gradient);
+  zero_linear(encoder_.dense), zero_norm(encoder_.norm);
 }
 
 }  // namespace attune

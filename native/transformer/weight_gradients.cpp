@@ -11,11 +11,26 @@ constexpr long kColumns = 9;
 void Model::weight_gradients(long i, Kept& kept) {
   linear_gradients(i, kQkv, normed1_.as<char>(), dqkv_.as<char>(), kept);
   linear_gradients(i, kO, kept.attended.as<char>(), dh_.as<char>(), kept);
-  linear_gradients(i, kGateUp, normed2_.as<char>(), kept.gate_up.as<char>(), kept);  // gate_up holds its gradient by now
-  linear_gradients(i, kDown, act_.as<char>(), dx_.as<char>(), kept);
+  // gate_up holds its gradient by now and act_ the activation; of an encoder it is the other way round.
+  const Memory &dup = config.encoder ? act_ : kept.gate_up, &act = config.encoder ? kept.gate_up : act_;
+  linear_gradients(i, kGateUp, normed2_.as<char>(), dup.as<char>(), kept);
+  linear_gradients(i, kDown, act.as<char>(), dx_.as<char>(), kept);
+  run_gradient_tasks();
+}
+
+void Model::run_gradient_tasks() {
   std::vector<lora_matmul::GradientTask>& tasks = gradient_tasks_;
   team.tasks(long(tasks.size()), [&](long t, int) { matmul::contract(tasks[t].contract, tasks[t].from, tasks[t].to); });
   tasks.clear();
+}
+
+// dW += dY^T X as tasks, and db += sums of dY, over the first rows; of dY what follows up to the end of the block is zero.
+void Model::whole_gradients(Linear& l, const void* x, const void* dy, long rows) {
+  const matmul::Contract c{dy, l.w.N, 0, l.w.N, x, l.w.K, 0, l.w.K, rows, options.dtype, l.gradient.data()};
+  for (long k = 0; k < l.w.K / 32; k += kColumns) gradient_tasks_.push_back({c, k, std::min(l.w.K / 32, k + kColumns)});
+  if (l.bias_gradient.empty()) return;
+  team.tasks(l.w.N / 32,
+             [&](long n, int) { matmul::column_sums(dy, options.dtype, rows, l.w.N, n * 32, 32, l.bias_gradient.data() + n * 32); });
 }
 
 // Rows past the last token hold whatever a longer batch left there; a product that contracts tokens must meet zeros on one side.
@@ -30,12 +45,7 @@ void Model::linear_gradients(long i, int group, const void* x, void* dy, Kept& k
   const long N = batch_.N();
   if (options.train == Train::all) {
     zero_tail(dy, l.w.N);
-    const matmul::Contract c{dy, l.w.N, 0, l.w.N, x, l.w.K, 0, l.w.K, N, options.dtype, l.gradient.data()};
-    for (long k = 0; k < l.w.K / 32; k += kColumns) gradient_tasks_.push_back({c, k, std::min(l.w.K / 32, k + kColumns)});
-    if (!l.bias_gradient.empty())
-      team.tasks(l.w.N / 32,
-                 [&](long n, int) { matmul::column_sums(dy, options.dtype, N, l.w.N, n * 32, 32, l.bias_gradient.data() + n * 32); });
-    return;
+    return whole_gradients(l, x, dy, N);
   }
   lora_matmul::Group* g = lora(i, group);
   if (!g || !active_->trained) return;
@@ -46,9 +56,7 @@ void Model::linear_gradients(long i, int group, const void* x, void* dy, Kept& k
   }
   lora_matmul::gradient_tasks(*g, x, l.w.K, 0, dlow_[group].as<char>(), kept.low[group].as<char>(), dy, l.w.N, 0, N, gradient_tasks_);
   if (!forward_.dropout) return;
-  team.tasks(long(gradient_tasks_.size()),
-             [&](long t, int) { matmul::contract(gradient_tasks_[t].contract, gradient_tasks_[t].from, gradient_tasks_[t].to); });
-  gradient_tasks_.clear();
+  run_gradient_tasks();
 }
 
 void Model::norm_gradient(const rms_norm::Backward& b, long M, std::vector<float>& gradient) {

@@ -8,15 +8,18 @@ interface Problem {
   V: number;
   H: number;
   softcap?: number;
+  bias?: boolean;
 }
 
+const biasOf = (V: number) => numbers(V, 9);
+
 /** In double: the four outputs of each row. */
-function plain({ R, V, H, softcap = 0 }: Problem, hidden: Numbers, weight: Numbers, targets: Int32Array) {
+function plain({ R, V, H, softcap = 0, bias }: Problem, hidden: Numbers, weight: Numbers, targets: Int32Array) {
   const out = { logprob: new Float64Array(R), lse: new Float64Array(R), entropy: new Float64Array(R), mean: new Float64Array(R) };
   const logits: Float64Array[] = [];
   for (let m = 0; m < R; m++) {
     const z = Float64Array.from({ length: V }, (_, v) => {
-      let sum = 0;
+      let sum = bias ? biasOf(V)[v]! : 0;
       for (let k = 0; k < H; k++) sum += hidden[m * H + k]! * weight[v * H + k]!;
       return softcap ? softcap * Math.tanh(sum / softcap) : sum;
     });
@@ -39,7 +42,7 @@ interface Gradients {
 function plainBackward(problem: Problem, hidden: Numbers, weight: Numbers, targets: Int32Array, { g, gLse, gEntropy, gMean }: Gradients) {
   const { R, V, H, softcap = 0 } = problem;
   const { logits, lse, entropy } = plain(problem, hidden, weight, targets);
-  const [dhidden, dweight] = [new Float64Array(R * H), new Float64Array(V * H)];
+  const [dhidden, dweight, dbias] = [new Float64Array(R * H), new Float64Array(V * H), new Float64Array(V)];
   for (let m = 0; m < R; m++)
     for (let v = 0; v < V; v++) {
       const z = logits[m]![v]!;
@@ -47,20 +50,21 @@ function plainBackward(problem: Problem, hidden: Numbers, weight: Numbers, targe
       let s = g[m]! * (Number(v === targets[m]) - p) + (gLse?.[m] ?? 0) * p + (gMean?.[m] ?? 0) / V;
       s -= (gEntropy?.[m] ?? 0) * p * (z - lse[m]! + entropy[m]!);
       if (softcap) s *= 1 - (z / softcap) ** 2;
+      dbias[v]! += s;
       for (let k = 0; k < H; k++) {
         dhidden[m * H + k]! += s * weight[v * H + k]!;
         dweight[v * H + k]! += s * hidden[m * H + k]!;
       }
     }
-  return { dhidden, dweight };
+  return { dhidden, dweight, dbias };
 }
 
-function data({ R, V, H, softcap }: Problem, dtype: DType, scale = 3) {
+function data({ R, V, H, softcap, bias }: Problem, dtype: DType, scale = 3) {
   const stored = (values: Float32Array) => (dtype === 'bf16' ? roundBf16(values) : values);
   const next = random(R + 7 * V);
   const targets = Int32Array.from({ length: R }, () => Math.floor(next() * V));
   const [hidden, weight] = [stored(numbers(R * H, 1)), stored(numbers(V * H, 2, scale / Math.sqrt(H)))];
-  return { hidden, weight, targets, vocabulary: V, columns: H, dtype, ...(softcap && { softcap }) };
+  return { hidden, weight, targets, vocabulary: V, columns: H, dtype, ...(softcap && { softcap }), ...(bias && { bias: biasOf(V) }) };
 }
 const gradients = (R: number): Required<Gradients> => {
   const [g, gLse, gEntropy, gMean] = [3, 4, 5, 6].map((seed) => numbers(R, seed)) as [
@@ -82,6 +86,8 @@ const PROBLEMS: Problem[] = [
   { R: 40, V: 1000, H: 20 },
   { R: 5, V: 300, H: 700 },
   { R: 9, V: 100, H: 48, softcap: 3 },
+  { R: 37, V: 1001, H: 20, bias: true },
+  { R: 5, V: 45, H: 33, softcap: 3, bias: true },
 ];
 const close = (got: Numbers, expected: Numbers, bound: number, what: string) => {
   for (let i = 0; i < expected.length; i++)
@@ -97,7 +103,7 @@ function error(got: Numbers, expected: Float64Array): number {
 
 describe.each(kernelVariants('logprob'))('logprob %s', (variant) => {
   describe.each(['f32', 'bf16'] as const)('%s', (dtype) => {
-    it.each(PROBLEMS)('agrees with double arithmetic: R $R, V $V, H $H, softcap $softcap', (problem) => {
+    it.each(PROBLEMS)('agrees with double arithmetic: R $R, V $V, H $H, softcap $softcap, bias $bias', (problem) => {
       const args = data(problem, dtype);
       const got = logprob({ ...args, ...WANTED }, { variant });
       const expected = plain(problem, args.hidden, args.weight, args.targets);
@@ -116,6 +122,8 @@ describe.each(kernelVariants('logprob'))('logprob %s', (variant) => {
       const bound = dtype === 'f32' ? 3e-6 : 2 ** -8;
       expect(error(back.dhidden, exact.dhidden)).toBeLessThanOrEqual(bound);
       expect(error(back.dweight!, exact.dweight)).toBeLessThanOrEqual(bound);
+      expect(back.dbias === undefined).toBe(!problem.bias);
+      if (back.dbias) expect(error(back.dbias, exact.dbias)).toBeLessThanOrEqual(bound);
       const simple = logprobBackward({ ...args, lse, g: all.g }, { variant });
       expect(simple.dweight).toBeUndefined();
       const of = plainBackward(problem, args.hidden, args.weight, args.targets, { g: all.g });
@@ -249,6 +257,7 @@ it('names the argument of a wrong length or range', () => {
     '[logprob] hidden: expected a Float32Array of 4, got Float32Array of 5',
   );
   expect(() => logprob({ ...args, weight: new Float32Array(5) })).toThrow('[logprob] weight: expected a Float32Array of 6, got');
+  expect(() => logprob({ ...args, bias: new Float32Array(2) })).toThrow('[logprob] bias: expected a Float32Array of 3, got');
   expect(() => logprob({ ...args, softcap: -1 })).toThrow('[logprob] softcap: expected 0 (none) or more, got -1');
   const two = new Float32Array(2);
   expect(() => logprobBackward({ ...args, lse: two, g: two, gEntropy: two })).toThrow(

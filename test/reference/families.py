@@ -50,34 +50,18 @@ def adapted(folder, dtype):
     return model, start
 
 
-def figures(make, rows):
-    """The same in three precisions. -> float64's loss, logits and gradients, and the errors of the other two"""
-    loss, logits, gradient = tiny.gradients(make(torch.float64), rows)
-    errors = {}
-    for word, dtype in (("f32", torch.float32), ("bf16", torch.bfloat16)):
-        its_loss, its_logits, its_gradient = tiny.gradients(make(dtype), rows)
-        whole, apart = tiny.distance(its_gradient, gradient)
-        errors[word] = {"loss": abs(its_loss - loss), "gradientNorm": abs(tiny.norm(its_gradient) - tiny.norm(gradient)), "gradient": whole, "gradients": apart,
-                        "logits": ((its_logits.double() - logits).norm() / logits.norm()).item()}
-    return loss, logits, gradient, errors
-
-
-def short(name):
-    return name.replace(".default.", ".")
-
-
 def record(name):
     folder = tiny.write(name)
     config = transformers.AutoConfig.from_pretrained(folder)
     rows = tiny.batch(name, config.vocab_size, tiny.LENGTHS)
-    loss, logits, gradient, errors = figures(lambda dtype: tiny.load(folder, dtype), rows)
+    loss, logits, gradient, errors = tiny.figures(lambda dtype: tiny.load(folder, dtype), rows)
     _, start = adapted(folder, torch.float32)
-    low_loss, _, low_gradient, low_errors = figures(lambda dtype: adapted(folder, dtype)[0], rows)
+    low_loss, _, low_gradient, low_errors = tiny.figures(lambda dtype: adapted(folder, dtype)[0], rows)
     tensors = {"logits": logits, **{f"gradient/{n}": t for n, t in gradient.items()},
-               **{f"adapter/{short(n)}": t for n, t in start.items()}, **{f"adapter_gradient/{short(n)}": t for n, t in low_gradient.items()}}
+               **{f"adapter/{tiny.short(n)}": t for n, t in start.items()}, **{f"adapter_gradient/{tiny.short(n)}": t for n, t in low_gradient.items()}}
     save_file({n: t.float().contiguous() for n, t in tensors.items()}, folder / "expected.safetensors")
     for e in (*errors.values(), *low_errors.values()):
-        e["gradients"] = {short(n): float(f"{v:.3g}") for n, v in e["gradients"].items()}
+        e["gradients"] = {tiny.short(n): float(f"{v:.3g}") for n, v in e["gradients"].items()}
     answer = {"versions": tiny.VERSIONS, "network": network(config), "ids": [i for i, _ in rows], "trained": [m for _, m in rows],
               "loss": loss, "gradientNorm": tiny.norm(gradient), "errors": errors,
               "adapter": {"rank": RANK, "alpha": ALPHA, "loss": low_loss, "gradientNorm": tiny.norm(low_gradient), "errors": low_errors}}

@@ -120,7 +120,7 @@ def loss_of(model, rows):
     return total / count, torch.cat(logits)
 
 
-def gradients(model, rows):
+def gradients(model, rows, loss_of=loss_of):
     """-> loss, logits, {name: gradient} of every trained tensor"""
     model.zero_grad()
     loss, logits = loss_of(model, rows)
@@ -137,3 +137,19 @@ def distance(got, expected):
     apart = {n: ((got[n].double() - e.double()).norm() / e.double().norm().clamp_min(1e-30)).item() for n, e in expected.items()}
     whole = norm({n: got[n].double() - e.double() for n, e in expected.items()}) / norm(expected)
     return whole, apart
+
+
+def figures(make, rows, loss_of=loss_of):
+    """The same in three precisions. -> float64's loss, logits and gradients, and the errors of the other two"""
+    loss, logits, gradient = gradients(make(torch.float64), rows, loss_of)
+    errors = {}
+    for word, dtype in (("f32", torch.float32), ("bf16", torch.bfloat16)):
+        its_loss, its_logits, its_gradient = gradients(make(dtype), rows, loss_of)
+        whole, apart = distance(its_gradient, gradient)
+        errors[word] = {"loss": abs(its_loss - loss), "gradientNorm": abs(norm(its_gradient) - norm(gradient)), "gradient": whole, "gradients": apart,
+                        "logits": ((its_logits.double() - logits).norm() / logits.norm()).item()}
+    return loss, logits, gradient, errors
+
+
+def short(name):
+    return name.replace(".default.", ".")

@@ -2,7 +2,19 @@
 import { expect, it } from 'vitest';
 import type { NativeModel } from '../../lib/native.js';
 import { compare, relativeError } from '../kernels/harness.js';
-import { adapterOf, batchOf, below, type Errors, FAMILIES, family, gradientsOf, load, passes, type Tensor } from './fixtures.js';
+import {
+  adapterOf,
+  batchFrom,
+  below,
+  type Errors,
+  FAMILIES,
+  family,
+  gradientsOf,
+  load,
+  passes,
+  type Tensor,
+  vanishes,
+} from './fixtures.js';
 
 const relative = (got: number, expected: number) => Math.abs(got - expected) / Math.abs(expected);
 const middle = (values: number[]) => [...values].sort((a, b) => a - b)[values.length >> 1] ?? 0;
@@ -14,7 +26,10 @@ const usualLossError = Math.sqrt(FAMILIES.reduce((total, name) => total + family
 async function compareGradients(model: NativeModel, expected: Map<string, Tensor>, bound: (name: string) => number, whole: number) {
   const got = await gradientsOf(model);
   expect([...got.keys()].sort()).toEqual([...expected.keys()].sort());
-  const far = [...expected].map(([name, { values }]) => ({ name, error: relativeError(got.get(name)!, values), bound: bound(name) }));
+  const size = Math.hypot(...[...expected.values()].map(({ values }) => Math.hypot(...values)));
+  const error = (name: string, values: Float32Array) =>
+    vanishes(name) ? Math.hypot(...got.get(name)!) / size : relativeError(got.get(name)!, values);
+  const far = [...expected].map(([name, { values }]) => ({ name, error: error(name, values), bound: bound(name) }));
   expect(far.filter(({ error, bound }) => !(error <= bound))).toEqual([]);
   const all = (one: (name: string) => Float32Array) => [...expected.keys()].flatMap((name) => Array.from(one(name)));
   expect(
@@ -32,12 +47,13 @@ const kind = (name: string) => name.replace(/^.*layers\.\d+\./, '');
 function twice({ gradients }: Errors) {
   const all = Object.entries(gradients);
   const usual = middle(Object.values(gradients));
-  return (name: string) => 2 * Math.max(usual, ...all.flatMap(([other, error]) => (kind(other) === kind(name) ? [error] : [])));
+  const known = all.filter(([name]) => !vanishes(name));
+  return (name: string) => 2 * Math.max(usual, ...known.flatMap(([other, error]) => (kind(other) === kind(name) ? [error] : [])));
 }
 
 export function agreesWithTransformers(name: string): void {
-  const { network, ids, trained, expected, ...figures } = family(name);
-  const batch = batchOf(ids, trained);
+  const { network, expected, ...figures } = family(name);
+  const batch = batchFrom(figures);
 
   it('has the logits of transformers', async () => {
     const model = await load(name, network);
@@ -81,7 +97,10 @@ export function agreesWithTransformers(name: string): void {
     const model = await load(name, network, { dtype: 'bf16', train: 'adapter' });
     await model.setAdapter(adapterOf(below(expected, 'adapter/'), alpha / rank));
     await passes(model, batch);
-    await compareGradients(model, below(expected, 'adapter_gradient/'), twice(errors.bf16), 2 * errors.bf16.gradient);
+    // PEFT takes low-rank terms of bf16 rows in fp32, which an encoder's norm after every sum passes on to single tensors: half as much again there.
+    const bound = twice(errors.bf16);
+    const single = network.encoder ? (name: string) => 1.5 * bound(name) : bound;
+    await compareGradients(model, below(expected, 'adapter_gradient/'), single, 2 * errors.bf16.gradient);
     model.dispose();
   });
 }

@@ -1,6 +1,6 @@
 // Every family with the instruction set that this machine would choose.
 import { describe } from 'vitest';
 import { agreesWithTransformers } from './agreement.js';
-import { FAMILIES, hasModel } from './fixtures.js';
+import { ENCODERS, FAMILIES, hasModel } from './fixtures.js';
 
-describe.skipIf(!hasModel).each(FAMILIES)('%s', agreesWithTransformers);
+describe.skipIf(!hasModel).each([...FAMILIES, ...ENCODERS])('%s', agreesWithTransformers);

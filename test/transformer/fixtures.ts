@@ -78,13 +78,19 @@ export interface Family extends Figures {
   name: string;
   network: NetworkConfig;
   ids: number[][];
+  /** Of decoders: 1 where a token is predicted, by the position before it. */
   trained: number[][];
+  /** Of encoders: the id that stands hidden at each position, or -1. */
+  targets?: number[][];
   adapter: Figures & { rank: number; alpha: number };
   expected: Map<string, Tensor>;
 }
 
 export const FAMILIES =
   'llama llama3 linear dynamic yarn yarn_new mistral qwen2 qwen2_window qwen3 biases head20 head32 head80 head128'.split(' ');
+
+/** Encoders of test/reference/encoders.py: odd sizes, both forms of GELU. */
+export const ENCODERS = ['bert', 'bert_odd', 'bert_heads'];
 
 export function family(name: string): Family {
   const folder = resolve(FIXTURES, name);
@@ -99,6 +105,16 @@ export function batchOf(ids: number[][], trained: number[][] = ids.map((row) => 
   const targets = ids.flatMap((row, n) => row.map((_, i) => (trained[n]![i + 1] ? row[i + 1]! : -1)));
   return { tokens: Int32Array.from(ids.flat()), sequenceStarts, targets: Int32Array.from(targets) };
 }
+
+/** Some rows of a fixture (default all), in the way that its network predicts. */
+export function batchFrom({ ids, trained, targets }: Pick<Family, 'ids' | 'trained' | 'targets'>, rows = [...ids.keys()]): ForwardBatch {
+  const pick = <T>(all: T[]) => rows.map((n) => all[n]!);
+  if (!targets) return batchOf(pick(ids), pick(trained));
+  return { ...batchOf(pick(ids)), targets: Int32Array.from(pick(targets).flat()) };
+}
+
+/** Without rotation a bias of keys moves all scores of a query alike: its gradient is zero but for rounding, and is measured against the whole. */
+export const vanishes = (name: string) => name.endsWith('attention.self.key.bias');
 
 export type Setting = Partial<Pick<ModelOptions, 'dtype' | 'threads' | 'train' | 'recomputeActivations'>>;
 

@@ -16,7 +16,7 @@ struct Input {
   long R;
   matmul::Weights head;
   Rows hidden;
-  std::vector<float> logprob, lse, entropy, mean;
+  std::vector<float> logprob, lse, entropy, mean, bias;
   logprob::Forward f;
 
   explicit Input(const Arguments& a)
@@ -33,7 +33,18 @@ struct Input {
     const double softcap = a.number("softcap", 0);
     if (softcap < 0) a.fail("softcap: expected 0 (none) or more, got " + std::to_string(softcap));
     logprob.resize(R), lse.resize(R);
-    f = {&head, V, hidden.data(), R, targets.data(), float(softcap), logprob.data(), lse.data(), nullptr, nullptr};
+    if (a.has("bias")) bias = padded(a.floats("bias", V), round32(V));
+    f = {&head,
+         V,
+         hidden.data(),
+         R,
+         targets.data(),
+         float(softcap),
+         logprob.data(),
+         lse.data(),
+         nullptr,
+         nullptr,
+         bias.empty() ? nullptr : bias.data()};
   }
 };
 
@@ -62,14 +73,22 @@ Napi::Object backward(const Arguments& a, Team& team) {
   const auto given = [](const std::vector<float>& v) { return v.empty() ? nullptr : v.data(); };
   const Rows dhidden(in.dtype, in.R, in.physical), dweight(DType::f32, in.V, in.physical);
   const bool trained = a.flag("dweight", false);
-  const logprob::Backward b{
-      in.f, g.data(), given(g_lse), given(g_entropy), given(g_mean), dhidden.data(), trained ? (float*)dweight.data() : nullptr};
+  std::vector<float> dbias(trained && !in.bias.empty() ? round32(in.V) : 0);
+  const logprob::Backward b{in.f,
+                            g.data(),
+                            given(g_lse),
+                            given(g_entropy),
+                            given(g_mean),
+                            dhidden.data(),
+                            trained ? (float*)dweight.data() : nullptr,
+                            dbias.empty() ? nullptr : dbias.data()};
   Memory workspace(logprob::backward_bytes(b, team.size()));
   const auto run = [&] { logprob::backward(team, b, workspace.as<char>()); };
   run();
   Napi::Object out = Napi::Object::New(a.env());
   out.Set("dhidden", to_js(a.env(), dhidden.floats(in.H)));
   if (trained) out.Set("dweight", to_js(a.env(), dweight.floats(in.H)));
+  if (!dbias.empty()) out.Set("dbias", to_js(a.env(), std::vector<float>(dbias.begin(), dbias.begin() + in.V)));
   time_repeats(a, out, run);
   return out;
 }

@@ -30,6 +30,7 @@ class Arena {
 static inline Logits logits(const Forward& f, const Cut& c, long m, long rows, long v, long columns) {
   Logits l;
   l.dtype = f.head->dtype, l.rows = rows, l.plan = c.logits, l.first = v, l.real = std::min(columns, f.V - v), l.softcap = f.softcap;
+  l.bias = f.bias ? f.bias + v : nullptr;
   l.hidden = static_cast<const char*>(f.hidden) + m * f.head->K * bytes_of(l.dtype), l.targets = f.targets + m;
   l.right = matmul::panels(*f.head, false);
   l.right.at = static_cast<const char*>(l.right.at) + v * f.head->K * bytes_of(l.dtype), l.right.columns = columns;

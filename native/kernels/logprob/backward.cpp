@@ -102,6 +102,7 @@ struct Pass {
         slopes(m, rows, v, columns, l.thread[thread]);
         const void* hidden = static_cast<const char*>(b.f.hidden) + m * H * bytes_of(head.dtype);
         matmul::contract({l.thread[thread].slope, columns, 0, columns, hidden, H, 0, H, rows, head.dtype, b.dweight + v * H}, 0, H / 32);
+        if (b.dbias) matmul::column_sums(l.thread[thread].slope, head.dtype, rows, columns, 0, columns, b.dbias + v);
       }
     });
   }

@@ -46,6 +46,7 @@ template <bool all> struct Online {
 
   inline __attribute__((always_inline)) void row(long m, long n, int r, F16 lo, F16 hi) {
     const long i = m + r, t = p.logits.targets[i] - p.logits.first;
+    if (__builtin_expect(p.logits.bias != nullptr, 0)) lo = lo + load(p.logits.bias + n), hi = hi + load(p.logits.bias + n + 16);
     if (__builtin_expect(p.logits.softcap > 0, 0)) lo = capped(lo, p.logits.softcap), hi = capped(hi, p.logits.softcap);
     if (__builtin_expect((t >> 5) == (n >> 5), 0)) {
       alignas(64) float v[32];
@@ -112,6 +113,7 @@ template <class T, bool all> struct Slope {
     const long i = m + r, t = p.logits.targets[i] - p.logits.first;
     const Row& q = p.row[i];
     const bool cap = p.logits.softcap > 0;
+    if (__builtin_expect(p.logits.bias != nullptr, 0)) lo = lo + load(p.logits.bias + n), hi = hi + load(p.logits.bias + n + 16);
     if (__builtin_expect(cap, 0)) lo = capped(lo, p.logits.softcap), hi = capped(hi, p.logits.softcap);
     F16 a = of(q, lo), b = of(q, hi);
     if (__builtin_expect((t >> 5) == (n >> 5), 0)) add_target(q.g, t & 31, a, b);

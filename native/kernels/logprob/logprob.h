@@ -1,6 +1,6 @@
 // logprob: hidden (R, H) x vocabulary weights (V, H) -> log-probability of each target, and back. Logits (R, V) never exist: 32 x 32 blocks only.
 //
-//   z = hidden W^T (with softcap c: c tanh(z / c)) ;  lse = log sum_v exp z_v ;  logprob = z_target - lse
+//   z = hidden W^T (+ bias) (with softcap c: c tanh(z / c)) ;  lse = log sum_v exp z_v ;  logprob = z_target - lse
 //   entropy = lse - sum_v p_v z_v                      mean = (1 / V) sum_v z_v
 //   d loss / d z_v = g (1{v = target} - p_v) + g_lse p_v - g_entropy p_v (log p_v + entropy) + g_mean / V
 //
@@ -21,12 +21,13 @@ struct Forward {
   long V;                       // logical
   const void* hidden;           // (R, H) rows layout
   long R;
-  const int* targets;  // (R,) in 0 .. V-1
-  float softcap;       // 0: none
-  float* logprob;      // (R,)
-  float* lse;          // (R,)
-  float* entropy;      // (R,) or null
-  float* mean;         // (R,) or null
+  const int* targets;           // (R,) in 0 .. V-1
+  float softcap;                // 0: none
+  float* logprob;               // (R,)
+  float* lse;                   // (R,)
+  float* entropy;               // (R,) or null
+  float* mean;                  // (R,) or null
+  const float* bias = nullptr;  // (V rounded up to 32) of the vocabulary, padding zero; null: none
 };
 struct Backward {
   Forward f;                                // lse (and entropy, where g_entropy is given) as the forward pass left them
@@ -34,6 +35,7 @@ struct Backward {
   const float *g_lse, *g_entropy, *g_mean;  // (R,) or null
   void* dhidden;                            // (R, H) rows layout; rows R .. round32(R) set to zero
   float* dweight;                           // (V, H) fp32 rows layout, added to; null: the head is frozen
+  float* dbias = nullptr;                   // (V rounded up to 32), added to; wanted beside dweight alone
 };
 size_t forward_bytes(const Forward& f, int threads);
 size_t backward_bytes(const Backward& b, int threads);

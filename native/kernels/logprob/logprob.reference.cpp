@@ -19,8 +19,9 @@ std::vector<double> row(const Forward& f, long m) {
   for (long k = 0; k < f.head->K; k++) out[k] = number(f.hidden, f.head->dtype, rows_index(m, k, f.head->K));
   return out;
 }
-double logit(const Forward& f, const std::vector<double>& h, const float* w) {
-  double z = 0;
+// Of entry v, whose weights are w.
+double logit(const Forward& f, const std::vector<double>& h, const float* w, long v) {
+  double z = f.bias ? f.bias[v] : 0;
   for (size_t k = 0; k < h.size(); k++) z += h[k] * w[k];
   return f.softcap > 0 ? f.softcap * std::tanh(z / f.softcap) : z;
 }
@@ -57,7 +58,7 @@ void dhidden_rows(const Backward& b, long first, long last) {
     const std::vector<float> w = panel(*b.f.head, v);
     for (long i = 0; i < 32 && v + i < b.f.V; i++)
       for (long m = first; m < last; m++) {
-        const double s = slope(b, m, v + i, logit(b.f, h[m - first], &w[i * H]));
+        const double s = slope(b, m, v + i, logit(b.f, h[m - first], &w[i * H], v + i));
         for (long k = 0; k < H; k++) sums[m - first][k] += s * w[i * H + k];
       }
   }
@@ -75,11 +76,12 @@ void dhidden_rows(const Backward& b, long first, long last) {
 void dweight_panel(const Backward& b, long v) {
   const long H = b.f.head->K;
   const std::vector<float> w = panel(*b.f.head, v);
-  std::vector<double> sums(32 * H);
+  std::vector<double> sums(32 * H), bias(32);
   for (long m = 0; m < b.f.R; m++) {
     const std::vector<double> h = row(b.f, m);
     for (long i = 0; i < 32 && v + i < b.f.V; i++) {
-      const double s = slope(b, m, v + i, logit(b.f, h, &w[i * H]));
+      const double s = slope(b, m, v + i, logit(b.f, h, &w[i * H], v + i));
+      bias[i] += s;
       for (long k = 0; k < H; k++) sums[i * H + k] += s * h[k];
     }
   }
@@ -88,6 +90,7 @@ void dweight_panel(const Backward& b, long v) {
       float& to = b.dweight[rows_index(v + i, k, H)];
       to = float(to + sums[i * H + k]);
     }
+  for (long i = 0; b.dbias && i < 32; i++) b.dbias[v + i] = float(b.dbias[v + i] + bias[i]);
 }
 
 }  // namespace
@@ -101,7 +104,7 @@ void forward_reference(Team& team, const Forward& f) {
       const std::vector<float> w = panel(*f.head, v);
       for (long m = first; m < last; m++)
         for (long i = 0; i < 32 && v + i < f.V; i++) {
-          const double z = logit(f, h[m - first], &w[i * f.head->K]);
+          const double z = logit(f, h[m - first], &w[i * f.head->K], v + i);
           state[m - first].add(z);
           if (v + i == f.targets[m]) state[m - first].target = z;
         }

@@ -15,6 +15,7 @@ struct Logits {
   long real;           // columns that are part of the vocabulary
   const int* targets;  // of the rows
   float softcap;
+  const float* bias;  // of those columns, null: none
 };
 
 // What a part of the vocabulary adds to a row, in units of log2 e: 2^reference sum = sum exp z.

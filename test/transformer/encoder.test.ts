@@ -1,0 +1,107 @@
+// Five steps of masked language modelling on given masks equal PyTorch's and PEFT's (test/reference/encoders.py), and what an encoder refuses.
+import { readFileSync } from 'node:fs';
+import { resolve } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import type { NativeModel } from '../../lib/native.js';
+import { adapterOf, batchFrom, below, FIXTURES, family, hasModel, load, passes } from './fixtures.js';
+
+interface Curve {
+  loss: number[];
+  gradientNorm: number[];
+}
+interface Recorded {
+  learningRate: number;
+  clip: number;
+  weightDecay: number;
+  steps: { ids: number[][]; targets: number[][] }[];
+  lora: Curve;
+  all: Curve;
+}
+const recorded = JSON.parse(readFileSync(resolve(FIXTURES, 'encoder_steps/steps.json'), 'utf8')) as Recorded;
+const { network, adapter, expected } = family('bert');
+
+/** Steps whose rows go through the network `atOnce` at a time. */
+async function follow(model: NativeModel, curve: Curve, atOnce: number) {
+  const { learningRate, weightDecay, clip } = recorded;
+  for (const [n, rows] of recorded.steps.entries()) {
+    const count = rows.targets.flat().filter((id) => id >= 0).length;
+    let loss = 0;
+    for (let at = 0; at < rows.ids.length; at += atOnce) {
+      const part = { ids: rows.ids.slice(at, at + atOnce), targets: rows.targets.slice(at, at + atOnce), trained: [] };
+      loss += (await passes(model, batchFrom(part), count)).loss;
+    }
+    const gradientNorm = await model.gradientNorm();
+    expect(Math.abs(loss / curve.loss[n]! - 1), `loss of step ${n + 1}`).toBeLessThan(1e-4);
+    expect(Math.abs(gradientNorm / curve.gradientNorm[n]! - 1), `gradient norm of step ${n + 1}`).toBeLessThan(1e-4);
+    const scale = Math.min(1, clip / gradientNorm);
+    await model.step({ learningRate, beta1: 0.9, beta2: 0.999, eps: 1e-8, weightDecay, scale, step: n + 1 });
+  }
+}
+
+describe.skipIf(!hasModel)('an encoder', () => {
+  it.each([4, 1])('takes five steps with an adapter as PEFT does, %i rows at once', async (atOnce) => {
+    const model = await load('bert', network, { train: 'adapter', threads: 2 });
+    await model.setAdapter(adapterOf(below(expected, 'adapter/'), adapter.alpha / adapter.rank));
+    await follow(model, recorded.lora, atOnce);
+    model.dispose();
+  });
+
+  it.each([4, 1])('takes five steps of all weights as PyTorch does, %i rows at once', async (atOnce) => {
+    const model = await load('bert', network, { train: 'all', threads: 2 });
+    await follow(model, recorded.all, atOnce);
+    model.dispose();
+  });
+
+  it('drops inputs of an adapter in forward and backward alike: finite differences of one weight', async () => {
+    const model = await load('bert', network, { train: 'adapter' });
+    await model.setAdapter(adapterOf(below(expected, 'adapter/'), 2, 0.5));
+    const batch = batchFrom(family('bert'));
+    const loss = async (keep = false) => {
+      const { logprob } = await model.forward(batch, { keep, dropoutKey: 7 });
+      return logprob.reduce((a, b) => a + b, 0);
+    };
+    await loss(true);
+    await model.backward({ logprob: new Float32Array(batch.targets.filter((id) => id >= 0).length).fill(1) });
+    for (const part of ['attention.self.key', 'attention.output.dense', 'intermediate.dense', 'output.dense']) {
+      const name = `base_model.model.bert.encoder.layer.0.${part}.lora_B.weight`;
+      const [value, gradient] = [await model.read(name, 'value'), await model.read(name, 'gradient')];
+      const at = gradient.reduce((best, g, i) => (Math.abs(g) > Math.abs(gradient[best]!) ? i : best), 0);
+      const moved = async (by: number) => {
+        await model.write(name, 'value', value.with(at, value[at]! + by));
+        return loss();
+      };
+      const slope = ((await moved(0.01)) - (await moved(-0.01))) / 0.02;
+      await model.write(name, 'value', value);
+      expect(Math.abs(slope / gradient[at]! - 1), name).toBeLessThan(0.02);
+    }
+    model.dispose();
+  });
+
+  it('reads both ways and stops at its last position', async () => {
+    const model = await load('bert', network);
+    const tokens = Int32Array.of(5, 6, 7);
+    const first = async (last: number) => {
+      const logits = await model.logits(tokens.with(2, last), Int32Array.of(0, 3));
+      return logits.slice(0, network.vocabulary);
+    };
+    expect(await first(8)).not.toEqual(await first(7));
+    const long = new Int32Array(network.context + 1).fill(5);
+    const told = `a sequence of ${network.context + 1} tokens is longer than the encoder's ${network.context} positions`;
+    await expect(model.logits(long, Int32Array.of(0, long.length))).rejects.toThrow(told);
+    expect((await model.logits(long.slice(1), Int32Array.of(0, long.length - 1))).every(Number.isFinite)).toBe(true);
+    model.dispose();
+  });
+
+  it('refuses what only a decoder does', async () => {
+    const model = await load('bert', network, { train: 'all' });
+    const batch = batchFrom(family('bert'));
+    expect(() => model.startGeneration(8)).toThrow('an encoder writes no text');
+    expect(() => model.startRollout({ prompts: [Int32Array.of(5)], maxNewTokens: 2 })).toThrow('an encoder writes no text');
+    await expect(model.setHead(new Float32Array(network.hidden))).rejects.toThrow('an encoder has no score head');
+    await expect(model.forward({ ...batch, scoreRows: Int32Array.of(0) })).rejects.toThrow('an encoder has no score head');
+    const positions = new Int32Array(batch.tokens.length);
+    await expect(model.forward({ ...batch, positions })).rejects.toThrow("an encoder's tokens stand at their own places");
+    await expect(model.forward(batch, { temperature: 2 })).rejects.toThrow("an encoder's logits take no temperature");
+    model.dispose();
+  });
+});
