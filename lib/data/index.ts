@@ -6,7 +6,7 @@ export { fileHash, sequencesHash } from './hash.js';
 export { type Accepts, acceptedRows, KINDS, type Kind } from './kinds.js';
 export { mismatchedRows } from './mismatched.js';
 export { microBatches, packBatch, sharedMicroBatches } from './pack.js';
-export { packShared, type SharedBatch, sharedLength } from './pack_shared.js';
+export { largestSharedUnit, packShared, type SharedBatch, sharedLength } from './pack_shared.js';
 export { type Cursor, StepPlan, type StepRules } from './plan.js';
 export { describeCounts, type Preview, type PreviewRow, previewRows, renderPreview } from './preview.js';
 export { Random, type RandomState } from './random.js';

@@ -1,6 +1,6 @@
 /** Sequences laid end to end. Nothing is padded, cut or lost; a micro-batch is only a smaller number of whole units. */
 import { batchColumns, batchSteps, type Packable, type PackRules, scoredToken, targetsOf } from './columns.js';
-import { sharedLength } from './pack_shared.js';
+import { sharedTokens } from './pack_shared.js';
 import type { PackedBatch } from './types.js';
 import { unitStarts } from './units.js';
 
@@ -16,10 +16,7 @@ export function microBatches(sequences: readonly Sized[], rows: ArrayLike<number
 
 /** The same for `packShared`: what the sequences of a unit share counts once. */
 export function sharedMicroBatches(sequences: readonly Sized[], rows: ArrayLike<number>, budget: number): Int32Array[] {
-  return grouped(sequences, rows, budget, (members) => {
-    const whole = members.reduce((sum, { ids }) => sum + ids.length, 0);
-    return whole - (members.length - 1) * sharedLength(members);
-  });
+  return grouped(sequences, rows, budget, sharedTokens);
 }
 
 function grouped<T extends Sized>(

@@ -63,6 +63,18 @@ export function sharedLength(members: readonly Pick<Packable, 'ids'>[]): number 
   return length;
 }
 
+/** Tokens of a unit's sequences, what they share counted once. */
+export function sharedTokens(members: readonly Pick<Packable, 'ids'>[]): number {
+  const whole = members.reduce((sum, { ids }) => sum + ids.length, 0);
+  return whole - (members.length - 1) * sharedLength(members);
+}
+
+/** The most that a unit comes to: what a micro-batch must have room for. */
+export function largestSharedUnit(sequences: readonly Pick<Packable, 'ids' | 'unit' | 'member'>[]): number {
+  const starts = unitStarts(sequences);
+  return starts.subarray(0, -1).reduce((most, start, n) => Math.max(most, sharedTokens(sequences.slice(start, starts[n + 1]))), 0);
+}
+
 /** Where a sequence lies: its first `shared` tokens from `beginning` on, the others from `branch` on. */
 interface Place {
   shared: number;

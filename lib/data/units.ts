@@ -35,9 +35,9 @@ export interface JudgedSteps {
 
 type Member = Pick<Tokens, 'unit' | 'member'>;
 
-/** Whether `next` goes on with the unit of `before`: its next sequence. A unit that comes twice in a row is two. */
+/** Whether `next` goes on with the unit of `before`: a later sequence of it. A unit that comes twice in a row is two. */
 function goesOn(before: Member | undefined, next: Member | undefined): boolean {
-  return next?.unit !== undefined && next.unit === before?.unit && next.member === (before.member ?? 0) + 1;
+  return next?.unit !== undefined && next.unit === before?.unit && (next.member ?? 0) > (before.member ?? 0);
 }
 
 /** Where each unit begins among `sequences`, and their number. A sequence without a unit is one by itself. */

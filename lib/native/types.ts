@@ -241,6 +241,11 @@ export interface NativeRollout {
 
 /** `adapter` names the set that is meant; default `default`, and the base where all weights are trained. */
 export interface NativeModel {
+  /**
+   * Whether batches may bring positions and hidden keys, so that what sequences begin with is computed once; false for encoders and where rotary embedding turns by
+   * the length of a sequence. Setting it to false has every sequence computed whole.
+   */
+  sharesBeginnings: boolean;
   /** Adds an adapter, or replaces the one of its name. With `train` its tensors are parameters. */
   setAdapter(options: AdapterOptions): Promise<void>;
   removeAdapter(adapter: string): Promise<void>;

@@ -51,7 +51,12 @@ const adapterKeys = z.strictObject({
     .union([z.literal('all-linear'), z.array(target).min(1)])
     .optional()
     .describe('Which linear layers get an adapter. Default all-linear.'),
-  dropout: z.number().min(0).lt(1).default(0).describe('Share of an adapter’s inputs that is set to zero in training.'),
+  dropout: z
+    .number()
+    .min(0)
+    .lt(1)
+    .default(0)
+    .describe('Share of an adapter’s inputs that is set to zero in training; a prompt that several answers share has one draw.'),
   rsLora: z.boolean().optional().describe('Scale by alpha / √rank in place of alpha / rank. Default false.'),
   seed: z.int().min(0).max(0xffffffff).optional().describe('Seed of a new adapter’s first values. Default train.seed.'),
 });

@@ -37,7 +37,7 @@ export function plannedMicroBatch(recipe: Recipe, config: NetworkConfig, adapter
   };
   const { maxNewTokens = -1, samplesPerPrompt = 1 } = rolloutOptions(recipe) ?? {};
   // An answer, and the end token that a judge may read behind it.
-  const longest = rows.longest + maxNewTokens + 1;
+  const longest = (config.encoder || config.rotary.kind === 'dynamic' ? rows.longest : rows.longestShared) + maxNewTokens + 1;
   const stepTokens = train.tokensPerStep ?? (train.rowsPerStep ?? 1) * samplesPerPrompt * longest;
   const micro = chooseMicroBatch({ plan, requested: train.microBatchTokens, longest, stepTokens, total: machineMemory() });
   const settings = { isBf16: compute.dtype === 'bf16', isAdapter: adapter !== undefined, recomputes: train.activationCheckpointing };

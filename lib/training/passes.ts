@@ -1,10 +1,8 @@
 /** The native side as methods see it: figures of the trained tokens of some sequences, and gradients on their way back. */
-import { microBatches, type PackRules, packBatch, type Tokens } from '../data/index.js';
+import type { PackRules } from '../data/index.js';
 import type { Columns, LossInput, LossOutput, Output } from '../methods/index.js';
-import type { BackwardGradients, ForwardBatch, NativeModel } from '../native.js';
-
-/** What a sequence must have to go through the network. */
-export type PassSequence = Pick<Tokens, 'ids' | 'trained' | 'trainedTokens' | 'unit' | 'member'>;
+import type { BackwardGradients, NativeModel } from '../native.js';
+import { cutInto, membersAt, type PassSequence, passBatch } from './batches.js';
 
 /** What came out, in the order of the sequences. */
 export type Figures = Pick<LossInput, 'logprob' | 'lse' | 'entropy' | 'mean' | 'value' | 'score'>;
@@ -28,11 +26,13 @@ export interface PassOptions {
 /** One forward pass over sequences laid end to end. */
 export async function forwardPass(native: NativeModel, sequences: readonly PassSequence[], options: PassOptions = {}): Promise<Figures> {
   const { outputs = [], valueAlone = false, rules, keep = false, adapter, dropout, temperature } = options;
-  const packed = packBatch(sequences, allOf(sequences), rules);
-  const batch: ForwardBatch = { ...packed, ...(dropout && { sequenceKeys: dropout.places }) };
-  if (outputs.includes('score')) batch.scoreRows = packed.scoreAt;
-  if (outputs.includes('value')) batch.scoreRows = trainedRows(packed.targets);
-  if (outputs.includes('score') || valueAlone) batch.targets = new Int32Array(packed.targets.length).fill(-1);
+  const { scoreAt, predicting, ...batch } = passBatch(native, sequences, rules, dropout?.places);
+  if (outputs.includes('score')) batch.scoreRows = scoreAt;
+  if (outputs.includes('value')) batch.scoreRows = predicting;
+  if (outputs.includes('score') || valueAlone) {
+    batch.targets = new Int32Array(batch.tokens.length).fill(-1);
+    for (const name of ['targetRows', 'targetIds'] as const) delete batch[name];
+  }
   const { score, ...figures } = await native.forward(batch, {
     keep,
     entropy: outputs.includes('entropy'),
@@ -43,9 +43,6 @@ export async function forwardPass(native: NativeModel, sequences: readonly PassS
   });
   return { ...figures, ...(score && { [outputs.includes('value') ? 'value' : 'score']: score }) };
 }
-
-/** Positions before trained tokens: the state that predicts a token is what its value is read from. */
-const trainedRows = (targets: Int32Array) => Int32Array.from(targets.keys()).filter((i) => (targets[i] as number) >= 0);
 
 /** Sends the gradients of the last pass that was kept. */
 export async function backwardPass(native: NativeModel, { logprob, ...others }: LossOutput['gradient']): Promise<void> {
@@ -63,17 +60,10 @@ export async function forwardAll(
   optionsOf: (places: Int32Array) => PassOptions = () => ({}),
 ): Promise<Figures> {
   const parts: Figures[] = [];
-  for (const places of microBatches(sequences, allOf(sequences), passTokens))
+  for (const places of cutInto(native, sequences, passTokens))
     parts.push(await forwardPass(native, membersAt(sequences, places), optionsOf(places)));
   return joined(parts);
 }
-
-/** Indices of all of a list. */
-export const allOf = (list: { readonly length: number }) => Int32Array.from({ length: list.length }, (_, n) => n);
-
-/** The sequences at some places. */
-export const membersAt = <T>(sequences: readonly T[], places: ArrayLike<number>): T[] =>
-  Array.from(places, (place) => sequences[place] as T);
 
 /** Figures of several passes end to end. */
 function joined(parts: readonly Figures[]): Figures {

@@ -70,10 +70,10 @@ async function keptReference(
   open: () => Promise<Reference>,
   signal?: AbortSignal,
 ): Promise<Omit<HeldReference, 'close'>> {
-  const { recipe, rows, microBatchTokens, hashes } = source;
+  const { recipe, native, rows, microBatchTokens, hashes } = source;
   const sequences = [...rows.sequences, ...rows.heldOut];
   const reference = await referenceHashes(recipe, hashes.base, signal);
-  const file = cacheFile({ recipe, sequences, microBatchTokens, base: hashes.base, reference });
+  const file = cacheFile({ recipe, sequences, microBatchTokens, shared: native.sharesBeginnings, base: hashes.base, reference });
   const asksMore = methods[recipe.method.name].columns?.(recipe.method as never).includes('mismatch') ?? false;
   const found = await readKnown(file, sequences);
   if (found !== undefined)

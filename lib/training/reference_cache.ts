@@ -9,10 +9,11 @@ import { homedir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { readTensor, storedTensor, writeSafetensors } from '../checkpoint/safetensors.js';
 import { readHeader } from '../checkpoint/safetensors_header.js';
-import { microBatches, sequencesHash, type Tokens, type Warning } from '../data/index.js';
+import { sequencesHash, type Tokens, type Warning } from '../data/index.js';
 import { addon } from '../native.js';
 import type { Recipe, Train } from '../options/index.js';
-import { allOf, forwardPass, membersAt } from './passes.js';
+import { cutInto, membersAt } from './batches.js';
+import { forwardPass } from './passes.js';
 import type { Reference } from './reference.js';
 
 /** Log-probabilities of each sequence's trained tokens. */
@@ -34,6 +35,8 @@ export interface CacheKey {
   recipe: Recipe;
   sequences: readonly Tokens[];
   microBatchTokens: number;
+  /** Whether beginnings are computed once. */
+  shared: boolean;
   /** Hashes of the base's files, and of those of the reference. */
   base: object;
   reference: object;
@@ -41,11 +44,11 @@ export interface CacheKey {
 
 /** The file of a key: in `ATTUNE_CACHE`, else `XDG_CACHE_HOME/attune`, else `~/.cache/attune`. */
 export function cacheFile(
-  { recipe, sequences, microBatchTokens, base, reference }: CacheKey,
+  { recipe, sequences, microBatchTokens, shared, base, reference }: CacheKey,
   env: NodeJS.ProcessEnv = process.env,
 ): string {
   const { version, cpu } = addon();
-  const parts = [version, cpu.chosen, recipe.compute.dtype, microBatchTokens, base, reference, sequencesHash(sequences)];
+  const parts = [version, cpu.chosen, recipe.compute.dtype, microBatchTokens, shared, base, reference, sequencesHash(sequences)];
   const hash = createHash('sha256').update(JSON.stringify(parts)).digest('hex');
   const home = env.ATTUNE_CACHE ?? join(env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'attune');
   return join(resolve(home), 'reference', `${hash}.safetensors`);
@@ -84,7 +87,7 @@ export async function computeKnown(
 ): Promise<KnownReference> {
   const logprob = new Float32Array(sequences.reduce((sum, { trainedTokens }) => sum + trainedTokens, 0));
   let at = 0;
-  for (const places of microBatches(sequences, allOf(sequences), microBatchTokens)) {
+  for (const places of cutInto(native, sequences, microBatchTokens)) {
     signal?.throwIfAborted();
     const figures = await forwardPass(native, membersAt(sequences, places), { adapter });
     logprob.set(figures.logprob, at);

@@ -108,6 +108,21 @@ export function answerSequence(
   return { ids: whole, trained: new Uint8Array(whole.length).fill(1, prompt.length), trainedTokens: ids.length, file, line };
 }
 
+/**
+ * A step's answers. Those to one prompt are a unit, whose prompt is computed once, or several where they are more than `most` tokens: a unit is never
+ * cut. `most` 0: each answer is by itself.
+ */
+export function answerSequences(prompts: readonly Tokens[], answers: readonly Answer[], most: number): StepSequence[] {
+  let [unit, member, tokens]: [Tokens['unit'], number, number] = [undefined, 0, 0];
+  return answers.map((answer, n) => {
+    const prompt = prompts[answer.prompt] as Tokens;
+    const goesOn = answers[n - 1]?.prompt === answer.prompt && tokens + answer.ids.length <= most;
+    [unit, member, tokens] = goesOn ? [unit, member + 1, tokens] : [prompt.unit && { ...prompt.unit }, 0, prompt.ids.length];
+    tokens += answer.ids.length;
+    return { ...answerSequence(prompt, answer), ...(unit && { unit, member }) };
+  });
+}
+
 /** Prompt and answer as a reward model reads them: with one end token at the end, at which it scores. */
 export function judgedSequence(
   prompt: Int32Array,

@@ -6,12 +6,12 @@ import { Random, type Tokens } from '../data/index.js';
 import { type MethodState, part, stepTotals, updates } from '../methods/index.js';
 import type { OptionsOf } from '../options/index.js';
 import type { Tokenizer } from '../tokenizer/index.js';
+import { membersAt } from './batches.js';
 import type { StepEvent } from './events.js';
 import type { Judges } from './judges.js';
-import { membersAt } from './passes.js';
 import type { Reference } from './reference.js';
 import { referenceColumns } from './reference_columns.js';
-import { type Answer, answerSequence, sampleAnswers } from './rollout_answers.js';
+import { type Answer, answerSequences, sampleAnswers } from './rollout_answers.js';
 import { stepFigures } from './step.js';
 import { type PreparedStep, prepareStep, type Step, takeUpdate, type Updated, type UpdateSetting } from './update.js';
 
@@ -71,7 +71,7 @@ async function rollout(setting: RolloutSetting, step: number, prompts: readonly 
   const { native, recipe, tokenizer, judges } = setting;
   const ids = prompts.map((prompt) => prompt.ids);
   const answers = await sampleAnswers(native, tokenizer, ids, recipe.method as RolloutOptions, samplingSeed(recipe.train.seed, step));
-  const sequences = answers.map((answer) => answerSequence(prompts[answer.prompt] as Tokens, answer));
+  const sequences = answerSequences(prompts, answers, native.sharesBeginnings ? setting.microBatchTokens : 0);
   const columns = { ...layoutOf(answers), reward: await judges.rewards(prompts, answers) };
   return { step, sequences, columns: await referenceColumns(setting, sequences, columns) };
 }
@@ -83,8 +83,9 @@ function layoutOf(answers: readonly Answer[]) {
   return { sequenceStarts, group, stopped: Float64Array.from(answers, ({ stopped }) => Number(stopped)) };
 }
 
-/** What an update takes of a step. What was prepared is told once, not with every update. */
-function shareOf(step: PreparedStep, answers: Int32Array): PreparedStep {
+/** What an update takes of a step, answers to one prompt side by side. What was prepared is told once, not with every update. */
+function shareOf(step: PreparedStep, shuffled: Int32Array): PreparedStep {
+  const answers = shuffled.toSorted();
   return { ...step, sequences: membersAt(step.sequences, answers), columns: part(step.columns, answers), metrics: {} };
 }
 

@@ -1,5 +1,14 @@
 /** The rows of a run: those to train on and those held out. */
-import { acceptedRows, type Dataset, holdOut, largestUnit, loadDataset, type Tokens, type Warning } from '../data/index.js';
+import {
+  acceptedRows,
+  type Dataset,
+  holdOut,
+  largestSharedUnit,
+  largestUnit,
+  loadDataset,
+  type Tokens,
+  type Warning,
+} from '../data/index.js';
 import type { ErrorPlace } from '../errors/index.js';
 import { methods } from '../methods/index.js';
 import type { DataSource, Recipe } from '../options/index.js';
@@ -13,6 +22,8 @@ export interface Rows {
   heldOut: Tokens[];
   /** Tokens of the longest sequence of all, or of the largest unit whose sequences stay together. */
   longest: number;
+  /** The same where what its sequences begin with is computed once. */
+  longestShared: number;
   warnings: Warning[];
 }
 
@@ -49,7 +60,16 @@ export async function loadRows(recipe: WholeRecipe, tokenizer: Tokenizer, option
   const other = evaluate?.data === undefined ? undefined : await load(evaluate.data);
   const split = evaluate?.fraction === undefined ? { train: dataset.sequences, heldOut: [] } : holdOut(dataset, evaluate.fraction);
   const heldOut = (other?.sequences ?? split.heldOut).filter(({ trainedTokens }) => trainedTokens > 0);
-  const longest = largestUnit([...split.train, ...heldOut]);
+  const all = [...split.train, ...heldOut];
+  const [longest, longestShared] = [largestUnit(all), largestSharedUnit(all)];
   const datasets = other === undefined ? [dataset] : [dataset, other];
-  return { datasets, dataset, sequences: split.train, heldOut, longest, warnings: datasets.flatMap(({ warnings }) => warnings) };
+  return {
+    datasets,
+    dataset,
+    sequences: split.train,
+    heldOut,
+    longest,
+    longestShared,
+    warnings: datasets.flatMap(({ warnings }) => warnings),
+  };
 }

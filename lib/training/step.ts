@@ -2,8 +2,8 @@
 import { columnsOf, type Tokens } from '../data/index.js';
 import type { MethodState } from '../methods/index.js';
 import { addon } from '../native.js';
+import { allOf, membersAt } from './batches.js';
 import type { StepEvent } from './events.js';
-import { allOf, membersAt } from './passes.js';
 import type { Reference } from './reference.js';
 import type { KnownReference } from './reference_cache.js';
 import { referenceColumns } from './reference_columns.js';

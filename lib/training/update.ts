@@ -2,7 +2,7 @@
  * A step of any method, as the head of `lib/methods/method.ts` tells it: columns, what is prepared of the whole step, then one or several updates of
  * the weights. Sequences come from the rows of a recipe or from rollouts; nothing here knows which.
  */
-import { microBatches, type PackRules, type Tokens } from '../data/index.js';
+import type { PackRules, Tokens } from '../data/index.js';
 import {
   type Columns,
   type GroupCounts,
@@ -18,9 +18,10 @@ import {
 } from '../methods/index.js';
 import type { NativeModel } from '../native.js';
 import type { MethodOptions, Recipe } from '../options/index.js';
+import { cutInto, membersAt, type PassSequence } from './batches.js';
 import { faultySequences, notFinite } from './faults.js';
 import { type Move, moveWeights } from './optimizer.js';
-import { allOf, type Figures, forwardAll, forwardPass, membersAt, type PassSequence } from './passes.js';
+import { type Figures, forwardAll, forwardPass } from './passes.js';
 import { ownValues, sendBack } from './value_passes.js';
 
 /** What every step of a run works with. */
@@ -86,7 +87,7 @@ export async function prepareStep(setting: UpdateSetting, step: Step, before: Me
 
 async function lookAhead(setting: UpdateSetting, step: Step, keep: boolean): Promise<{ figures: Figures; isWhole: boolean }> {
   const { native, microBatchTokens, valueSet } = setting;
-  const isWhole = keep && microBatches(step.sequences, allOf(step.sequences), microBatchTokens).length === 1;
+  const isWhole = keep && cutInto(native, step.sequences, microBatchTokens).length === 1;
   const apart = await ownValues(setting, step.sequences);
   const figures = await forwardAll(native, step.sequences, microBatchTokens, (places) => ({
     ...passOptions(setting, step.step, places),
@@ -123,11 +124,11 @@ const setsOf = ({ valueSet }: UpdateSetting) => (valueSet === undefined ? [undef
 
 /** Loss and metrics of a prepared step; `learn`: with its gradients, which are added to those already there. */
 export async function stepLoss(setting: UpdateSetting, step: PreparedStep, learn: boolean): Promise<Omit<Updated, 'gradientNorm'>> {
-  const { recipe, microBatchTokens } = setting;
+  const { native, recipe, microBatchTokens } = setting;
   const counts = stepCounts(step.columns);
   const divisor = methodOf(recipe).divisor(counts);
   const parts: LossOutput[] = [];
-  for (const places of microBatches(step.sequences, allOf(step.sequences), microBatchTokens))
+  for (const places of cutInto(native, step.sequences, microBatchTokens))
     parts.push(await microBatch(setting, step, places, { counts, divisor, learn }));
   return { ...stepTotals([step, ...parts], divisor), counts };
 }

@@ -1,7 +1,8 @@
 /** A value head on an adapter of its own: passes beside those of the policy. */
 import type { LossOutput } from '../methods/index.js';
 import type { NativeModel } from '../native.js';
-import { backwardPass, type Figures, forwardAll, forwardPass, type PassSequence } from './passes.js';
+import type { PassSequence } from './batches.js';
+import { backwardPass, type Figures, forwardAll, forwardPass } from './passes.js';
 
 interface ValueSetting {
   native: NativeModel;

@@ -69,6 +69,7 @@ class NativeModel : public Napi::ObjectWrap<NativeModel> {
          InstanceMethod("startGeneration", &N::start_generation), InstanceMethod("startRollout", &N::start_rollout),
          InstanceMethod("memory", &N::memory), InstanceMethod("dispose", &N::dispose)});
     const Napi::Object o = f.New({});
+    o.Set("sharesBeginnings", !model->config.encoder && model->config.rotary.kind != rotary::Kind::dynamic);
     Unwrap(o)->model_ = std::move(model);
     return o;
   }
