@@ -5,9 +5,9 @@
  *     loss = -Σ_{t > c} log p(x_{z_t} | x_{z_1} … x_{z_{t-1}}, place z_t) / predicted tokens
  *
  * Only the last tokens of the order are predicted (`maskShare`); those before are context. The two streams of the paper are one ragged sequence here:
- * contents stand in the order z, each at its own position, and before each predicted content stands a query: the mask token at that position, which
- * sees the contents before it in the sequence and is seen by nothing but itself. Attention is causal along the sequence; beside that it needs
- * positions that are given and a flag for tokens that others do not see.
+ * first the contents in the order z, each at its own position, then a query for each predicted one: the mask token at that position. Attention is
+ * causal along the sequence; a query hides what lies between the contents before its own and itself, and so sees those contents and itself. Blocks of
+ * contents are then computed for many queries at once, and what a run of queries hides is not computed at all.
  */
 import type { Random } from '../data/random.js';
 import { methodOptions, type OptionsOf } from '../options/index.js';
@@ -36,10 +36,11 @@ export interface Permuted {
   ids: Int32Array;
   /** (M) place of each in the text, from 0. */
   positions: Int32Array;
-  /** (M) id that a query predicts; -1 for contents. */
+  /** (M) id that a query predicts at its own place; -1 for contents. */
   targets: Int32Array;
-  /** (M) 1 for queries: no other token sees them. */
-  hidden: Uint8Array;
+  /** (M) the tokens that each does not see though they lie before it, from and to (excluded); equal for contents, which see all. */
+  hiddenFrom: Int32Array;
+  hiddenTo: Int32Array;
 }
 
 /** Lays out a row in a random order. Its first token opens the order and is never predicted. The same random state, the same order. */
@@ -49,19 +50,20 @@ export function permuted(ids: Int32Array, rules: PermutationRules, random: Pick<
   for (const i of predicted) may[i] = 0;
   const context = random.shuffle(Array.from(may.keys()).filter((i) => may[i] === 1));
   random.shuffle(predicted);
-  const tokens = [...(ids.length > 0 ? [0] : []), ...context].map((place) => content(ids, place));
-  for (const place of predicted) tokens.push({ id: rules.mask, place, target: ids[place]!, hidden: 1 }, content(ids, place));
-  if (predicted.length > 0) tokens.pop(); // nothing comes after the last content
-  const column = (f: (token: Laid) => number) => Int32Array.from(tokens, f);
-  const hidden = Uint8Array.from(tokens, (token) => token.hidden);
-  return { ids: column(({ id }) => id), positions: column(({ place }) => place), targets: column(({ target }) => target), hidden };
+  const before = [...(ids.length > 0 ? [0] : []), ...context];
+  const contents = [...before, ...predicted.slice(0, -1)]; // nothing comes after the last content
+  const places = Int32Array.from([...contents, ...predicted]);
+  const [hiddenFrom, hiddenTo] = [new Int32Array(places.length), new Int32Array(places.length)];
+  for (const t of predicted.keys()) {
+    hiddenFrom[contents.length + t] = before.length + t;
+    hiddenTo[contents.length + t] = contents.length + t;
+  }
+  const isQuery = (m: number) => m >= contents.length;
+  return {
+    ids: places.map((place, m) => (isQuery(m) ? rules.mask : (ids[place] as number))),
+    positions: places,
+    targets: places.map((place, m) => (isQuery(m) ? (ids[place] as number) : -1)),
+    hiddenFrom,
+    hiddenTo,
+  };
 }
-
-interface Laid {
-  id: number;
-  place: number;
-  target: number;
-  hidden: number;
-}
-
-const content = (ids: Int32Array, place: number): Laid => ({ id: ids[place]!, place, target: -1, hidden: 0 });

@@ -54,17 +54,25 @@ describe('plm', () => {
   const plan = (ids: Int32Array, how: { maskShare: number; span: number }, seed: number) =>
     permuted(ids, { ...how, mask: MASK }, new Random(seed));
 
-  it('shows each query just the tokens before it in the order, as the two streams of the paper do', () => {
+  /** Tokens that token j sees, by attention that is causal along the sequence. */
+  const seenBy = ({ hiddenFrom, hiddenTo }: ReturnType<typeof permuted>, j: number) =>
+    Array.from({ length: j + 1 }, (_, i) => i).filter((i) => i < hiddenFrom[j]! || i >= hiddenTo[j]!);
+  const queriesOf = ({ targets }: ReturnType<typeof permuted>) => [...targets.keys()].filter((j) => targets[j] !== -1);
+
+  it('shows each query just the tokens before it in the order, and itself, as the two streams of the paper do', () => {
     fc.assert(
       fc.property(text, rules, fc.nat(), (ids, how, seed) => {
-        const { positions, targets, hidden, ids: laid } = plan(ids, how, seed);
-        const order = [...positions.keys()].filter((j) => hidden[j] === 0).map((j) => positions[j]!); // contents, in factorisation order
-        const queries = [...positions.keys()].filter((j) => hidden[j] === 1);
+        const found = plan(ids, how, seed);
+        const { positions, targets, ids: laid } = found;
+        const queries = queriesOf(found);
+        const order = [...positions.subarray(0, positions.length - queries.length)]; // contents, in factorisation order
+        for (const j of order.keys()) expect(seenBy(found, j)).toHaveLength(j + 1);
         if (queries.length > 0) order.push(positions[queries.at(-1)!]!); // the last content is left out: nothing comes after it
         expect([...order].sort((a, b) => a - b)).toEqual([...ids.keys()]);
         for (const j of queries) {
-          const seen = [...positions.keys()].filter((i) => i < j && hidden[i] === 0).map((i) => positions[i]!);
-          expect(seen).toEqual(order.slice(0, order.indexOf(positions[j]!)));
+          const seen = seenBy(found, j);
+          expect(seen.pop()).toBe(j);
+          expect(seen.map((i) => positions[i]!)).toEqual(order.slice(0, order.indexOf(positions[j]!)));
           expect([laid[j], targets[j]]).toEqual([MASK, ids[positions[j]!]]);
         }
       }),
@@ -75,11 +83,11 @@ describe('plm', () => {
     fc.assert(
       fc.property(text, rules, fc.nat(), (ids, how, seed) => {
         const found = plan(ids, how, seed);
-        const predicted = found.targets.filter((id) => id !== -1).length;
+        const predicted = queriesOf(found).length;
         expect(predicted).toBe(countOf(Math.max(0, ids.length - 1), how.maskShare));
         expect(found.ids).toHaveLength(ids.length + Math.max(0, predicted - 1));
-        if (ids.length > 0) expect([found.positions[0], found.hidden[0]]).toEqual([0, 0]);
-        const wrong = (j: number) => found.hidden[j] === 0 && (found.ids[j] !== ids[found.positions[j]!] || found.targets[j] !== -1);
+        if (ids.length > 0) expect([found.positions[0], found.targets[0]]).toEqual([0, -1]);
+        const wrong = (j: number) => found.targets[j] === -1 && found.ids[j] !== ids[found.positions[j]!];
         expect([...found.ids.keys()].filter(wrong)).toEqual([]);
         expect(plan(ids, how, seed)).toEqual(found);
       }),
