@@ -16,6 +16,7 @@ const COPIED = [
   'special_tokens_map.json',
   'added_tokens.json',
   'vocab.json',
+  'vocab.txt',
   'merges.txt',
   'chat_template.jinja',
   'chat_template.json',

@@ -32,7 +32,7 @@ export interface BatchSteps {
 }
 
 /** What is packed of a sequence. */
-export type Packable = Pick<Tokens, 'ids' | 'trained' | 'unit' | 'member' | 'steps'>;
+export type Packable = Pick<Tokens, 'ids' | 'trained' | 'targets' | 'unit' | 'member' | 'steps'>;
 
 export interface PackRules {
   /** Train the best answer of a pair or ranking with its prompt, all but the first token: a likelihood over both. Default false. */
@@ -72,8 +72,12 @@ export function batchColumns(members: readonly Packable[], rules: PackRules): Ba
 const rankOf = ({ unit, member = 0 }: Packable) => 1 + (unit?.ranks[member] ?? 0);
 const marginOf = ({ unit, member }: Packable) => (member === 0 ? (unit?.margin ?? 0) : 0);
 
-/** Indices of the tokens of a sequence that are to be predicted; the first one has no token before it to be predicted from. */
-export function targetsOf({ ids, trained, unit, member }: Packable, { wholeChosen = false }: PackRules): number[] {
+/**
+ * Indices of the tokens of a sequence that are to be predicted; the first one has no token before it to be predicted from, but may be predicted
+ * where it is hidden.
+ */
+export function targetsOf({ ids, trained, targets, unit, member }: Packable, { wholeChosen = false }: PackRules): number[] {
+  if (targets !== undefined) return Array.from(targets.keys()).filter((i) => (targets[i] as number) >= 0);
   const whole = wholeChosen && member === 0 && unit !== undefined && isBetter(unit, 0);
   const [end, found] = [whole ? trained.lastIndexOf(1) + 1 : ids.length, [] as number[]];
   for (let i = 1; i < end; i++) if (whole || trained[i] === 1) found.push(i);

@@ -61,7 +61,8 @@ export function packBatch(sequences: readonly Packable[], rows: ArrayLike<number
     batch.tokens.set(ids, at);
     batch.sequenceOf.fill(n, at, at + ids.length);
     for (let i = 0; i < ids.length; i++) batch.positions[at + i] = i;
-    for (const i of targetsOf(member, rules)) batch.targets[at + i - 1] = ids[i] as number;
+    if (member.targets !== undefined) batch.targets.set(member.targets, at);
+    else for (const i of targetsOf(member, rules)) batch.targets[at + i - 1] = ids[i] as number;
     at += ids.length;
     batch.sequenceStarts[n + 1] = at;
   }

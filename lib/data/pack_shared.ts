@@ -106,7 +106,10 @@ export function packShared(sequences: readonly Packable[], rows: ArrayLike<numbe
       tokens[place(n, i)] = id;
       positions[place(n, i)] = i;
     }
-    for (const i of targetsOf(member, rules)) targets.push({ row: place(n, i - 1), id: member.ids[i] as number });
+    for (const i of targetsOf(member, rules)) {
+      const [from, id] = member.targets === undefined ? [i - 1, member.ids[i]] : [i, member.targets[i]];
+      targets.push({ row: place(n, from), id: id as number });
+    }
   }
   return {
     tokens,

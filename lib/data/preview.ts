@@ -12,6 +12,8 @@ export interface PreviewRow {
   tokens: string[];
   /** 1 where the model learns to produce the token. */
   trained: number[];
+  /** Of hidden tokens: the id that was there, -1 where nothing is predicted. */
+  targets?: number[];
   /** The whole row's text, all its fields and the template's words. */
   text: string;
   /** What the sequence is in its row, where it is not simply the row. */
@@ -28,10 +30,11 @@ export interface Preview {
 
 /** The first `count` rows of a data set that kept the texts of as many; a pair is two rows, chosen first, and is not cut apart. */
 export function previewRows(dataset: Dataset, tokenizer: RowTokenizer, count: number): Preview {
-  const rows = shownRows(dataset.sequences, count).map(({ sequence: { ids, trained, text = '', file, line }, role }) => ({
+  const rows = shownRows(dataset.sequences, count).map(({ sequence: { ids, trained, targets, text = '', file, line }, role }) => ({
     ids: [...ids],
     tokens: Array.from(ids, (id) => tokenizer.tokenText(id)),
     trained: [...trained],
+    ...(targets && { targets: [...targets] }),
     text,
     ...(role === undefined ? {} : { role }),
     source: { file, line },
@@ -71,13 +74,14 @@ export function renderPreview(dataset: Dataset, tokenizer: RowTokenizer, count: 
 }
 
 function renderRow({ sequence, role }: ShownRow, tokenizer: RowTokenizer, colours: boolean): string {
-  const { ids, trained, trainedTokens, file, line } = sequence;
+  const { ids, trained, targets, trainedTokens, file, line } = sequence;
   const { bold, dim, green, underline } = createColors(colours);
   const mark = (text: string) => (colours ? green(underline(text)) : `⟦${text}⟧`);
   // Decoded from the start each time: alone, a stretch would lose the space that some tokenizers strip from a text's beginning.
   const upTo = (end: number) => tokenizer.decode(ids.subarray(0, end));
   const body = stretches(trained).map(({ start, end, on }) => {
-    const text = visible(upTo(end).slice(upTo(start).length));
+    const seen = upTo(end).slice(upTo(start).length);
+    const text = visible(on && targets !== undefined ? `${seen} ← ${tokenizer.decode(targets.subarray(start, end))}` : seen);
     // Styles end before a line end, so that a pager that cuts lines keeps them apart.
     return on
       ? text

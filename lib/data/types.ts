@@ -52,6 +52,8 @@ export interface Tokens extends Origin {
   trained: Uint8Array;
   /** Number of ones in `trained`. */
   trainedTokens: number;
+  /** Of a text with hidden tokens: the id to be predicted at each place itself, -1 where none is. `trained` then marks these places. */
+  targets?: Int32Array;
   /** Index into the data set's sources. */
   source: number;
   /** A figure from 0 to below 1 that depends on the row's content alone; pieces of one row share it. */
@@ -105,7 +107,7 @@ export interface PackedBatch {
   positions: Int32Array;
   /** (S + 1) index of each sequence's first token, and N. */
   sequenceStarts: Int32Array;
-  /** (N) id that position i is to predict, the id at i + 1 of its sequence; -1 where that is not trained. */
+  /** (N) id that position i is to predict: the id at i + 1 of its sequence, or the one hidden at i; -1 where that is not trained. */
   targets: Int32Array;
   /** (N) index of each token's sequence in this batch. */
   sequenceOf: Int32Array;

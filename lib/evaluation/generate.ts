@@ -51,9 +51,11 @@ const DEFAULT_TEMPERATURE = 0.8;
 
 /**
  * Yields pieces as they come and returns the whole.
- * @throws RequestError `beyond_context`, `bad_prompt`
+ * @throws RequestError `beyond_context`, `bad_prompt`, `wrong_network`
  */
 export async function* generateText(model: Model, text: string, options: GenerateOptions = {}): Generation {
+  if (model.base.config.encoder !== undefined)
+    throw new RequestError('wrong_network', `${model.base.folder} is an encoder: it fills in hidden words and writes no text`);
   const prompt = await promptIds(model, text, options);
   const room = roomFor(prompt.length, model.context, options.maxNewTokens ?? DEFAULT_TOKENS);
   const native = model.native.startGeneration(prompt.length + room);

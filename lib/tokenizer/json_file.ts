@@ -8,10 +8,12 @@ import { pieceTable, spellingOf } from './pieces.js';
 import { splitAtSpaces } from './repair.js';
 import { parseJson, type Settings } from './settings.js';
 import type { TokenizerParts } from './tokenizer.js';
+import { bertSettings } from './word_piece.js';
 
 /** @throws DataError `malformed_tokenizer`, `unsupported_tokenizer`, `missing_eos` */
 export async function openJson(text: string, file: string, settings: Settings, wanted: EngineName | 'auto'): Promise<TokenizerParts> {
-  return openParsed(checked(parseJson(text, file), file), file, settings, wanted, text);
+  const json = checked(parseJson(text, file), file);
+  return openParsed(json, file, json.model.type === 'WordPiece' ? bertSettings(settings) : settings, wanted, text);
 }
 
 /** The same for a tokenizer that was put together elsewhere. `source`: its text, where it was read from one. */
@@ -35,7 +37,7 @@ export async function openParsed(
     file,
     pieces,
     normaliser,
-    stripsLead: flatten(json.decoder).some(strips),
+    stripsLead: spelling === 'wordPiece' || flatten(json.decoder).some(strips),
     parts: (content) => chunks(content, rule),
     bos: framed[0] !== undefined && framed[0] !== plain?.[0] ? framed[0] : null,
     eos,
@@ -49,7 +51,7 @@ export async function openParsed(
 const strips = ({ type, start, content, prepend_scheme }: Component) =>
   (type === 'Strip' && content === ' ' && Number(start) > 0) || (type === 'Metaspace' && prepend_scheme !== 'never');
 
-const MODELS = ['BPE', 'Unigram'];
+const MODELS = ['BPE', 'Unigram', 'WordPiece'];
 
 function checked(value: Record<string, unknown>, file: string): TokenizerJson {
   const json = value as unknown as TokenizerJson;
@@ -58,7 +60,7 @@ function checked(value: Record<string, unknown>, file: string): TokenizerJson {
     throw new DataError('malformed_tokenizer', 'expected a Hugging Face tokenizer.json with model.vocab', { file });
   const kind = type ?? (json.model.merges ? 'BPE' : 'Unigram'); // older files do not say
   if (!MODELS.includes(kind))
-    throw new DataError('unsupported_tokenizer', `expected a model of type ${MODELS.join(' or ')}, found ${kind}`, { file });
+    throw new DataError('unsupported_tokenizer', `expected a model of type ${MODELS.join(', ')}, found ${kind}`, { file });
   return {
     ...json,
     model: { ...json.model, type: kind },

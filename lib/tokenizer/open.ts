@@ -7,6 +7,7 @@ import { openJson } from './json_file.js';
 import { openModel } from './model_file.js';
 import { readIfThere, readSettings } from './settings.js';
 import { Tokenizer } from './tokenizer.js';
+import { openVocabulary } from './word_piece.js';
 
 export interface OpenOptions {
   /** Library to use. Default `auto`: the native one where it is installed, else the JavaScript one; `tokenizer.engine` says which. */
@@ -14,7 +15,7 @@ export interface OpenOptions {
 }
 
 /**
- * Reads `tokenizer.json`, else `tokenizer.model` (SentencePiece BPE), else `vocab.json` with `merges.txt` (GPT-2's form), and the settings
+ * Reads `tokenizer.json`, else `tokenizer.model` (SentencePiece BPE), else `vocab.json` with `merges.txt` (GPT-2's form), else `vocab.txt` (BERT's), and the settings
  * beside it: `tokenizer_config.json`, `special_tokens_map.json`, `added_tokens.json`, `generation_config.json`, `config.json`,
  * `chat_template.jinja`.
  * @throws DataError `missing_tokenizer`, `malformed_tokenizer`, `unsupported_tokenizer`, `missing_eos`
@@ -29,6 +30,8 @@ export async function openTokenizer(folder: string, { engine = 'auto' }: OpenOpt
   const vocabulary = await readIfThere(inFolder('vocab.json'));
   const merges = await readIfThere(inFolder('merges.txt'));
   if (vocabulary && merges) return new Tokenizer(await openBpeFiles(vocabulary, merges, inFolder('vocab.json'), settings, engine));
-  const expected = 'expected tokenizer.json, tokenizer.model, or vocab.json with merges.txt';
+  const words = await readIfThere(inFolder('vocab.txt'));
+  if (words) return new Tokenizer(await openVocabulary(words.toString('utf8'), inFolder('vocab.txt'), settings, engine));
+  const expected = 'expected tokenizer.json, tokenizer.model, vocab.json with merges.txt, or vocab.txt';
   throw new DataError('missing_tokenizer', `no tokenizer here: ${expected}`, { file: folder });
 }

@@ -1,12 +1,12 @@
 /**
  * Which bytes each id stands for. Byte-level pieces spell bytes in GPT-2's alphabet, SentencePiece-style pieces spell text with ▁ for a
- * space and `<0xNN>` for a lone byte; an added token stands for its own text.
+ * space and `<0xNN>` for a lone byte, WordPiece marks those that begin no word with ##; an added token stands for its own text.
  */
 import { DataError } from '../errors/index.js';
 import { type AddedToken, type Component, flatten, SPACE_MARK, type TokenizerJson, type TokenizerModel, vocabularyOf } from './format.js';
 
 /** How pieces spell bytes. */
-export type Spelling = 'byteLevel' | 'spaceMark';
+export type Spelling = 'byteLevel' | 'spaceMark' | 'wordPiece';
 
 /** Bytes of every id, one behind another: those of id are pool[starts[id] … starts[id + 1]). */
 export interface PieceTable {
@@ -31,6 +31,7 @@ const BYTE_OF = new Map(BYTE_ALPHABET.map((character, byte) => [character, byte]
 
 /** How the pieces of a tokenizer spell bytes, from its decoder (and its pre-tokenizer where it has none). */
 export function spellingOf(json: TokenizerJson, file: string): Spelling {
+  if (json.model.type === 'WordPiece') return 'wordPiece';
   const decoders = flatten(json.decoder);
   const has = (components: Component[], type: string) => components.some((component) => component.type === type);
   if (has(decoders, 'ByteLevel') || (decoders.length === 0 && has(flatten(json.pre_tokenizer), 'ByteLevel'))) return 'byteLevel';
@@ -45,7 +46,7 @@ const showsSpaces = ({ type, pattern }: Component) =>
 /** Builds the table. Added tokens win over pieces of the same id. */
 export function pieceTable(model: TokenizerModel, tokens: readonly AddedToken[], spelling: Spelling): PieceTable {
   const bytes: Uint8Array[] = [];
-  const spell = spelling === 'byteLevel' ? byteLevelBytes : spaceMarkBytes;
+  const spell = SPELLERS[spelling];
   for (const [piece, id] of vocabularyOf(model)) bytes[id] = spell(piece);
   const added = new Map(tokens.map((token) => [token.id, token]));
   for (const [id, { content }] of added) bytes[id] = Buffer.from(content);
@@ -73,9 +74,18 @@ function byteLevelBytes(piece: string): Uint8Array {
   return bytes;
 }
 
+/** A space goes before each word; what stood between two words in the text is not known any more. */
+const wordPieceBytes = (piece: string): Uint8Array => Buffer.from(piece.startsWith('##') ? piece.slice(2) : ` ${piece}`);
+
 const LONE_BYTE = /^<0x([0-9A-F]{2})>$/;
 
 function spaceMarkBytes(piece: string): Uint8Array {
   const byte = LONE_BYTE.exec(piece)?.[1];
   return byte === undefined ? Buffer.from(piece.replaceAll(SPACE_MARK, ' ')) : Uint8Array.of(Number.parseInt(byte, 16));
 }
+
+const SPELLERS: Record<Spelling, (piece: string) => Uint8Array> = {
+  byteLevel: byteLevelBytes,
+  spaceMark: spaceMarkBytes,
+  wordPiece: wordPieceBytes,
+};

@@ -62,6 +62,10 @@ export class Tokenizer {
   readonly vocabularySize: number;
   /** Texts of the special tokens by name (`bos_token`, `eos_token`, …), as templates use them. */
   readonly specialTokens: Readonly<Record<string, string>>;
+  /** Id that stands for a hidden token, or null where there is none. */
+  readonly mask: number | null;
+  /** Ids that are no text: begin, end, mask, padding. */
+  readonly special: ReadonlySet<number>;
   readonly #parts: TokenizerParts;
   readonly #decoding: DecodeRules;
 
@@ -75,6 +79,9 @@ export class Tokenizer {
     this.ends = parts.ends;
     this.vocabularySize = pieces.size;
     this.specialTokens = parts.specialTokens;
+    const added = [...pieces.added.values()];
+    this.mask = added.find(({ content }) => content === parts.specialTokens.mask_token)?.id ?? null;
+    this.special = new Set(added.flatMap(({ id, special }) => (special ? [id] : [])));
   }
 
   /** The model's own chat template (for a conversation with tools, the one made for them, if there is one), or null. */
@@ -155,6 +162,8 @@ export class Tokenizer {
     const stops = typeof stop === 'number' ? [stop] : stop;
     const exact = alignTrained(ids, text, ranges, { pieces, normaliser, stops });
     if (exact) return exact;
+    // Tokens that cannot be traced: those of a text that is trained whole need not be.
+    if (ranges.length === 1 && ranges[0]?.start === 0 && ranges[0].end === text.length) return new Uint8Array(ids.length).fill(1);
     const located = await engine.locate?.(text);
     if (located?.ids.length === ids.length && located.ids.every((id, i) => id === ids[i]))
       return withStops(ids, trainedByOffsets(located.offsets, text, ranges), stops);

@@ -7,7 +7,7 @@ import { microBatches, type PackRules, packBatch, packShared, sharedMicroBatches
 import type { ForwardBatch, NativeModel } from '../native.js';
 
 /** What a sequence must have to go through the network. */
-export type PassSequence = Pick<Tokens, 'ids' | 'trained' | 'trainedTokens' | 'unit' | 'member'>;
+export type PassSequence = Pick<Tokens, 'ids' | 'trained' | 'trainedTokens' | 'targets' | 'unit' | 'member'>;
 
 type Sharing = Pick<NativeModel, 'sharesBeginnings'>;
 

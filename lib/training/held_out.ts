@@ -2,6 +2,7 @@
 import type { Tokens } from '../data/index.js';
 import { WorkError } from '../errors/index.js';
 import type { EvaluationEvent } from './events.js';
+import { hiddenRows } from './masks.js';
 import { forwardAll } from './passes.js';
 import { rowStep, type StepSetting } from './step.js';
 import { stepLoss } from './update.js';
@@ -9,12 +10,13 @@ import { stepLoss } from './update.js';
 /** What held-out rows say at `step`. Nothing is dropped, whatever the adapter's dropout. */
 export async function evaluateHeldOut(setting: StepSetting, heldOut: readonly Tokens[], step: number): Promise<EvaluationEvent> {
   const { name } = setting.recipe.method;
-  return name === 'pretrain' || name === 'sft' ? nats(setting, heldOut, step) : preferences(setting, heldOut, step);
+  return name === 'pretrain' || name === 'sft' || name === 'mlm' ? nats(setting, heldOut, step) : preferences(setting, heldOut, step);
 }
 
-/** Mean nats over the trained tokens. */
-async function nats({ native, microBatchTokens }: StepSetting, heldOut: readonly Tokens[], step: number): Promise<EvaluationEvent> {
-  const { logprob } = await forwardAll(native, heldOut, microBatchTokens);
+/** Mean nats over the trained tokens. What is hidden is the same in every evaluation, so that they compare. */
+async function nats(setting: StepSetting, heldOut: readonly Tokens[], step: number): Promise<EvaluationEvent> {
+  const { native, microBatchTokens, masks, recipe } = setting;
+  const { logprob } = await forwardAll(native, hiddenRows(heldOut, masks, recipe.train.seed, 0), microBatchTokens);
   const tokens = logprob.length;
   let sum = 0;
   for (const value of logprob) sum -= value;

@@ -10,6 +10,7 @@ import { modelPlace } from '../checkpoint/model_place.js';
 import { type Checkpoint, latestCheckpoint } from '../checkpoint/resume.js';
 import type { Tokens } from '../data/index.js';
 import { RequestError } from '../errors/index.js';
+import type { MaskRules } from '../methods/index.js';
 import type { NativeModel } from '../native.js';
 import {
   type Difference,
@@ -26,6 +27,7 @@ import {
 import { openTokenizer, type Tokenizer } from '../tokenizer/index.js';
 import { closeAll, openRewardFunctions } from './judges.js';
 import { baseHashes, besideHashes, dataHashes, type Hashes } from './manifest.js';
+import { checkNetwork, hideableRows, masksOf } from './masks.js';
 import { plannedMicroBatch } from './micro_batch.js';
 import { type HeldReference, openHeldReference, preferenceWarnings } from './preference.js';
 import { checkRollouts, checkRoom, openRollouts, type RolloutParts, rolloutOptions, withoutEvaluation } from './rollouts.js';
@@ -66,6 +68,8 @@ export interface Run {
   rollouts: RolloutParts | undefined;
   /** Of a method that holds the policy to a reference and learns from rows. */
   held: HeldReference | undefined;
+  /** Of a method that hides words. */
+  masks: MaskRules | undefined;
 }
 
 /** @throws RequestError, DataError and WorkError for everything that can be known before the first step */
@@ -86,6 +90,7 @@ async function prepare(read: ReadRecipe, options: TrainOptions, functions: Await
   const { signal } = options;
   const folder = await modelPlace(read.recipe.model, { signal, onDownload: options.onDownload });
   const base = await openModelFolder(folder, { scores: trainsScores(read.recipe) });
+  checkNetwork(read.recipe, base, read.place('method'));
   const { recipe, warnings } = withoutEvaluation(
     withMaxLength({ ...read.recipe, out }, contextOf(base.config), read.place('train.maxLength')),
   );
@@ -93,6 +98,7 @@ async function prepare(read: ReadRecipe, options: TrainOptions, functions: Await
   const adapter = await startingAdapter(recipe, base, read);
   const tokenizer = await openTokenizer(base.folder);
   checkVocabulary(base, tokenizer.vocabularySize);
+  const masks = masksOf(recipe, tokenizer, base.folder);
   const [loaded, ofBase] = await Promise.all([loadRows(recipe, tokenizer, { place: read.place, signal }), baseHashes(base, signal)]);
   const rows = { ...loaded, warnings: [...loaded.warnings, ...warnings, ...preferenceWarnings(recipe, loaded.dataset.counts)] };
   checkRoom(recipe, base, rows.longest, read.place('method.maxNewTokens'));
@@ -105,7 +111,8 @@ async function prepare(read: ReadRecipe, options: TrainOptions, functions: Await
   const microBatchTokens = saved?.microBatchTokens ?? plannedMicroBatch(recipe, base.config, adapter, rows);
   const state = saved ?? new RunState({ microBatchTokens, hashes });
   const native = await loadTrained(base, recipe, adapter, checkpoint);
-  const parts = { out, recipe, base, native, adapter, rows, sequences: rows.sequences, microBatchTokens, hashes, state, tokenizer };
+  const sequences = hideableRows(rows.sequences, masks);
+  const parts = { out, recipe, base, native, adapter, rows, sequences, masks, microBatchTokens, hashes, state, tokenizer };
   const rollouts = rolloutOptions(recipe) && (await openRollouts(parts, functions).catch((error) => fail(native, error)));
   const held = await openHeldReference(parts, signal).catch((error) => fail(native, error));
   return { ...parts, rollouts, held, resumed: checkpoint !== undefined };

@@ -6,6 +6,7 @@ import type { Dataset } from '../data/index.js';
 import { RequestError } from '../errors/index.js';
 import { type ReadRecipe, withMaxLength } from '../options/index.js';
 import { openTokenizer, type Tokenizer } from '../tokenizer/index.js';
+import { checkNetwork, hiddenRows, hideableRows, masksOf } from './masks.js';
 import { readInput, type TrainInput } from './prepare.js';
 import { loadDatasets } from './rows.js';
 import { trainsScores } from './weights.js';
@@ -25,11 +26,17 @@ export async function previewRecipe(
 ): Promise<{ dataset: Dataset; tokenizer: Tokenizer }> {
   const read = stageOf(readInput(input), stage);
   const base = await openModelFolder(await modelPlace(read.recipe.model, { signal }), { scores: trainsScores(read.recipe) });
+  checkNetwork(read.recipe, base, read.place('method'));
   const recipe = withMaxLength(read.recipe, contextOf(base.config), read.place('train.maxLength'));
   const tokenizer = await openTokenizer(base.folder);
   checkVocabulary(base, tokenizer.vocabularySize);
   const load = loadDatasets(recipe, tokenizer, { place: read.place, signal, keepText: rows });
-  return { dataset: await load(recipe.data), tokenizer };
+  const dataset = await load(recipe.data);
+  const masks = masksOf(recipe, tokenizer, base.folder);
+  return {
+    dataset: { ...dataset, sequences: [...hiddenRows(hideableRows(dataset.sequences, masks), masks, recipe.train.seed, 1)] },
+    tokenizer,
+  };
 }
 
 /** One stage as a recipe by itself. A model that is yet to be made reads rows as the one that it is made of. */

@@ -17,6 +17,7 @@ import { openTokenizer } from '../tokenizer/index.js';
 import type { SampledEvent, TrainingEvent } from './events.js';
 import { closeAll, Judges, openRewardFunctions } from './judges.js';
 import { baseHashes, besideHashes, dataHashes, machine } from './manifest.js';
+import { checkNetwork } from './masks.js';
 import { checkNewOutput, outFolder, refuseOtherRun, type TrainOptions } from './prepare.js';
 import { FrozenModels } from './reference.js';
 import { type Answer, sampleAnswers } from './rollout_answers.js';
@@ -67,6 +68,7 @@ async function openSampling(read: ReadRecipe, options: TrainOptions, functions: 
   if (!resume) await checkNewOutput(out);
   else if (!(await exists(out))) throw new RequestError('nothing_to_resume', `${out} has nothing to go on from; start without --resume`);
   const base = await openModelFolder(await modelPlace(read.recipe.model, { signal, onDownload: options.onDownload }));
+  checkNetwork(read.recipe, base, read.place('method'));
   const recipe = withMaxLength({ ...read.recipe, out }, contextOf(base.config), read.place('train.maxLength'));
   const tokenizer = await openTokenizer(base.folder);
   checkVocabulary(base, tokenizer.vocabularySize);

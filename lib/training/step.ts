@@ -1,9 +1,10 @@
 /** One step over rows of a recipe: their columns, forward, loss and backward of every micro-batch, then one update. */
 import { columnsOf, type Tokens } from '../data/index.js';
-import type { MethodState } from '../methods/index.js';
+import type { MaskRules, MethodState } from '../methods/index.js';
 import { addon } from '../native.js';
 import { allOf, membersAt } from './batches.js';
 import type { StepEvent } from './events.js';
+import { hiddenRows } from './masks.js';
 import type { Reference } from './reference.js';
 import type { KnownReference } from './reference_cache.js';
 import { referenceColumns } from './reference_columns.js';
@@ -16,6 +17,8 @@ export interface StepSetting extends UpdateSetting {
   reference?: Reference | undefined;
   /** What is known of the reference already. */
   known?: KnownReference | undefined;
+  /** How words are hidden, where the method hides some. */
+  masks?: MaskRules | undefined;
 }
 
 /** What a step came to: its event, and what the method remembers for the next one. */
@@ -30,7 +33,7 @@ export interface Taken {
  */
 export async function takeStep(setting: StepSetting, step: number, rows: Int32Array, rate: number, before: MethodState): Promise<Taken> {
   const start = performance.now();
-  const sequences = membersAt(setting.sequences, rows);
+  const sequences = hiddenRows(membersAt(setting.sequences, rows), setting.masks, setting.recipe.train.seed, step);
   const prepared = await rowStep(setting, step, sequences, before, true);
   const updated = await takeUpdate(setting, prepared, { update: step, learningRate: rate });
   const { loss, gradientNorm, metrics, counts } = updated;

@@ -113,7 +113,7 @@ async function stepOf(run: Run, step: number, rows: Int32Array, rate: number): P
   return { event: taken.event, remarks: warnings };
 }
 
-const stepSetting = ({ native, recipe, sequences, microBatchTokens, adapter, held }: Run) => ({
+const stepSetting = ({ native, recipe, sequences, microBatchTokens, adapter, held, masks }: Run) => ({
   native,
   recipe,
   sequences,
@@ -121,6 +121,7 @@ const stepSetting = ({ native, recipe, sequences, microBatchTokens, adapter, hel
   dropout: adapter?.dropout ?? 0,
   reference: held?.reference,
   known: held?.known,
+  masks,
 });
 
 function startEvent({ native, rows, sequences, microBatchTokens, state }: Run, steps: number): StartEvent {

@@ -19,7 +19,7 @@ describe('a folder', () => {
   it('without a tokenizer is an error that names what is expected', async () => {
     const { code, kind, message } = await fault({ 'config.json': {} });
     expect({ code, kind }).toEqual({ code: 'missing_tokenizer', kind: 'data' });
-    expect(message).toMatch(/tokenizer\.json, tokenizer\.model, or vocab\.json with merges\.txt/);
+    expect(message).toMatch(/tokenizer\.json, tokenizer\.model, vocab\.json with merges\.txt, or vocab\.txt/);
   });
 
   it('that is not there is the same error', async () => {
@@ -54,7 +54,7 @@ describe('a tokenizer.json that is wrong', () => {
     ['a list', () => '[]', 'malformed_tokenizer', /JSON object/],
     ['something else', () => ({ weights: [] }), 'malformed_tokenizer', /model\.vocab/],
     ['without a vocabulary', () => ({ model: { type: 'BPE' } }), 'malformed_tokenizer', /model\.vocab/],
-    ['of words', () => ({ model: { type: 'WordPiece', vocab: { a: 0 } } }), 'unsupported_tokenizer', /BPE or Unigram, found WordPiece/],
+    ['of words', () => ({ model: { type: 'WordLevel', vocab: { a: 0 } } }), 'unsupported_tokenizer', /WordPiece, found WordLevel/],
     ['with an unknown decoder', () => byteLevel({ decoder: { type: 'CTC' }, pre_tokenizer: null }), 'unsupported_tokenizer', /ByteLevel/],
     [
       'with an unknown pre-tokenizer',

@@ -1,0 +1,37 @@
+// A tiny encoder with random weights and BERT's vocab.txt, and recipes that train it.
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { tinyRecipe } from './events.js';
+import { type JsonObject, tinyTensors, writeWeights } from './tiny_model.js';
+
+const WORDS = 'cells divide and grow while light falls on leaves that drink water from deep roots'.split(' ');
+const DIGITS = [...'0123456789'];
+const SPECIAL = '[PAD] [UNK] [CLS] [SEP] [MASK]'.split(' ');
+export const PIECES = [...SPECIAL, ...WORDS, ...DIGITS, ...DIGITS.map((digit) => `##${digit}`)];
+
+export const ENCODER_CONFIG: JsonObject = {
+  architectures: ['BertForMaskedLM'],
+  model_type: 'bert',
+  vocab_size: PIECES.length,
+  hidden_size: 24,
+  intermediate_size: 40,
+  num_hidden_layers: 2,
+  num_attention_heads: 2,
+  max_position_embeddings: 64,
+  dtype: 'float32',
+};
+
+/** Writes the folder and returns its path. `pieces` are the lines of vocab.txt. */
+export function writeTinyEncoder(folder: string, pieces = PIECES): string {
+  mkdirSync(folder, { recursive: true });
+  writeFileSync(join(folder, 'config.json'), JSON.stringify(ENCODER_CONFIG));
+  writeFileSync(join(folder, 'vocab.txt'), `${pieces.join('\n')}\n`);
+  writeWeights(folder, tinyTensors(ENCODER_CONFIG));
+  return folder;
+}
+
+/** A recipe with `mlm` over made-up texts. */
+export function encoderRecipe(folder: string, change: Record<string, unknown> = {}) {
+  const recipe = tinyRecipe(folder, { method: 'mlm', ...change });
+  return { ...recipe, model: writeTinyEncoder(join(folder, 'encoder')) };
+}

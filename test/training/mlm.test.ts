@@ -1,0 +1,107 @@
+// Masked language modelling from a recipe, on a tiny encoder.
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { openModelFolder } from '../../lib/checkpoint/model_folder.js';
+import { previewRows, renderPreview } from '../../lib/data/preview.js';
+import { loadModel } from '../../lib/evaluation/model.js';
+import { previewRecipe } from '../../lib/training/preview.js';
+import { train } from '../../lib/training/train.js';
+import { ADAPTER, evaluationsOf, lossesOf, stepsOf, tinyRecipe, trained } from '../support/events.js';
+import { encoderRecipe } from '../support/tiny_encoder.js';
+import { scratchFolder } from '../support/tiny_model.js';
+
+const scratch = scratchFolder();
+let folders = 0;
+const place = () => join(scratch, `run${++folders}`);
+const LONG = { train: { steps: 40, learningRate: 1e-2, rowsPerStep: 8, checkpointEvery: 20, maxLength: 64 } };
+
+async function stoppedAt(recipe: Parameters<typeof train>[0], step: number) {
+  const stop = new AbortController();
+  const run = async () => {
+    for await (const event of train(recipe, { signal: stop.signal })) if (event.event === 'step' && event.step === step) stop.abort();
+  };
+  await expect(run()).rejects.toMatchObject({ code: 'interrupted' });
+}
+
+describe.each([
+  ['all weights', {}, 'model/model.safetensors'],
+  ['an adapter with dropout', { adapter: ADAPTER }, 'adapter/adapter_model.safetensors'],
+])('mlm of %s', (_what, change, weights) => {
+  it('learns: the perplexity of hidden words falls', async () => {
+    const events = await trained(encoderRecipe(place(), { ...LONG, ...change, evaluate: { fraction: 0.2, every: 20 } }));
+    const found = evaluationsOf(events).map(({ perplexity }) => perplexity as number);
+    expect(found).toHaveLength(3);
+    expect(found[2]).toBeLessThan(0.7 * (found[0] as number));
+  });
+
+  it('resumes in the bytes of a run that was never stopped', async () => {
+    const recipe = encoderRecipe(place(), change);
+    const whole = { ...recipe, out: place() };
+    await trained(whole);
+    await stoppedAt(recipe, 3);
+    await trained(recipe, { resume: true });
+    expect(readFileSync(join(recipe.out, weights))).toEqual(readFileSync(join(whole.out, weights)));
+  });
+
+  it('loses the same however a step is cut', async () => {
+    const whole = lossesOf(await trained(encoderRecipe(place(), { ...change, train: { microBatchTokens: 4096 } })));
+    const apart = lossesOf(await trained(encoderRecipe(place(), { ...change, train: { microBatchTokens: 1 } })));
+    expect(whole).toHaveLength(6);
+    for (const [n, loss] of whole.entries()) expect(Math.abs((apart[n] as number) / loss - 1)).toBeLessThan(1e-5);
+  });
+});
+
+describe('hidden words', () => {
+  it('are others on every pass over a row, as many as maskShare says', async () => {
+    const recipe = encoderRecipe(place(), {
+      method: { name: 'mlm', maskShare: 0.5 },
+      train: { rowsPerStep: 24, steps: 3, learningRate: 1e-9 },
+    });
+    const steps = stepsOf(await trained(recipe));
+    expect(new Set(steps.map(({ loss }) => loss)).size).toBe(3);
+    for (const { trainedTokens, tokens } of steps) expect(trainedTokens / (tokens - 48)).toBeCloseTo(0.5, 1);
+  });
+
+  it('are shown by preview, special tokens never among them', async () => {
+    const { dataset, tokenizer } = await previewRecipe(encoderRecipe(place(), { method: { name: 'mlm', maskShare: 0.4 } }), { rows: 3 });
+    const { rows } = previewRows(dataset, tokenizer, 24);
+    for (const { ids, trained: marks, targets } of rows) {
+      expect([ids[0], ids.at(-1), marks[0], marks.at(-1)]).toEqual([2, 3, 0, 0]);
+      expect(marks).toEqual(targets?.map((id) => Number(id >= 0)));
+      expect(marks).toContain(1);
+    }
+    expect(rows.flatMap(({ ids }) => ids)).toContain(tokenizer.mask);
+    expect(renderPreview(dataset, tokenizer, 2, false)).toMatch(/⟦\[MASK\] ← \w+⟧/);
+  });
+});
+
+describe('a trained encoder', () => {
+  it('is written whole and measured the same every time', async () => {
+    const recipe = encoderRecipe(place());
+    await trained(recipe);
+    const folder = join(recipe.out, 'model');
+    expect((await openModelFolder(folder)).config.encoder).toEqual({ types: 2, activation: 'gelu' });
+    const model = await loadModel(folder, { dtype: 'f32', threads: 1 });
+    const [one, two] = [await model.evaluate({ data: recipe.data }), await model.evaluate({ data: recipe.data })];
+    expect(one).toEqual(two);
+    expect(one.rows).toBe(24);
+    await expect(model.evaluate({ data: recipe.data, trainedOnly: true })).rejects.toMatchObject({ code: 'wrong_network' });
+    await expect(model.generate('cells').next()).rejects.toMatchObject({ code: 'wrong_network' });
+    model.dispose();
+  });
+});
+
+describe('refusals', () => {
+  it('tells which networks a method is for', async () => {
+    await expect(trained(tinyRecipe(place(), { method: 'mlm' }))).rejects.toMatchObject({
+      code: 'wrong_network',
+      message: expect.stringContaining('mlm needs an encoder'),
+    });
+    for (const method of ['pretrain', 'sft'])
+      await expect(trained(encoderRecipe(place(), { method }))).rejects.toMatchObject({
+        code: 'wrong_network',
+        message: expect.stringContaining(`method ${method}`),
+      });
+  });
+});
