@@ -33,11 +33,12 @@ export const evaluate: Command = {
         onProgress: (done) => context.progress.rows(done),
       });
       context.progress.end();
-      const { nll, perplexity, tokens, rows } = result;
+      const { nll, perplexity, tokens, rows, maskShare } = result;
+      const which = maskShare === undefined ? 'tokens' : `hidden tokens (${100 * maskShare} %, from a fixed seed)`;
       context.print(
         context.json
-          ? JSON.stringify({ nll, perplexity, tokens, rows })
-          : `${nll.toFixed(6)} nats a token, perplexity ${perplexity.toPrecision(6)}, over ${tokens} tokens of ${rows} rows`,
+          ? JSON.stringify({ nll, perplexity, tokens, rows, maskShare })
+          : `${nll.toFixed(6)} nats a token, perplexity ${perplexity.toPrecision(6)}, over ${tokens} ${which} of ${rows} rows`,
       );
     } finally {
       model.dispose();

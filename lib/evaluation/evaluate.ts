@@ -1,11 +1,11 @@
 /** Mean nats a token over rows, as a model without any padding sees them: what `attune evaluate` answers. */
 import { resolve } from 'node:path';
-import { loadDataset, microBatches, packBatch, Random, type Tokens } from '../data/index.js';
+import { loadDataset, microBatches, packBatch, type Tokens } from '../data/index.js';
 import { DataError, RequestError, WorkError } from '../errors/index.js';
-import { hidden, maskRules } from '../methods/index.js';
 import type { NativeModel } from '../native.js';
 import type { Template } from '../options/index.js';
 import { openChat } from '../tokenizer/index.js';
+import { MASK_SHARE, refuseAnswers, withHiddenWords } from './hidden_words.js';
 import type { Model } from './model.js';
 
 /** Rows to measure a model on. */
@@ -30,21 +30,20 @@ export interface Evaluation {
   /** Predicted tokens. */
   tokens: number;
   rows: number;
+  /** Of an encoder: share of the tokens that were hidden, and predicted. */
+  maskShare?: number;
 }
 
 /**
  * Of an encoder: of 15 % of the words, hidden from a fixed seed.
- * @throws RequestError `beyond_context`, `wrong_network`; DataError for files and rows that are wrong, `nothing_to_evaluate`
+ * @throws RequestError `beyond_context`, `wrong_network`; DataError for files and rows that are wrong, `nothing_to_evaluate`, `missing_mask`
  */
 export async function evaluateModel(model: Model, options: EvaluationData): Promise<Evaluation> {
   const { maxLength = model.context, trainedOnly = false, template = 'auto', signal } = options;
   if (maxLength > model.context)
     throw new RequestError('beyond_context', `the maximal length ${maxLength} is beyond the model's context of ${model.context} tokens`);
-  if (trainedOnly && model.base.config.encoder !== undefined)
-    throw new RequestError(
-      'wrong_network',
-      `${model.base.folder} is an encoder: hidden words of the whole text are measured, no answers alone`,
-    );
+  refuseAnswers(model, trainedOnly);
+  const isEncoder = model.base.config.encoder !== undefined;
   const paths = typeof options.data === 'string' ? [options.data] : options.data;
   const dataset = await loadDataset({
     data: paths.map((path) => ({ path: resolve(path), weight: 1 })),
@@ -53,33 +52,26 @@ export async function evaluateModel(model: Model, options: EvaluationData): Prom
     template,
     trained: trainedOnly ? 'answers' : 'all',
     // A text is measured as it stands; an answer with its end token, as it is trained.
-    end: model.base.config.encoder === undefined ? 'answers' : 'always',
+    end: isEncoder ? 'always' : 'answers',
     checks: { nothingTrained: 'drop', noStop: 'keep', doubleBos: 'keep' },
     maxLength,
     overlong: 'truncate',
     signal,
   }).catch((error) => Promise.reject(nothingLeft(error)));
-  const sequences = model.base.config.encoder === undefined ? dataset.sequences : hiddenWords(model, dataset.sequences);
+  const sequences = isEncoder ? withHiddenWords(model, dataset.sequences) : dataset.sequences;
   const { sum, tokens } = await sumOfNats(model.native, sequences, options);
-  return { nll: sum / tokens, perplexity: Math.exp(sum / tokens), tokens, rows: dataset.counts.kept };
+  return {
+    nll: sum / tokens,
+    perplexity: Math.exp(sum / tokens),
+    tokens,
+    rows: dataset.counts.kept,
+    ...(isEncoder && { maskShare: MASK_SHARE }),
+  };
 }
 
 function nothingLeft(error: unknown): unknown {
   if (!(error instanceof DataError) || error.code !== 'nothing_trained' || error.line !== undefined) return error;
   return new DataError('nothing_to_evaluate', 'no row has a token to predict', { file: error.file, cause: error });
-}
-
-/** Share of an encoder's words that are hidden and predicted, alone: BERT's own. */
-const MASK_SHARE = 0.15;
-
-/** The same words are hidden whenever a file is measured: the numbers are drawn from a fixed seed and the row's place. */
-function hiddenWords({ tokenizer, base }: Model, sequences: readonly Tokens[]): Tokens[] {
-  const rules = maskRules(tokenizer, { maskShare: MASK_SHARE, span: 1 });
-  if (rules === undefined)
-    throw new DataError('missing_mask', 'the tokenizer has no mask token: expected mask_token in tokenizer_config.json', {
-      file: base.folder,
-    });
-  return sequences.map((sequence, place) => hidden(sequence, rules, new Random(1, place)));
 }
 
 /** Tokens in one pass: enough for the matrix kernels, few enough for any memory. */

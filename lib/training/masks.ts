@@ -30,9 +30,18 @@ export function masksOf({ method }: Pick<Recipe, 'method'>, tokenizer: Tokenizer
   throw new DataError('missing_mask', 'the tokenizer has no mask token: expected mask_token in tokenizer_config.json', { file: folder });
 }
 
-/** Rows that may be hidden in part: their special tokens are never predicted, and rows of nothing else are passed over. */
-export const hideableRows = (sequences: readonly Tokens[], masks: MaskRules | undefined): Tokens[] =>
-  sequences.map((sequence) => (masks === undefined ? sequence : hideable(sequence, masks.special)));
+/**
+ * Rows that may be hidden in part: their special tokens are never predicted, and rows of nothing else are passed over.
+ * @throws DataError `nothing_trained` where no row has anything to hide
+ */
+export function hideableRows(sequences: readonly Tokens[], masks: MaskRules | undefined): Tokens[] {
+  if (masks === undefined) return [...sequences];
+  const rows = sequences.map((sequence) => hideable(sequence, masks.special));
+  if (rows.length === 0 || rows.some(({ trainedTokens }) => trainedTokens > 0)) return rows;
+  throw new DataError('nothing_trained', 'no row has a token that can be hidden: all are special ones, such as that of unknown words', {
+    file: rows[0]?.file,
+  });
+}
 
 /** Stream of random numbers that hides words: apart from those that shuffle and drop. */
 const MASKS = 0x6d6c6d;

@@ -100,7 +100,8 @@ async function prepare(read: ReadRecipe, options: TrainOptions, functions: Await
   checkVocabulary(base, tokenizer.vocabularySize);
   const masks = masksOf(recipe, tokenizer, base.folder);
   const [loaded, ofBase] = await Promise.all([loadRows(recipe, tokenizer, { place: read.place, signal }), baseHashes(base, signal)]);
-  const rows = { ...loaded, warnings: [...loaded.warnings, ...warnings, ...preferenceWarnings(recipe, loaded.dataset.counts)] };
+  const heldOut = hideableRows(loaded.heldOut, masks);
+  const rows = { ...loaded, heldOut, warnings: [...loaded.warnings, ...warnings, ...preferenceWarnings(recipe, loaded.dataset.counts)] };
   checkRoom(recipe, base, rows.longest, read.place('method.maxNewTokens'));
   const hashes = {
     base: ofBase,

@@ -33,10 +33,9 @@ export async function previewRecipe(
   const load = loadDatasets(recipe, tokenizer, { place: read.place, signal, keepText: rows });
   const dataset = await load(recipe.data);
   const masks = masksOf(recipe, tokenizer, base.folder);
-  return {
-    dataset: { ...dataset, sequences: [...hiddenRows(hideableRows(dataset.sequences, masks), masks, recipe.train.seed, 1)] },
-    tokenizer,
-  };
+  const sequences = [...hiddenRows(hideableRows(dataset.sequences, masks), masks, recipe.train.seed, 1)];
+  const counts = masks === undefined ? {} : { trainedTokens: sequences.reduce((sum, one) => sum + one.trainedTokens, 0) };
+  return { dataset: { ...dataset, sequences, counts: { ...dataset.counts, ...counts } }, tokenizer };
 }
 
 /** One stage as a recipe by itself. A model that is yet to be made reads rows as the one that it is made of. */

@@ -1,8 +1,8 @@
 // A tiny encoder with random weights and BERT's vocab.txt, and recipes that train it.
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { tinyRecipe } from './events.js';
-import { type JsonObject, tinyTensors, writeWeights } from './tiny_model.js';
+import { type JsonObject, tinyTensors, writeTokenizer, writeWeights } from './tiny_model.js';
 
 const WORDS = 'cells divide and grow while light falls on leaves that drink water from deep roots'.split(' ');
 const DIGITS = [...'0123456789'];
@@ -31,7 +31,15 @@ export function writeTinyEncoder(folder: string, pieces = PIECES): string {
 }
 
 /** A recipe with `mlm` over made-up texts. */
-export function encoderRecipe(folder: string, change: Record<string, unknown> = {}) {
+export function encoderRecipe(folder: string, change: Record<string, unknown> = {}, tokenizer: 'words' | 'no mask' = 'words') {
   const recipe = tinyRecipe(folder, { method: 'mlm', ...change });
-  return { ...recipe, model: writeTinyEncoder(join(folder, 'encoder')) };
+  const model = writeTinyEncoder(join(folder, 'encoder'));
+  if (tokenizer === 'no mask') {
+    rmSync(join(model, 'vocab.txt'));
+    writeTokenizer(model);
+    const config = { ...ENCODER_CONFIG, vocab_size: 259 };
+    writeFileSync(join(model, 'config.json'), JSON.stringify(config));
+    writeWeights(model, tinyTensors(config));
+  }
+  return { ...recipe, model };
 }

@@ -1,5 +1,5 @@
 // Masked language modelling from a recipe, on a tiny encoder.
-import { readFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { openModelFolder } from '../../lib/checkpoint/model_folder.js';
@@ -85,7 +85,7 @@ describe('a trained encoder', () => {
     const model = await loadModel(folder, { dtype: 'f32', threads: 1 });
     const [one, two] = [await model.evaluate({ data: recipe.data }), await model.evaluate({ data: recipe.data })];
     expect(one).toEqual(two);
-    expect(one.rows).toBe(24);
+    expect(one).toMatchObject({ rows: 24, maskShare: 0.15 });
     await expect(model.evaluate({ data: recipe.data, trainedOnly: true })).rejects.toMatchObject({ code: 'wrong_network' });
     await expect(model.generate('cells').next()).rejects.toMatchObject({ code: 'wrong_network' });
     model.dispose();
@@ -93,6 +93,20 @@ describe('a trained encoder', () => {
 });
 
 describe('refusals', () => {
+  it('tells where nothing can be hidden, in training and evaluation', async () => {
+    const recipe = encoderRecipe(place());
+    writeFileSync(recipe.data, `${JSON.stringify({ text: 'zebra quagga' })}\n`);
+    await expect(trained(recipe)).rejects.toMatchObject({ code: 'nothing_trained', file: recipe.data });
+    const model = await loadModel(recipe.model, { dtype: 'f32', threads: 1 });
+    await expect(model.evaluate({ data: recipe.data })).rejects.toMatchObject({ code: 'nothing_to_evaluate', file: recipe.data });
+    model.dispose();
+  });
+
+  it('tells where the tokenizer has no mask token', async () => {
+    const recipe = encoderRecipe(place(), {}, 'no mask');
+    await expect(trained(recipe)).rejects.toMatchObject({ code: 'missing_mask', file: recipe.model });
+  });
+
   it('tells which networks a method is for', async () => {
     await expect(trained(tinyRecipe(place(), { method: 'mlm' }))).rejects.toMatchObject({
       code: 'wrong_network',
