@@ -46,7 +46,7 @@ function shapes(config) {
 }
 
 /** mulberry32 and Box-Muller: the same numbers on every machine. */
-function normals(seed) {
+export function normals(seed) {
   let state = seed >>> 0;
   const uniform = () => {
     state = (state + 0x6d2b79f5) >>> 0;
