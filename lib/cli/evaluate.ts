@@ -5,8 +5,7 @@ import { ADAPTER, type Command, DTYPE, MODEL, THREADS } from './command.js';
 
 export const evaluate: Command = {
   name: 'evaluate',
-  summary:
-    'Measures how well a model predicts texts: mean nats a token, and perplexity; an encoder, of 15 % of the words, hidden by a fixed seed.',
+  summary: 'Measures how well a model predicts texts: mean nats a token, and perplexity.',
   options: {
     model: MODEL,
     adapter: ADAPTER,
@@ -19,6 +18,7 @@ export const evaluate: Command = {
   },
   examples: [
     ['attune evaluate --model models/tiny --data papers.jsonl', 'every token of every text'],
+    ['attune evaluate --model models/bert --data papers.jsonl', 'an encoder: 15 % of the tokens, hidden from a fixed seed'],
     ['attune evaluate --model models/tiny --adapter runs/x/adapter --data qa.jsonl --trained-only', 'answers only, with an adapter'],
   ],
   async run(values, context) {
