@@ -9,6 +9,9 @@ interface Shape {
   kvHeads: number;
   headSize: number;
   window?: number;
+  /** Each sequence is a beginning of so many tokens and branches of the given length, which do not see each other. */
+  shared?: number;
+  branch?: number;
 }
 
 const SHAPES: Shape[] = [
@@ -16,7 +19,31 @@ const SHAPES: Shape[] = [
   { sequences: 1, tokens: 2048, heads: 9, kvHeads: 3, headSize: 64 },
   { sequences: 1, tokens: 4096, heads: 8, kvHeads: 8, headSize: 128 },
   { sequences: 1, tokens: 4096, heads: 8, kvHeads: 8, headSize: 128, window: 512 },
+  { sequences: 2, tokens: 768, heads: 9, kvHeads: 3, headSize: 64, shared: 256, branch: 64 },
 ];
+
+/** Start of the branch that token i of a sequence lies in; undefined in the beginning. */
+const branchStart = ({ shared = 0, branch = 1 }: Shape, i: number) =>
+  shared === 0 || i < shared ? undefined : i - ((i - shared) % branch);
+
+/** Positions, and the branches before each token's own as what it does not see. */
+function layout(shape: Shape) {
+  if (!shape.shared) return {};
+  const { sequences, tokens, shared } = shape;
+  const column = (f: (i: number, start: number | undefined) => number, first: (s: number) => number) =>
+    Int32Array.from({ length: sequences * tokens }, (_, n) => {
+      const i = n % tokens;
+      return f(i, branchStart(shape, i)) + first(n - i);
+    });
+  return {
+    positions: column(
+      (i, start) => (start === undefined ? i : shared + i - start),
+      () => 0,
+    ),
+    hiddenFrom: column((_, start) => (start === undefined ? 0 : shared), Number),
+    hiddenTo: column((_, start) => start ?? 0, Number),
+  };
+}
 
 const angles = (positions: number[], headSize: number, f: (x: number) => number) =>
   Float32Array.from({ length: (positions.length * headSize) / 2 }, (_, i) => {
@@ -24,26 +51,34 @@ const angles = (positions: number[], headSize: number, f: (x: number) => number)
     return f((positions[row] ?? 0) * 10000 ** ((-2 * pair) / headSize));
   });
 
-function data({ sequences, tokens, heads, kvHeads, headSize, window = 0 }: Shape, dtype: 'f32' | 'bf16') {
+function data(shape: Shape, dtype: 'f32' | 'bf16') {
+  const { sequences, tokens, heads, kvHeads, headSize, window = 0 } = shape;
   const N = sequences * tokens;
   const positions = Array.from({ length: N }, (_, i) => i % tokens);
   const sequenceStarts = Int32Array.from({ length: sequences + 1 }, (_, i) => i * tokens);
   const [q, k, v] = [heads, kvHeads, kvHeads].map((h, i) => uniform(N * h * headSize, i + 1)) as [Float32Array, Float32Array, Float32Array];
   const turn = { cos: angles(positions, headSize, Math.cos), sin: angles(positions, headSize, Math.sin) };
-  return { q, k, v, dout: uniform(q.length, 4), heads, kvHeads, headSize, sequenceStarts, window, dtype, ...turn };
+  return { q, k, v, dout: uniform(q.length, 4), heads, kvHeads, headSize, sequenceStarts, window, dtype, ...turn, ...layout(shape) };
 }
 
 /** Pairs of query and key that see each other, of one head. */
-function pairs({ sequences, tokens, window = tokens }: Shape): number {
+function pairs({ sequences, tokens, window = tokens, shared, branch = 1 }: Shape): number {
+  if (shared) return (sequences * (shared * (shared + 1))) / 2 + sequences * (tokens - shared) * (shared + (branch + 1) / 2);
   const full = Math.min(window, tokens);
   return sequences * ((full * (full + 1)) / 2 + (tokens - full) * full);
 }
 
 const nameOf = (s: Shape) =>
-  `${s.sequences} x ${s.tokens}, ${s.heads}/${s.kvHeads} x ${s.headSize}${s.window ? `, window ${s.window}` : ''}`;
+  `${s.sequences} x ${s.tokens}, ${s.heads}/${s.kvHeads} x ${s.headSize}${s.window ? `, window ${s.window}` : ''}${s.shared ? `, ${s.shared} shared by branches of ${s.branch}` : ''}`;
 
 /** A shorter batch of the same heads, for the error: the reference would take minutes. */
-const shorter = (s: Shape): Shape => ({ ...s, sequences: 1, tokens: 200, ...(s.window ? { window: 100 } : {}) });
+const shorter = (s: Shape): Shape => ({
+  ...s,
+  sequences: 1,
+  tokens: 200,
+  ...(s.window ? { window: 100 } : {}),
+  ...(s.shared ? { shared: 90 } : {}),
+});
 
 function batchCases(shape: Shape, dtype: 'f32' | 'bf16'): BenchCase[] {
   const flops = 4 * pairs(shape) * shape.heads * shape.headSize;

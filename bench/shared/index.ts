@@ -1,0 +1,99 @@
+// npm run bench -- shared [--dtype f32|bf16] [--threads N] [--rounds N] [--json]
+//
+// What a prompt that is computed once for all its answers saves: a LoRA step (reference, forward, backward, clipping, AdamW) of SmolLM2-135M's shape over
+// a pair (prompt of 256 tokens, two answers of 128) and over a group (256 + 8 x 64), packed with the prompt once and once with every answer, by turns.
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import type { Unit } from '../../lib/data/index.js';
+import { addon, type DType, type NativeModel } from '../../lib/native.js';
+import { backwardPass, forwardPass } from '../../lib/training/passes.js';
+import { ceilings, describe, machine, middle, sleep } from '../machine.js';
+import { SMOLLM2_135M } from '../shapes.js';
+import { freshAdapter, writeWeights } from '../train/weights.js';
+
+const { values: options } = parseArgs({
+  options: {
+    dtype: { type: 'string', default: 'bf16' },
+    threads: { type: 'string', default: '0' },
+    rounds: { type: 'string', default: '5' },
+    json: { type: 'boolean', default: false },
+  },
+});
+
+const WORK = [
+  { name: 'pair', units: 4, prompt: 256, answers: 2, length: 128 },
+  { name: 'group', units: 1, prompt: 256, answers: 8, length: 64 },
+];
+type Work = (typeof WORK)[number];
+
+/** Before a turn: threads of the turn before come to rest. */
+const PAUSE_MS = 30;
+
+/** Units of answers to one prompt each, of made-up ids that no two answers share. */
+function sequencesOf({ units, prompt, answers, length }: Work) {
+  const known = Array.from(
+    { length: units },
+    (_, number): Unit => ({ kind: 'ranking', number, rows: 1, ranks: [], margin: 0, columns: {} }),
+  );
+  return Array.from({ length: units * answers }, (_, n) => {
+    const [number, member] = [Math.floor(n / answers), n % answers];
+    const id = (i: number) => (i < prompt ? number * 977 + i * 7919 : n * 104729 + i * 31 + member) % SMOLLM2_135M.vocabulary;
+    const ids = Int32Array.from({ length: prompt + length }, (_, i) => id(i));
+    const trained = Uint8Array.from(ids, (_, i) => Number(i >= prompt));
+    return { ids, trained, trainedTokens: length, unit: known[number] as Unit, member };
+  });
+}
+
+/** One step, its reference in it. The gradient is any that is not zero: what it is made of costs nothing beside the passes. */
+async function step(model: NativeModel, sequences: ReturnType<typeof sequencesOf>, n: number) {
+  const start = performance.now();
+  const reference = await forwardPass(model, sequences, { adapter: false });
+  const { logprob } = await forwardPass(model, sequences, { keep: true });
+  const gradient = Float32Array.from(logprob, (p, i) => (p - (reference.logprob[i] as number) - 1) / logprob.length);
+  await backwardPass(model, { logprob: gradient });
+  const gradientNorm = await model.gradientNorm();
+  const move = { learningRate: 1e-4, beta1: 0.9, beta2: 0.999, eps: 1e-8, weightDecay: 0, step: n };
+  await model.step({ ...move, scale: Math.min(1, 1 / gradientNorm) });
+  return (performance.now() - start) / 1000;
+}
+
+/** Round 0 is not measured: pages settle, threads are started. Both forms take the same steps of their own. */
+async function measure(model: NativeModel, work: Work, rounds: number) {
+  const sequences = sequencesOf(work);
+  const seconds = { shared: [] as number[], whole: [] as number[] };
+  for (let round = 0; round <= rounds; round++)
+    for (const form of ['shared', 'whole'] as const) {
+      model.sharesBeginnings = form === 'shared';
+      await sleep(PAUSE_MS);
+      const took = await step(model, sequences, 2 * round + (form === 'shared' ? 1 : 2));
+      if (round > 0) seconds[form].push(took);
+    }
+  const { name, units, prompt, answers, length } = work;
+  const tokens = { shared: units * (prompt + answers * length), whole: units * answers * (prompt + length) };
+  const ratios = seconds.whole.map((whole, n) => whole / (seconds.shared[n] as number));
+  const ratio = { median: middle(ratios), least: Math.min(...ratios), most: Math.max(...ratios) };
+  return { name, units, prompt, answers, length, tokens, seconds: { shared: middle(seconds.shared), whole: middle(seconds.whole) }, ratio };
+}
+
+const here = machine();
+const threads = Number(options.threads) || here.cpus;
+const folder = mkdtempSync(join(tmpdir(), 'attune-bench-'));
+process.once('exit', () => rmSync(folder, { recursive: true, force: true }));
+const tensors = writeWeights(join(folder, 'weights.bin'), SMOLLM2_135M);
+const setting = { dtype: options.dtype as DType, threads, train: 'adapter', recomputeActivations: false } as const;
+const model = await addon().loadModel({ config: SMOLLM2_135M, tensors, ...setting });
+await model.setAdapter({ scale: 2, dropout: 0, targets: freshAdapter(SMOLLM2_135M, 16) });
+const found = [];
+for (const work of WORK) found.push(await measure(model, work, Number(options.rounds)));
+model.dispose();
+
+if (options.json) console.log(JSON.stringify({ ...setting, machine: here, cases: found }));
+else {
+  console.log(`${describe(here, [ceilings(here.variant, threads)])}\n\nLoRA step with its reference, ${setting.dtype}, ${threads} threads`);
+  for (const { name, units, prompt, answers, length, tokens, seconds, ratio } of found)
+    console.log(
+      `${name.padEnd(6)} ${units} x (${prompt} + ${answers} x ${length}): ${tokens.shared} tokens in ${seconds.shared.toFixed(3)} s, whole ${tokens.whole} in ${seconds.whole.toFixed(3)} s; ${ratio.median.toFixed(2)} times as fast (${ratio.least.toFixed(2)} to ${ratio.most.toFixed(2)})`,
+    );
+}
