@@ -32,7 +32,7 @@ export interface BatchSteps {
 }
 
 /** What is packed of a sequence. */
-export type Packable = Pick<Tokens, 'ids' | 'trained' | 'targets' | 'unit' | 'member' | 'steps'>;
+export type Packable = Pick<Tokens, 'ids' | 'trained' | 'targets' | 'layout' | 'unit' | 'member' | 'steps'>;
 
 export interface PackRules {
   /** Train the best answer of a pair or ranking with its prompt, all but the first token: a likelihood over both. Default false. */

@@ -49,6 +49,8 @@ export function packBatch(sequences: readonly Packable[], rows: ArrayLike<number
   const batch = {
     tokens: new Int32Array(size),
     positions: new Int32Array(size),
+    hiddenFrom: new Int32Array(size),
+    hiddenTo: new Int32Array(size),
     sequenceStarts: new Int32Array(members.length + 1),
     targets: new Int32Array(size).fill(-1),
     sequenceOf: new Int32Array(size),
@@ -57,10 +59,14 @@ export function packBatch(sequences: readonly Packable[], rows: ArrayLike<number
   };
   let at = 0;
   for (const [n, member] of members.entries()) {
-    const { ids } = member;
+    const { ids, layout } = member;
     batch.tokens.set(ids, at);
     batch.sequenceOf.fill(n, at, at + ids.length);
-    for (let i = 0; i < ids.length; i++) batch.positions[at + i] = i;
+    for (let i = 0; i < ids.length; i++) {
+      batch.positions[at + i] = layout?.positions[i] ?? i;
+      batch.hiddenFrom[at + i] = at + (layout?.hiddenFrom[i] ?? 0);
+      batch.hiddenTo[at + i] = at + (layout?.hiddenTo[i] ?? 0);
+    }
     if (member.targets !== undefined) batch.targets.set(member.targets, at);
     else for (const i of targetsOf(member, rules)) batch.targets[at + i - 1] = ids[i] as number;
     at += ids.length;

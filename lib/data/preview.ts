@@ -14,6 +14,8 @@ export interface PreviewRow {
   trained: number[];
   /** Of hidden tokens: the id that was there, -1 where nothing is predicted. */
   targets?: number[];
+  /** Of tokens that do not stand in the order of their text: the place of each in it. */
+  positions?: number[];
   /** The whole row's text, all its fields and the template's words. */
   text: string;
   /** What the sequence is in its row, where it is not simply the row. */
@@ -30,11 +32,12 @@ export interface Preview {
 
 /** The first `count` rows of a data set that kept the texts of as many; a pair is two rows, chosen first, and is not cut apart. */
 export function previewRows(dataset: Dataset, tokenizer: RowTokenizer, count: number): Preview {
-  const rows = shownRows(dataset.sequences, count).map(({ sequence: { ids, trained, targets, text = '', file, line }, role }) => ({
+  const rows = shownRows(dataset.sequences, count).map(({ sequence: { ids, trained, targets, layout, text = '', file, line }, role }) => ({
     ids: [...ids],
     tokens: Array.from(ids, (id) => tokenizer.tokenText(id)),
     trained: [...trained],
     ...(targets && { targets: [...targets] }),
+    ...(layout && { positions: [...layout.positions] }),
     text,
     ...(role === undefined ? {} : { role }),
     source: { file, line },

@@ -45,6 +45,15 @@ export interface Example extends Origin {
   open?: boolean;
 }
 
+/** Tokens that do not stand in the order of their text. Symbols: N ids of a sequence. */
+export interface Layout {
+  /** (N) place of each in the text, from 0. */
+  positions: Int32Array;
+  /** (N) tokens of the sequence that each does not see, from and to (excluded); equal: none. */
+  hiddenFrom: Int32Array;
+  hiddenTo: Int32Array;
+}
+
 /** An example as ids. The first token is never trained: nothing comes before it. */
 export interface Tokens extends Origin {
   ids: Int32Array;
@@ -54,6 +63,8 @@ export interface Tokens extends Origin {
   trainedTokens: number;
   /** Of a text with hidden tokens: the id to be predicted at each place itself, -1 where none is. `trained` then marks these places. */
   targets?: Int32Array;
+  /** Where the ids stand in an order of their own. */
+  layout?: Layout;
   /** Index into the data set's sources. */
   source: number;
   /** A figure from 0 to below 1 that depends on the row's content alone; pieces of one row share it. */
@@ -105,6 +116,9 @@ export interface PackedBatch {
   tokens: Int32Array;
   /** (N) position of each token in its own sequence, from 0. */
   positions: Int32Array;
+  /** (N) tokens that each does not see, from and to (excluded); equal: it sees all of its sequence that attention shows it. */
+  hiddenFrom: Int32Array;
+  hiddenTo: Int32Array;
   /** (S + 1) index of each sequence's first token, and N. */
   sequenceStarts: Int32Array;
   /** (N) id that position i is to predict: the id at i + 1 of its sequence, or the one hidden at i; -1 where that is not trained. */

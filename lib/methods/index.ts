@@ -23,7 +23,7 @@ export { mismatched } from './kto_mismatch.js';
 export type { LossInput, LossOutput, Method, MethodState, Metric, Needs, Output, Prepared, SequenceInput, With } from './method.js';
 export { stepTotals } from './method.js';
 export { type Masked, type MaskRules, masked } from './mlm.js';
-export { type PermutationRules, type Permuted, permuted } from './plm.js';
+export { type PermutationRules, type Permuted, permuted, permutedRow } from './plm.js';
 export { scoreConstants } from './reward.js';
 export { updates } from './rollouts.js';
 

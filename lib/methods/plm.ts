@@ -43,6 +43,13 @@ export interface Permuted {
   hiddenTo: Int32Array;
 }
 
+/** A sequence in a random order; what is predicted of it are its trained tokens. */
+export function permutedRow<T extends { ids: Int32Array }>(sequence: T, rules: PermutationRules, random: Parameters<typeof permuted>[2]) {
+  const { ids, targets, ...layout } = permuted(sequence.ids, rules, random);
+  const trained = Uint8Array.from(targets, (id) => Number(id >= 0));
+  return { ...sequence, ids, targets, trained, trainedTokens: trained.reduce((sum, flag) => sum + flag, 0), layout };
+}
+
 /** Lays out a row in a random order. Its first token opens the order and is never predicted. The same random state, the same order. */
 export function permuted(ids: Int32Array, rules: PermutationRules, random: Pick<Random, 'below' | 'shuffle'>): Permuted {
   const may = new Uint8Array(ids.length).fill(1, Math.min(1, ids.length));

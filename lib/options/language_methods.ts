@@ -45,4 +45,15 @@ export const distill = z.strictObject({
 });
 
 export const mlm = z.strictObject({ name: z.literal('mlm'), maskShare, span: span(1) });
-export const plm = z.strictObject({ name: z.literal('plm'), maskShare, span: span(5) });
+export const plm = z.strictObject({
+  name: z.literal('plm'),
+  maskShare,
+  span: span(5),
+  maskToken: z
+    .string()
+    .min(1)
+    .optional()
+    .describe(
+      'Token that stands for what is to be predicted: one of the vocabulary that texts do not use. Default the tokenizer’s mask token.',
+    ),
+});

@@ -7,7 +7,7 @@ import { microBatches, type PackRules, packBatch, packShared, sharedMicroBatches
 import type { ForwardBatch, NativeModel } from '../native.js';
 
 /** What a sequence must have to go through the network. */
-export type PassSequence = Pick<Tokens, 'ids' | 'trained' | 'trainedTokens' | 'targets' | 'unit' | 'member'>;
+export type PassSequence = Pick<Tokens, 'ids' | 'trained' | 'trainedTokens' | 'targets' | 'layout' | 'unit' | 'member'>;
 
 type Sharing = Pick<NativeModel, 'sharesBeginnings'>;
 
@@ -36,10 +36,11 @@ export function passBatch(
   rules?: PackRules,
   places?: Int32Array,
 ): PassBatch {
-  if (sharesBeginnings) return sharedBatch(sequences, rules, places);
-  const { tokens, sequenceStarts, targets, scoreAt } = packBatch(sequences, allOf(sequences), rules);
+  if (sharesBeginnings && sequences.every(({ layout }) => layout === undefined)) return sharedBatch(sequences, rules, places);
+  const { tokens, sequenceStarts, targets, positions, hiddenFrom, hiddenTo, scoreAt } = packBatch(sequences, allOf(sequences), rules);
   const predicting = allOf(targets).filter((i) => (targets[i] as number) >= 0);
-  return { tokens, sequenceStarts, targets, scoreAt, predicting, ...(places && { sequenceKeys: places }) };
+  const laid = { tokens, sequenceStarts, targets, positions, hiddenFrom, hiddenTo };
+  return { ...laid, scoreAt, predicting, ...(places && { sequenceKeys: places }) };
 }
 
 function sharedBatch(sequences: readonly PassSequence[], rules?: PackRules, places?: Int32Array): PassBatch {

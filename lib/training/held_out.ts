@@ -10,7 +10,9 @@ import { stepLoss } from './update.js';
 /** What held-out rows say at `step`. Nothing is dropped, whatever the adapter's dropout. */
 export async function evaluateHeldOut(setting: StepSetting, heldOut: readonly Tokens[], step: number): Promise<EvaluationEvent> {
   const { name } = setting.recipe.method;
-  return name === 'pretrain' || name === 'sft' || name === 'mlm' ? nats(setting, heldOut, step) : preferences(setting, heldOut, step);
+  return name === 'pretrain' || name === 'sft' || name === 'mlm' || name === 'plm'
+    ? nats(setting, heldOut, step)
+    : preferences(setting, heldOut, step);
 }
 
 /** Mean nats over the trained tokens. What is hidden is the same in every evaluation, so that they compare. */

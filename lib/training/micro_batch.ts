@@ -36,8 +36,11 @@ export function plannedMicroBatch(recipe: Recipe, config: NetworkConfig, adapter
     return { fixed: fixed + beside, activations };
   };
   const { maxNewTokens = -1, samplesPerPrompt = 1 } = rolloutOptions(recipe) ?? {};
+  // With plm each predicted token stands twice, as content and as query.
+  const queries = recipe.method.name === 'plm' ? 1 + recipe.method.maskShare : 1;
   // An answer, and the end token that a judge may read behind it.
-  const longest = (config.encoder || config.rotary.kind === 'dynamic' ? rows.longest : rows.longestShared) + maxNewTokens + 1;
+  const whole = config.encoder || config.rotary.kind === 'dynamic' ? rows.longest : rows.longestShared;
+  const longest = Math.ceil(whole * queries) + maxNewTokens + 1;
   const stepTokens = train.tokensPerStep ?? (train.rowsPerStep ?? 1) * samplesPerPrompt * longest;
   const micro = chooseMicroBatch({ plan, requested: train.microBatchTokens, longest, stepTokens, total: machineMemory() });
   const settings = { isBf16: compute.dtype === 'bf16', isAdapter: adapter !== undefined, recomputes: train.activationCheckpointing };

@@ -10,7 +10,6 @@ import { modelPlace } from '../checkpoint/model_place.js';
 import { type Checkpoint, latestCheckpoint } from '../checkpoint/resume.js';
 import type { Tokens } from '../data/index.js';
 import { RequestError } from '../errors/index.js';
-import type { MaskRules } from '../methods/index.js';
 import type { NativeModel } from '../native.js';
 import {
   type Difference,
@@ -27,7 +26,7 @@ import {
 import { openTokenizer, type Tokenizer } from '../tokenizer/index.js';
 import { closeAll, openRewardFunctions } from './judges.js';
 import { baseHashes, besideHashes, dataHashes, type Hashes } from './manifest.js';
-import { checkNetwork, hideableRows, masksOf } from './masks.js';
+import { checkNetwork, hideableRows, type Masks, masksOf } from './masks.js';
 import { plannedMicroBatch } from './micro_batch.js';
 import { type HeldReference, openHeldReference, preferenceWarnings } from './preference.js';
 import { checkRollouts, checkRoom, openRollouts, type RolloutParts, rolloutOptions, withoutEvaluation } from './rollouts.js';
@@ -69,7 +68,7 @@ export interface Run {
   /** Of a method that holds the policy to a reference and learns from rows. */
   held: HeldReference | undefined;
   /** Of a method that hides words. */
-  masks: MaskRules | undefined;
+  masks: Masks | undefined;
 }
 
 /** @throws RequestError, DataError and WorkError for everything that can be known before the first step */
@@ -98,7 +97,7 @@ async function prepare(read: ReadRecipe, options: TrainOptions, functions: Await
   const adapter = await startingAdapter(recipe, base, read);
   const tokenizer = await openTokenizer(base.folder);
   checkVocabulary(base, tokenizer.vocabularySize);
-  const masks = masksOf(recipe, tokenizer, base.folder);
+  const masks = await masksOf(recipe, tokenizer, base.folder, read.place('method.maskToken'));
   const [loaded, ofBase] = await Promise.all([loadRows(recipe, tokenizer, { place: read.place, signal }), baseHashes(base, signal)]);
   const heldOut = hideableRows(loaded.heldOut, masks);
   const rows = { ...loaded, heldOut, warnings: [...loaded.warnings, ...warnings, ...preferenceWarnings(recipe, loaded.dataset.counts)] };

@@ -32,7 +32,7 @@ export async function previewRecipe(
   checkVocabulary(base, tokenizer.vocabularySize);
   const load = loadDatasets(recipe, tokenizer, { place: read.place, signal, keepText: rows });
   const dataset = await load(recipe.data);
-  const masks = masksOf(recipe, tokenizer, base.folder);
+  const masks = await masksOf(recipe, tokenizer, base.folder, read.place('method.maskToken'));
   const sequences = [...hiddenRows(hideableRows(dataset.sequences, masks), masks, recipe.train.seed, 1)];
   const counts = masks === undefined ? {} : { trainedTokens: sequences.reduce((sum, one) => sum + one.trainedTokens, 0) };
   return { dataset: { ...dataset, sequences, counts: { ...dataset.counts, ...counts } }, tokenizer };

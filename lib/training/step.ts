@@ -1,10 +1,10 @@
 /** One step over rows of a recipe: their columns, forward, loss and backward of every micro-batch, then one update. */
 import { columnsOf, type Tokens } from '../data/index.js';
-import type { MaskRules, MethodState } from '../methods/index.js';
+import type { MethodState } from '../methods/index.js';
 import { addon } from '../native.js';
 import { allOf, membersAt } from './batches.js';
 import type { StepEvent } from './events.js';
-import { hiddenRows } from './masks.js';
+import { hiddenRows, type Masks } from './masks.js';
 import type { Reference } from './reference.js';
 import type { KnownReference } from './reference_cache.js';
 import { referenceColumns } from './reference_columns.js';
@@ -18,7 +18,7 @@ export interface StepSetting extends UpdateSetting {
   /** What is known of the reference already. */
   known?: KnownReference | undefined;
   /** How words are hidden, where the method hides some. */
-  masks?: MaskRules | undefined;
+  masks?: Masks | undefined;
 }
 
 /** What a step came to: its event, and what the method remembers for the next one. */
