@@ -9,7 +9,7 @@ import { resolvePaths } from './paths.js';
 import { parseText } from './positions.js';
 import { type Problem, problemsOf } from './problems.js';
 import { type Recipe, type RecipeInput, recipeSchema, type StagedInput } from './schema.js';
-import { applySetting, parseSetting, type Setting, touches } from './settings.js';
+import { applySetting, driveOut, parseSetting, type Setting, touches } from './settings.js';
 import { placed, type StageStart, stagesOf } from './stages.js';
 
 export interface ReadOptions {
@@ -55,6 +55,7 @@ function build(value: unknown, locate: Locate, { set = [], folder }: ReadOptions
   if (value === null || typeof value !== 'object' || Array.isArray(value))
     throw new RequestError('bad_recipe', 'a recipe must be keys and values, as `model: …`, `method: sft`, `data: …`', locate([]));
   const settings = set.map(parseSetting);
+  driveOut(value as Record<string, unknown>, settings);
   for (const setting of settings) applySetting(value as Record<string, unknown>, setting);
   const source = { settings, locate, folder: resolve(folder ?? '.') };
   return 'stages' in value ? buildStages(value as Record<string, unknown>, source) : buildOne(value as Record<string, unknown>, source);

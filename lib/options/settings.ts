@@ -1,6 +1,7 @@
 /** `--set key=value`: changes to a recipe before it is checked. */
 import { parseDocument } from 'yaml';
 import { RequestError } from '../errors/index.js';
+import { excludedBy } from './exclusive.js';
 import { dotted, type Path } from './expectation.js';
 
 /** One change: where, to what, and how the user wrote it. */
@@ -27,6 +28,18 @@ export function parseSetting(text: string): Setting {
     );
   return { path, value: document.contents === null ? null : document.toJS(), text };
 }
+
+/** Takes out in place what the changes exclude: steps instead of the epochs that a recipe gives. Two changes that exclude each other stay a fault. */
+export function driveOut(recipe: Record<string, unknown>, settings: readonly Setting[]): void {
+  for (const { path } of settings) {
+    const other = excludedBy(path.at(-2), path.at(-1));
+    if (other === undefined) continue;
+    const group = path.slice(0, -1).reduce((at: unknown, key) => (isObject(at) ? own(at, key) : undefined), recipe);
+    if (isObject(group)) delete group[other];
+  }
+}
+
+const isObject = (value: unknown): value is Record<string | number, unknown> => value !== null && typeof value === 'object';
 
 /** Applies one change in place. Groups on the way are made; a method or a source given by its name alone becomes one. */
 export function applySetting(recipe: Record<string, unknown>, setting: Setting): void {

@@ -1,4 +1,5 @@
 /** Recipes with stages: each stage's keys over the keys outside, and which stage each one goes on from. */
+import { EXCLUSIVE } from './exclusive.js';
 import type { Path } from './expectation.js';
 import { methodOf } from './narrow.js';
 import type { Problem } from './problems.js';
@@ -34,13 +35,6 @@ export const FROM_STAGE = 'made-by-an-earlier-stage';
 /** Groups whose keys are defaults one by one. */
 const GROUPS = ['compute', 'adapter', 'checks', 'train', 'evaluate'];
 
-/** Keys of which a stage's own one drives out the other one outside. */
-const PAIRS: readonly [group: string, key: string, other: string][] = [
-  ['train', 'steps', 'epochs'],
-  ['train', 'rowsPerStep', 'tokensPerStep'],
-  ['evaluate', 'fraction', 'data'],
-];
-
 /** Figures that an adapter to go on from brings itself. */
 const BROUGHT = ['rank', 'alpha', 'targets', 'rsLora'];
 
@@ -66,7 +60,7 @@ function merged(outside: Values, own: Values): Values {
     const [before, after] = [outside[group], own[group]];
     if (!isGroup(before) || !isGroup(after)) continue;
     const kept = { ...before };
-    for (const [, one, two] of PAIRS.filter(([name]) => name === group)) {
+    for (const [, one, two] of EXCLUSIVE.filter(([name]) => name === group)) {
       if (one in after) delete kept[two];
       if (two in after) delete kept[one];
     }

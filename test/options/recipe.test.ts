@@ -112,6 +112,16 @@ describe('resolved recipe', () => {
     );
   });
 
+  it('takes steps set from outside in place of the recipe’s epochs, and refuses both from outside', () => {
+    const recipe = { model: 'm', method: 'sft', data: 'x', train: { epochs: 3, rowsPerStep: 4 } };
+    const { train } = parseRecipe(recipe, { set: ['train.steps=2', 'train.tokensPerStep=512'] }).recipe;
+    expect(train).toMatchObject({ steps: 2, tokensPerStep: 512 });
+    expect(train).not.toHaveProperty('epochs');
+    expect(() => parseRecipe(recipe, { set: ['train.steps=2', 'train.epochs=1'] })).toThrow(/exclude each other/);
+    const staged = { model: 'm', data: 'x', stages: [{ method: 'sft', train: { epochs: 3 } }] };
+    expect(parseRecipe(staged, { set: ['stages.0.train.steps=2'] }).stages?.[0]?.recipe.train).toMatchObject({ steps: 2 });
+  });
+
   it('names every key that differs, with both values', () => {
     const read = (set: string[]) => parseRecipe({ model: 'm', method: 'sft', data: ['x', 'y'], adapter: { rank: 4 } }, { set }).recipe;
     expect(recipeDifferences(read([]), read([]))).toEqual([]);
