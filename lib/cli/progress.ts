@@ -144,9 +144,9 @@ function describeSampled(event: SampledEvent): string {
 function describeEvaluation(event: EvaluationEvent): string {
   const { step, nll, perplexity, loss, tokens } = event;
   const figures =
-    nll === undefined
+    perplexity === undefined
       ? [`loss ${loss?.toFixed(4)}`, ...describeMetrics(event)].join(', ')
-      : `${nll.toFixed(4)} nats a token, perplexity ${perplexity?.toPrecision(4)}`;
+      : `${nll?.toFixed(4)} nats a token, perplexity ${perplexity.toPrecision(4)}`;
   return `step ${step}: held out ${figures}, over ${count(tokens)} tokens`;
 }
 
@@ -162,6 +162,7 @@ const METRICS: readonly (readonly [key: string, word: string, digits: number])[]
   ['clipFraction', 'clipped', 2],
   ['explainedVariance', 'explained', 2],
   ['completionLength', 'length', 0],
+  ['stoppedShare', 'stopped', 2],
 ];
 
 function describeMetrics(event: { [metric: string]: number | string | undefined }): string[] {

@@ -41,9 +41,10 @@ export interface Judged {
   loss?: number;
 }
 
-export const judgedOf = ({ step, nll, loss }: Judged): Judged => (nll === undefined ? { step, loss: loss as number } : { step, nll });
+// Methods with a likelihood beside the preference (orpo, cpo) have both: the loss is what they train.
+export const judgedOf = ({ step, nll, loss }: Judged): Judged => (loss === undefined ? { step, nll: nll as number } : { step, loss });
 
-const figureOf = ({ nll, loss }: Judged) => nll ?? loss ?? Number.NaN;
+const figureOf = ({ nll, loss }: Judged) => loss ?? nll ?? Number.NaN;
 
 /** The best evaluation so far, and how many came since without a better one. */
 export interface Best extends Judged {

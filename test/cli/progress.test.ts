@@ -49,6 +49,16 @@ describe('a line of a step', () => {
 });
 
 describe('progress', () => {
+  it('tells of held-out preferences the loss and its figures, with a likelihood beside them too', () => {
+    const { progress, read } = screen(false);
+    progress.tell({ event: 'evaluation', step: 10, loss: 4.7, tokens: 1106, rewardMargin: 0.25, rewardAccuracy: 0.56, nll: 4.65 });
+    progress.tell({ event: 'evaluation', step: 10, tokens: 1106, nll: 4.65, perplexity: Math.exp(4.65) });
+    expect(read()).toBe(
+      'step 10: held out loss 4.7000, margin 0.250, acc 0.56, over 1,106 tokens\n' +
+        'step 10: held out 4.6500 nats a token, perplexity 104.6, over 1,106 tokens\n',
+    );
+  });
+
   it('on a terminal is one line that is drawn again', () => {
     const { progress, read } = screen(true);
     progress.tell(start);

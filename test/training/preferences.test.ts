@@ -93,6 +93,15 @@ describe('held-out preferences', () => {
     expect(events.at(-1)).toMatchObject({ event: 'done', step: 2 });
     expect(JSON.parse(readFileSync(join(recipe.out, 'report.json'), 'utf8')).evaluation.best).toMatchObject({ step: 0, loss: first?.loss });
   });
+
+  it('are judged by the loss where the method tells a likelihood too', async () => {
+    const change = { adapter: ADAPTER, train: QUICK, evaluate: { fraction: 0.25, every: 2 } };
+    const recipe = preferenceRecipe(place(), { name: 'orpo' }, PAIRS, change);
+    const events = evaluationsOf(await trained(recipe));
+    const { best } = JSON.parse(readFileSync(join(recipe.out, 'report.json'), 'utf8')).evaluation;
+    expect(events[0]?.nll).not.toBeCloseTo(events[0]?.loss as number, 3);
+    expect(best.loss).toBe(Math.min(...events.map(({ loss }) => loss as number)));
+  });
 });
 
 describe('the reference', () => {
