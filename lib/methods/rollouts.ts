@@ -16,12 +16,13 @@ export function rolloutMetrics({
 }: Columns & Pick<Rollouts, 'reward' | 'stopped'>): Record<string, Metric> {
   const count = reward.length;
   const starts = groupStarts(group);
-  const equal = starts.slice(0, -1).filter((from, g) => reward.slice(from, starts[g + 1]).every((one) => one === reward[from]));
+  const compared = starts.slice(0, -1).filter((from, g) => starts[g + 1]! - from > 1);
+  const equal = compared.filter((from) => reward.slice(from, starts[starts.indexOf(from) + 1]).every((one) => one === reward[from]));
   return {
     reward: { sum: sumOf(reward), count },
     rewardStd: { sum: Math.sqrt(varianceOf(reward)), count: 1 },
-    /** Share of prompts whose answers all got the same reward, from which nothing is learnt by comparison. */
-    equalShare: { sum: equal.length, count: starts.length - 1 },
+    /** Share of prompts with several answers that all got the same reward, from which nothing is learnt by comparison. */
+    equalShare: { sum: equal.length, count: compared.length },
     completionLength: { sum: answerLengths(layout).reduce((sum, length) => sum + length, 0), count },
     stoppedShare: { sum: sumOf(stopped), count },
   };

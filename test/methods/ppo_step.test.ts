@@ -35,7 +35,7 @@ describe('a step of answers', () => {
   it('tells what the answers were like', () => {
     const { metrics } = prepared({});
     const means = Object.fromEntries(Object.entries(metrics).map(([name, { sum, count }]) => [name, sum / count]));
-    expect(means).toMatchObject({ reward: 8 / 3, completionLength: 5 / 3, stoppedShare: 2 / 3, klCoefficient: 0.05, equalShare: 1 });
+    expect(means).toMatchObject({ reward: 8 / 3, completionLength: 5 / 3, stoppedShare: 2 / 3, klCoefficient: 0.05 });
     near(means.kl!, 0); // 0.5 and -0.5
     near(means.rewardStd!, Math.sqrt(varianceOf(columns.reward)));
   });

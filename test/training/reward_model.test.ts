@@ -6,8 +6,10 @@ import { newHead } from '../../lib/checkpoint/adapter_new.js';
 import { readAdapter } from '../../lib/checkpoint/adapter_read.js';
 import { networkConfig } from '../../lib/checkpoint/config.js';
 import { openModelFolder } from '../../lib/checkpoint/model_folder.js';
+import type { Tokens } from '../../lib/data/index.js';
 import { evaluate, scoreReward } from '../../lib/evaluation/index.js';
 import { merge } from '../../lib/evaluation/merge.js';
+import { spread } from '../../lib/training/output.js';
 import { ADAPTER, lossesOf, stepsOf, trained } from '../support/events.js';
 import { preferenceRecipe, tinyPairs } from '../support/preferences.js';
 import { scratchFolder, TINY_CONFIG } from '../support/tiny_model.js';
@@ -127,4 +129,22 @@ it('starts with a small head that depends on its seed', () => {
   const { mean, std } = moments([...head]);
   expect(Math.abs(mean)).toBeLessThan(0.002);
   expect(std).toBeCloseTo(0.02, 3);
+});
+
+describe('the answers that scores are normalised by', () => {
+  const pairs = (count: number) =>
+    Array.from({ length: count }, (_, n) => n).flatMap((n) => {
+      const unit = { number: n } as never as NonNullable<Tokens['unit']>;
+      return [0, 1].map((member) => ({ unit, member, n }));
+    });
+  it('are all of few, and of many about as many as asked for, in whole pairs over the whole length', () => {
+    expect(spread(pairs(5), 10)).toHaveLength(10);
+    expect(spread([], 10)).toEqual([]);
+    for (const count of [50, 51, 73, 400]) {
+      const some = spread(pairs(count), 20);
+      expect(Math.abs(some.length - 20)).toBeLessThanOrEqual(2);
+      expect(some.filter(({ member }) => member === 0)).toHaveLength(some.length / 2);
+      expect((some.at(-1) as { n: number }).n).toBeGreaterThan(0.85 * count);
+    }
+  });
 });
