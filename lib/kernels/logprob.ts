@@ -22,6 +22,10 @@ export interface LogprobArguments extends Common {
   entropy?: boolean;
   /** Also return the mean logit of each row. */
   mean?: boolean;
+  /** (R, K) ids, as many a row: also return their log-probabilities, `candidates`. */
+  candidates?: Int32Array;
+  /** Also return the likeliest ids of each row and their log-probabilities, descending: 1 to the vocabulary's size, 4096 at most. */
+  topK?: number;
 }
 
 export interface LogprobBackwardArguments extends Common {
@@ -33,8 +37,25 @@ export interface LogprobBackwardArguments extends Common {
   gLse?: Float32Array;
   gEntropy?: Float32Array;
   gMean?: Float32Array;
+  /** (R, K) ids, their log-probabilities of the forward pass, and the gradients of the loss by those. */
+  candidates?: Int32Array;
+  candidateLogprob?: Float32Array;
+  gCandidates?: Float32Array;
   /** Also return the gradient of the weights, and of the bias. */
   dweight?: boolean;
+}
+
+export interface LogprobResult {
+  logprob: Float32Array;
+  lse: Float32Array;
+  entropy?: Float32Array;
+  mean?: Float32Array;
+  /** (R, K) */
+  candidates?: Float32Array;
+  /** (R, topK), descending; of equal ones the lower id first. */
+  topIds?: Int32Array;
+  topLogprob?: Float32Array;
+  seconds?: number;
 }
 
 /**
@@ -42,11 +63,7 @@ export interface LogprobBackwardArguments extends Common {
  * (R, vocabulary) never exist (fused linear cross-entropy: Wijmans et al. 2024).
  */
 export function logprob(args: LogprobArguments, options?: KernelOptions) {
-  return callKernel<{ logprob: Float32Array; lse: Float32Array; entropy?: Float32Array; mean?: Float32Array; seconds?: number }>(
-    'logprob',
-    args,
-    options,
-  );
+  return callKernel<LogprobResult>('logprob', args, options);
 }
 
 /** Gradients of `logprob`: dhidden (R, columns), dweight (vocabulary, columns), dbias (vocabulary,). */

@@ -1,6 +1,7 @@
 #include "kernels/logprob/logprob.h"
 #include "binding/kernels.h"
 #include "binding/rows.h"
+#include "kernels/logprob/candidates.h"
 #include "kernels/logprob/plan.h"
 
 namespace attune::binding {
@@ -48,17 +49,57 @@ struct Input {
   }
 };
 
+// Ids (R, K) of an argument, as many a row as there are.
+std::vector<int> candidate_ids(const Arguments& a, const Input& in) {
+  std::vector<int> ids = a.ints_within("candidates", -1, 0, int(in.V) - 1);
+  if (in.R == 0 ? !ids.empty() : long(ids.size()) % in.R != 0)
+    a.fail("candidates: expected the same number of ids for each of " + std::to_string(in.R) + " rows, got " + std::to_string(ids.size()));
+  return ids;
+}
+long per_row(const std::vector<int>& ids, const Input& in) { return in.R ? long(ids.size()) / in.R : 0; }
+
+// What a forward pass is asked for beside its four outputs.
+struct Entries {
+  std::vector<int> ids, top_ids;
+  std::vector<float> logprob, top_logprob;
+  logprob::Candidates candidates;
+  logprob::Top top;
+  Memory workspace;
+
+  Entries(const Arguments& a, Team& team, const Input& in) {
+    if (a.has("candidates")) ids = candidate_ids(a, in), logprob.resize(ids.size());
+    const long K = a.has("topK") ? a.integer("topK", 1, std::min(in.V, logprob::kTopMost)) : 0;
+    top_ids.resize(in.R * K), top_logprob.resize(in.R * K);
+    candidates = {in.f, per_row(ids, in), ids.data(), logprob.data()};
+    top = {in.f, K, top_ids.data(), top_logprob.data()};
+    if (K) workspace.reserve(logprob::top_bytes(top, team.size()));
+  }
+  void run(Team& team) {
+    if (candidates.K) logprob::candidates(team, candidates);
+    if (top.K) logprob::top(team, top, workspace.as<char>());
+  }
+  void set(const Arguments& a, Napi::Object out) const {
+    if (a.has("candidates")) out.Set("candidates", to_js(a.env(), logprob));
+    if (top.K) out.Set("topIds", to_js(a.env(), top_ids)), out.Set("topLogprob", to_js(a.env(), top_logprob));
+  }
+};
+
 Napi::Object forward(const Arguments& a, Team& team) {
   Input in(a);
   if (a.flag("entropy", false)) in.entropy.resize(in.R), in.f.entropy = in.entropy.data();
   if (a.flag("mean", false)) in.mean.resize(in.R), in.f.mean = in.mean.data();
   Memory workspace(logprob::forward_bytes(in.f, team.size()));
-  const auto run = [&] { logprob::forward(team, in.f, workspace.as<char>()); };
+  Entries entries(a, team, in);
+  const auto run = [&] {
+    logprob::forward(team, in.f, workspace.as<char>());
+    entries.run(team);
+  };
   run();
   Napi::Object out = Napi::Object::New(a.env());
   out.Set("logprob", to_js(a.env(), in.logprob)), out.Set("lse", to_js(a.env(), in.lse));
   if (a.flag("entropy", false)) out.Set("entropy", to_js(a.env(), in.entropy));
   if (a.flag("mean", false)) out.Set("mean", to_js(a.env(), in.mean));
+  entries.set(a, out);
   time_repeats(a, out, run);
   return out;
 }
@@ -83,7 +124,13 @@ Napi::Object backward(const Arguments& a, Team& team) {
                             trained ? (float*)dweight.data() : nullptr,
                             dbias.empty() ? nullptr : dbias.data()};
   Memory workspace(logprob::backward_bytes(b, team.size()));
-  const auto run = [&] { logprob::backward(team, b, workspace.as<char>()); };
+  const std::vector<int> ids = a.has("candidates") ? candidate_ids(a, in) : std::vector<int>();
+  const std::vector<float> g_ids = a.floats("gCandidates", long(ids.size()), ids.empty());
+  std::vector<float> of_ids = a.floats("candidateLogprob", long(ids.size()), ids.empty());
+  const auto run = [&] {
+    if (ids.empty()) return logprob::backward(team, b, workspace.as<char>());
+    logprob::candidates_backward(team, b, {in.f, per_row(ids, in), ids.data(), of_ids.data()}, g_ids.data(), workspace.as<char>());
+  };
   run();
   Napi::Object out = Napi::Object::New(a.env());
   out.Set("dhidden", to_js(a.env(), dhidden.floats(in.H)));
