@@ -138,7 +138,8 @@ function placed(members: readonly Packable[]): { places: Place[]; sequenceStarts
     const [shared, beginning] = [sharedLength(own), at];
     at += shared;
     for (const { ids } of own) {
-      places.push({ shared, beginning, branch: at });
+      // Without a shared beginning each sequence is a stretch by itself, which no other's tokens may hide from.
+      places.push({ shared, beginning: shared > 0 ? beginning : at, branch: at });
       if (shared > 0) branches.push(at);
       at += ids.length - shared;
       if (shared === 0) sequenceStarts.push(at);

@@ -209,6 +209,28 @@ describe('a shared beginning', () => {
     expect(whole.columns.promptTokens).toEqual(Int32Array.of(2, 0));
   });
 
+  it('is none where sequences begin differently: each lies by itself and hides nothing', () => {
+    const members = unitOf(
+      {
+        kind: 'pair',
+        prompt: [],
+        answers: [
+          [1, 5],
+          [2, 6, 7],
+        ],
+        ranks: [0, 1],
+        tail: 0,
+      },
+      0,
+    );
+    const packed = packShared(members, [0, 1]);
+    expect([...packed.sequenceStarts]).toEqual([0, 2, 5]);
+    expect([...packed.hiddenFrom]).toEqual([...packed.hiddenTo]);
+    expect([...packed.hiddenFrom]).toEqual([0, 0, 2, 2, 2]);
+    expect([...packed.sequenceOf]).toEqual([0, 0, 1, 1, 1]);
+    expect(packed.branches).toHaveLength(0);
+  });
+
   it('of groups of sampled answers is stored once, too', () => {
     const samples = unitOf({ kind: 'prompt', prompt: [5, 6, 7], answers: [[1], [1, 2], [3]], ranks: [0], tail: 0 }, 0);
     const { tokens, branches, columns } = packShared(samples, [0, 1, 2]);
