@@ -1,0 +1,65 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, describe, expect, it } from 'vitest';
+import { type MethodWork, methodWorker, stepTokens } from '../../bench/methods/work.js';
+import { newTokens, rolloutWorker } from '../../bench/rollout/work.js';
+import { SMOLLM2_135M } from '../../bench/shapes.js';
+import { beside, figures, type Turns } from '../../bench/sides/turns.js';
+import { writeWeights } from '../../bench/train/weights.js';
+
+const network = { ...SMOLLM2_135M, vocabulary: 101, hidden: 64, inner: 96, layers: 2, heads: 2, kvHeads: 1, headSize: 32, windows: [0, 0] };
+const folder = mkdtempSync(join(tmpdir(), 'attune-bench-'));
+const tensors = writeWeights(join(folder, 'weights.bin'), network);
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+const work: MethodWork = {
+  ...{ network, dtype: 'f32', threads: 1, rank: 4, checkpointing: false },
+  ...{ units: 3, members: 2, prompt: 5, answer: 7 },
+};
+
+describe('what the benches measure', () => {
+  it('is a step of DPO that learns, the same whether prompts are shared and the reference cached', async () => {
+    const losses: number[][] = [];
+    for (const shared of [true, false])
+      for (const reference of ['every step', 'cached'] as const) {
+        const worker = await methodWorker(work, tensors, { shared, reference });
+        losses.push([(await worker.step()).loss!, (await worker.step()).loss!]);
+        worker.native.dispose();
+      }
+    const [first, second] = losses[0]!;
+    // A fresh adapter is zero: policy and reference agree, and a pair costs ln 2.
+    expect(first).toBeCloseTo(Math.log(2), 5);
+    expect(second).toBeLessThan(first!);
+    for (const other of losses) expect(other[1]).toBeCloseTo(second!, 5);
+    expect(stepTokens(work)).toBe(3 * 2 * 12);
+  });
+
+  it('takes pairs without a common prompt, and groups', async () => {
+    for (const shape of [
+      { prompt: 0, answer: 9 },
+      { units: 1, members: 4, prompt: 6, answer: 3 },
+    ]) {
+      const worker = await methodWorker({ ...work, ...shape }, tensors, { shared: true, reference: 'every step' });
+      expect((await worker.step()).loss).toBeCloseTo(Math.log(2), 5);
+      worker.native.dispose();
+    }
+  });
+
+  it('is as many new tokens as it says', async () => {
+    const rollout = { network, dtype: 'f32', threads: 1, prompts: 3, samples: 2, promptLength: 4, newTokens: 5 } as const;
+    const worker = await rolloutWorker(rollout, tensors);
+    expect(await worker.step()).toEqual({ made: newTokens(rollout) });
+    worker.native.dispose();
+  });
+});
+
+describe('figures of turns', () => {
+  const turns = (seconds: number[], peakMiB: number): Turns => ({ ready: {}, took: seconds.map((s) => ({ seconds: s })), peakMiB });
+
+  it('are the middle and the ends, ratios taken round by round', () => {
+    const [own, base] = [turns([1, 2, 4], 100), turns([4, 4, 4], 400)];
+    expect(figures(own, 8)).toEqual({ tokensPerSecond: 4, slowest: 2, fastest: 8, secondsPerStep: 2, peakMiB: 100 });
+    expect(beside(own, base)).toEqual({ median: 2, least: 1, most: 4, memory: 0.25 });
+  });
+});
