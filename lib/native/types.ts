@@ -112,6 +112,8 @@ export interface ForwardBatch {
   /** Positions and the ids that they must predict, in place of `targets`: a prompt's last token may have to predict the first of each answer. */
   targetRows?: Int32Array;
   targetIds?: Int32Array;
+  /** (T K) ids whose log-probabilities are wanted of each target's row, K for each. */
+  candidates?: Int32Array;
   /** Positions whose score is wanted; needs a head. */
   scoreRows?: Int32Array;
   /**
@@ -140,6 +142,8 @@ export interface ForwardOptions {
   mean?: boolean;
   /** Logits are divided by it before anything is made of them; default 1. Scores are not. */
   temperature?: number;
+  /** Likeliest ids wanted of each target's row, at most 4096 and the vocabulary. */
+  topK?: number;
   /** `false`: full attention (encoders). */
   causal?: boolean;
 }
@@ -153,6 +157,11 @@ export interface ForwardResult {
   mean?: Float32Array;
   /** One per position in `scoreRows`. */
   score?: Float32Array;
+  /** (T K) of `candidates`. */
+  candidates?: Float32Array;
+  /** (T topK) the likeliest ids, likeliest first, equal ones by lower id; and their log-probabilities. */
+  topIds?: Int32Array;
+  topLogprob?: Float32Array;
 }
 
 /** Gradients of the loss with respect to what forward returned. */
@@ -162,6 +171,8 @@ export interface BackwardGradients {
   entropy?: Float32Array;
   mean?: Float32Array;
   score?: Float32Array;
+  /** (T K); must be given where the batch had some. */
+  candidates?: Float32Array;
 }
 
 export interface OptimizerStep {

@@ -8,6 +8,7 @@
 #include "cpu/features.h"
 #include "transformer/memory.h"
 #include "transformer/model.h"
+#include <algorithm>
 #include <cstdio>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -30,6 +31,13 @@ Batch read_batch(const Arguments& a, const Config& c) {
   if (a.has("targetRows")) {
     b.rows = a.ints_within("targetRows", -1, 0, N - 1);
     b.ids = a.ints_within("targetIds", long(b.rows.size()), 0, int(c.vocabulary - 1));
+  }
+  if (a.has("candidates")) {
+    b.candidates = a.ints_within("candidates", -1, 0, int(c.vocabulary - 1));
+    const size_t R =
+        a.has("targetRows") ? b.rows.size() : size_t(std::count_if(b.targets.begin(), b.targets.end(), [](int t) { return t >= 0; }));
+    if (R ? b.candidates.size() % R : b.candidates.size())
+      a.fail("candidates: expected as many ids for each of " + std::to_string(R) + " targets, got " + std::to_string(b.candidates.size()));
   }
   if (a.has("scoreRows")) b.scores = a.ints_within("scoreRows", -1, 0, N - 1);
   b.keys = a.ints("sequenceKeys", -1, true);
@@ -137,17 +145,20 @@ class NativeModel : public Napi::ObjectWrap<NativeModel> {
       ForwardOptions o;
       o.keep = a.flag("keep", false), o.adapter = read_adapter(a), o.causal = a.flag("causal", true), o.entropy = a.flag("entropy", false),
       o.mean = a.flag("mean", false), o.temperature = float(a.number("temperature", 1));
+      if (a.has("topK")) o.top = a.integer("topK", 0, std::min(logprob::kTopMost, alive(model_)->config.vocabulary));
       if (!(o.temperature > 0)) a.fail("temperature: expected above 0, got " + std::to_string(o.temperature));
       o.dropout = a.has("dropoutKey");
       if (o.dropout) o.dropout_key = uint64_t(a.integer("dropoutKey", 0, 1L << 53));
       auto out = std::make_shared<Outputs>();
       return queue(
           info.Env(), [batch, o, out](Model& m) { m.forward(*batch, o, *out); },
-          [out, o](Napi::Env env) -> Napi::Value {
+          [batch, out, o](Napi::Env env) -> Napi::Value {
             Napi::Object r = Napi::Object::New(env);
             r.Set("logprob", to_js(env, out->logprob)), r.Set("lse", to_js(env, out->lse));
             if (o.entropy) r.Set("entropy", to_js(env, out->entropy));
             if (o.mean) r.Set("mean", to_js(env, out->mean));
+            if (!batch->candidates.empty()) r.Set("candidates", to_js(env, out->candidates));
+            if (o.top) r.Set("topIds", to_js(env, out->top_ids)), r.Set("topLogprob", to_js(env, out->top));
             if (!out->score.empty()) r.Set("score", to_js(env, out->score));
             return r;
           });
@@ -160,7 +171,7 @@ class NativeModel : public Napi::ObjectWrap<NativeModel> {
       auto g = std::make_shared<Outputs>();
       g->logprob = a.floats("logprob", -1);
       const long R = long(g->logprob.size());
-      g->score = a.floats("score", -1, true);
+      g->score = a.floats("score", -1, true), g->candidates = a.floats("candidates", -1, true);
       g->lse = a.floats("lse", R, true), g->entropy = a.floats("entropy", R, true), g->mean = a.floats("mean", R, true);
       return queue(info.Env(), [g](Model& m) { m.backward(*g); });
     });

@@ -104,7 +104,11 @@ void Model::backward_vocabulary(const Outputs& g) {
                       head_gradient_.empty() ? nullptr : head_gradient_.data(),
                       encoder_.bias_gradient.empty() ? nullptr : encoder_.bias_gradient.data()};
   head_work_.reserve(logprob::backward_bytes(b, team.size()));
-  logprob::backward(team, b, head_work_.as<char>());
+  if (g.candidates.size() != batch_.candidates.size())
+    throw Error("model_arguments", "backward: candidates: expected " + std::to_string(batch_.candidates.size()) +
+                                       " numbers, as forward gave, got " + std::to_string(g.candidates.size()));
+  if (batch_.candidates.empty()) return logprob::backward(team, b, head_work_.as<char>());
+  logprob::candidates_backward(team, b, candidate_arguments(kept_outputs_), g.candidates.data(), head_work_.as<char>());
 }
 
 void Model::backward_layer(long i, Kept& kept, const void* in) {

@@ -224,11 +224,28 @@ void Model::forward(const Batch& batch, const ForwardOptions& o, Outputs& out) {
     const logprob::Forward f = head_arguments(out);
     head_work_.reserve(logprob::forward_bytes(f, team.size()));
     logprob::forward(team, f, head_work_.as<char>());
+    other_ids(out);
   }
   out.score.assign(batch_.scores.size(), 0.f);
   score::forward(score_arguments(), out.score.data());
   if (o.keep) kept_outputs_ = out;
   can_backward_ = o.keep;
+}
+
+logprob::Candidates Model::candidate_arguments(Outputs& out) {
+  return {head_arguments(out), long(batch_.candidates.size() / rows_.size()), batch_.candidates.data(), out.candidates.data()};
+}
+
+// What a distillation asks beside the targets: the ids that the batch names, and the likeliest.
+void Model::other_ids(Outputs& out) {
+  out.candidates.assign(batch_.candidates.size(), 0.f);
+  if (!batch_.candidates.empty()) logprob::candidates(team, candidate_arguments(out));
+  const size_t count = rows_.size() * size_t(forward_.top);
+  out.top_ids.assign(count, 0), out.top.assign(count, 0.f);
+  if (!count) return;
+  const logprob::Top t{head_arguments(out), forward_.top, out.top_ids.data(), out.top.data()};
+  head_work_.reserve(logprob::top_bytes(t, team.size()));
+  logprob::top(team, t, head_work_.as<char>());
 }
 
 // The scored rows of the normed matrix.

@@ -13,7 +13,7 @@
 #include "cpu/threads.h"
 #include "kernels/attention/attention.h"
 #include "kernels/dropout/dropout.h"
-#include "kernels/logprob/logprob.h"
+#include "kernels/logprob/candidates.h"
 #include "kernels/lora_matmul/lora_matmul.h"
 #include "kernels/rms_norm/rms_norm.h"
 #include "kernels/sample/sample.h"
@@ -48,10 +48,11 @@ struct AdapterSet {
 // Tokens end to end.
 struct Batch {
   std::vector<int> tokens, starts, targets;  // (N), (S + 1), (N): -1 where nothing is predicted
-  std::vector<int> rows, ids;  // (R) positions and the ids that they must predict, in place of `targets` (a prompt's last token may
-                               // have to predict the first of each answer)
-  std::vector<int> scores;     // positions whose score is wanted
-  std::vector<int> keys;       // (S) identity of each sequence for dropout, or (N) of each token's; empty: its index
+  std::vector<int> rows, ids;   // (R) positions and the ids that they must predict, in place of `targets` (a prompt's last token may
+                                // have to predict the first of each answer)
+  std::vector<int> candidates;  // (R, K) ids whose log-probabilities are wanted beside those of the targets
+  std::vector<int> scores;      // positions whose score is wanted
+  std::vector<int> keys;        // (S) identity of each sequence for dropout, or (N) of each token's; empty: its index
   std::vector<int> positions, hidden_from, hidden_to;  // (N) as in attention::Shape; all empty: places, and nothing hidden
   long N() const { return long(tokens.size()); }
 };
@@ -60,10 +61,14 @@ struct ForwardOptions {
   std::string adapter = "default";  // "": the base alone. A name that was never set is the base too
   uint64_t dropout_key = 0;
   float temperature = 1;  // logits are divided by it; scores are not
+  long top = 0;           // likeliest ids wanted of each row with a target
 };
 struct Outputs {
   std::vector<float> logprob, lse, entropy, mean;  // one per target
   std::vector<float> score;                        // one per position in `scores`
+  std::vector<float> candidates;                   // (R, K)
+  std::vector<int> top_ids;                        // (R, top), and their log-probabilities, descending
+  std::vector<float> top;
 };
 
 struct AdapterTarget {
@@ -158,6 +163,8 @@ class Model {
   std::vector<int> head_rows() const;
   score::Rows score_arguments() const;
   logprob::Forward head_arguments(Outputs& out);
+  logprob::Candidates candidate_arguments(Outputs& out);
+  void other_ids(Outputs& out);
   // encoder_load.cpp, encoder.cpp
   void build_encoder();
   void load_encoder(const Tensors& tensors);
