@@ -1,7 +1,7 @@
 /** Recipes: one schema for types, defaults, JSON Schema, help and messages. */
 export { COMPUTE_FLAGS, type ComputeFlag, computeFlagHelp, readComputeFlags } from './flags.js';
 export { type RecipeKey, recipeKeys } from './keys.js';
-export { LATER_METHODS, METHOD_NAMES, type MethodName, type MethodOptions, methodOptions, type OptionsOf } from './methods.js';
+export { METHOD_NAMES, type MethodName, type MethodOptions, methodOptions, type OptionsOf } from './methods.js';
 export { DTYPES, type Dtype, LINEAR_LAYERS, TEMPLATE_NAMES } from './parts.js';
 export { isHubId, resolveModel } from './paths.js';
 export { DPO_LOSSES, DPO_SCORE_LOSSES, type DpoLoss, dpoTerms } from './preference_methods.js';

@@ -13,9 +13,6 @@ export const methodOptions = { pretrain, sft, reward, ppo, dpo, kto, orpo, simpo
 export type MethodName = keyof typeof methodOptions;
 export const METHOD_NAMES = Object.keys(methodOptions) as [MethodName, ...MethodName[]];
 
-/** Names that the contract knows and that this version refuses: the training loop does not run them yet. */
-export const LATER_METHODS: readonly MethodName[] = METHOD_NAMES.filter((name) => ['distill'].includes(name));
-
 const withOptions = z.discriminatedUnion('name', [
   pretrain,
   sft,

@@ -3,8 +3,6 @@ import { readFileSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { type ErrorPlace, RequestError } from '../errors/index.js';
 import type { Path } from './expectation.js';
-import { LATER_METHODS, METHOD_NAMES, type MethodName } from './methods.js';
-import { methodOf } from './narrow.js';
 import { resolvePaths } from './paths.js';
 import { parseText } from './positions.js';
 import { type Problem, problemsOf } from './problems.js';
@@ -37,7 +35,7 @@ export interface ReadStage {
 
 /**
  * Reads a YAML or JSON file. Errors are `RequestError`s with line and column; relative paths start at the file's folder.
- * @throws RequestError `missing_recipe`, `malformed_recipe`, `bad_recipe`, `bad_setting`, `not_available`
+ * @throws RequestError `missing_recipe`, `malformed_recipe`, `bad_recipe`, `bad_setting`
  */
 export function readRecipe(file: string, options: ReadOptions = {}): ReadRecipe {
   const text = parseText(readText(file), file);
@@ -68,7 +66,6 @@ interface Source {
 }
 
 function buildOne(value: Record<string, unknown>, { settings, locate, folder }: Source): ReadRecipe {
-  refuseLater(value, locate);
   const { recipe, problems } = checked(value, folder);
   if (recipe === undefined) throw report(problems, settings, locate);
   return { recipe, place: (key) => locate(key.split('.')) };
@@ -81,7 +78,6 @@ function buildStages(value: Record<string, unknown>, { settings, locate, folder 
   const read = stages.map((stage, n) => {
     const within = (path: Path) => placed(path, stage, value, n);
     const place: ReadRecipe['place'] = (key) => locate(within(key.split('.')).path);
-    refuseLater(stage.value, (path, onKey) => locate(within(path).path, onKey));
     const { recipe, problems } = checked(stage.value, folder);
     const all = [...stage.problems, ...problems].map((problem) => {
       const { path, inStage } = within(problem.path);
@@ -106,14 +102,6 @@ function checked(value: Record<string, unknown>, folder: string): { recipe: Reci
 /** `train:` with nothing below it is a group without keys, not a value. */
 function dropEmptyGroups(value: Record<string, unknown>): void {
   for (const group of ['compute', 'checks', 'train']) if (value[group] === null) delete value[group];
-}
-
-/** What the contract knows and this version cannot do yet. */
-function refuseLater(value: Record<string, unknown>, locate: Locate): void {
-  const name = methodOf(value) as MethodName;
-  if (!LATER_METHODS.includes(name)) return;
-  const available = METHOD_NAMES.filter((one) => !LATER_METHODS.includes(one));
-  throw new RequestError('not_available', `method ${name} is not available yet; available: ${available.join(', ')}`, locate(['method']));
 }
 
 const MOST_SHOWN = 6;

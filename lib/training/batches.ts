@@ -7,7 +7,10 @@ import { microBatches, type PackRules, packBatch, packShared, sharedMicroBatches
 import type { ForwardBatch, NativeModel } from '../native.js';
 
 /** What a sequence must have to go through the network. */
-export type PassSequence = Pick<Tokens, 'ids' | 'trained' | 'trainedTokens' | 'targets' | 'layout' | 'unit' | 'member'>;
+export type PassSequence = Pick<Tokens, 'ids' | 'trained' | 'trainedTokens' | 'targets' | 'layout' | 'unit' | 'member'> & {
+  /** (trained tokens x K) ids whose log-probabilities are wanted, as a teacher names them. */
+  candidates?: Int32Array;
+};
 
 type Sharing = Pick<NativeModel, 'sharesBeginnings'>;
 

@@ -1,6 +1,9 @@
 /** How many tokens of a run are in flight at once, by what the machine has. */
 import { totalmem } from 'node:os';
+import { join } from 'node:path';
 import type { Adapter } from '../checkpoint/adapter.js';
+import { exists } from '../checkpoint/files.js';
+import { openModelFolder } from '../checkpoint/model_folder.js';
 import { addon, type ModelOptions, type NetworkConfig } from '../native.js';
 import type { Recipe } from '../options/index.js';
 import { checkMemory, chooseMicroBatch } from './memory.js';
@@ -14,15 +17,33 @@ function machineMemory(): number {
   return limit > 0 && limit < totalmem() ? limit : totalmem();
 }
 
+/** Networks of whole models that are loaded beside the one that is trained: a teacher, reward models. A folder that is missing is told of by who opens it. */
+export async function networksBeside({ method }: Pick<Recipe, 'method'>): Promise<NetworkConfig[]> {
+  const judges = 'rewards' in method ? (method.rewards ?? []).flatMap((one) => ('model' in one ? [one.model] : [])) : [];
+  const found: NetworkConfig[] = [];
+  for (const folder of 'teacher' in method ? [method.teacher] : judges) {
+    if (!(await exists(join(folder, 'config.json'))) || (await exists(join(folder, 'adapter_config.json')))) continue;
+    found.push((await openModelFolder(folder, { scores: 'rewards' in method })).config);
+  }
+  return found;
+}
+
 /**
  * Most tokens in flight, if the run fits.
+ * @param others networks of models beside the one that is trained
  * @throws WorkError `out_of_memory`
  */
-export function plannedMicroBatch(recipe: Recipe, config: NetworkConfig, adapter: Adapter | undefined, rows: Rows): number {
+export function plannedMicroBatch(
+  recipe: Recipe,
+  config: NetworkConfig,
+  adapter: Adapter | undefined,
+  rows: Rows,
+  others: readonly NetworkConfig[],
+): number {
   const { train, compute } = recipe;
-  const needs = (tokens: number, trained: ModelOptions['train']) =>
+  const needs = (tokens: number, trained: ModelOptions['train'], network = config) =>
     addon().planMemory({
-      config,
+      config: network,
       dtype: compute.dtype,
       threads: compute.threads === 'auto' ? 0 : compute.threads,
       train: trained,
@@ -30,7 +51,8 @@ export function plannedMicroBatch(recipe: Recipe, config: NetworkConfig, adapter
       tokens,
       rank: adapter?.rank ?? 0,
     });
-  const beside = needsOtherModel(recipe) || (adapter === undefined && heldRollouts(recipe)) ? needs(1, 'none').fixed : 0;
+  const reference = needsOtherModel(recipe) || (adapter === undefined && heldRollouts(recipe)) ? [config] : [];
+  const beside = [...reference, ...others].reduce((sum, network) => sum + needs(1, 'none', network).fixed, 0);
   const plan = (tokens: number) => {
     const { fixed, activations } = needs(tokens, adapter === undefined ? 'all' : 'adapter');
     return { fixed: fixed + beside, activations };

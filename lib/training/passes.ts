@@ -5,7 +5,7 @@ import type { BackwardGradients, NativeModel } from '../native.js';
 import { cutInto, membersAt, type PassSequence, passBatch } from './batches.js';
 
 /** What came out, in the order of the sequences. */
-export type Figures = Pick<LossInput, 'logprob' | 'lse' | 'entropy' | 'mean' | 'value' | 'score'>;
+export type Figures = Pick<LossInput, 'logprob' | 'lse' | 'entropy' | 'mean' | 'value' | 'candidates' | 'score'>;
 
 export interface PassOptions {
   /** Which figures beside log-probabilities. A method that reads scores gets those alone. */
@@ -27,6 +27,7 @@ export interface PassOptions {
 export async function forwardPass(native: NativeModel, sequences: readonly PassSequence[], options: PassOptions = {}): Promise<Figures> {
   const { outputs = [], valueAlone = false, rules, keep = false, adapter, dropout, temperature } = options;
   const { scoreAt, predicting, ...batch } = passBatch(native, sequences, rules, dropout?.places);
+  if (outputs.includes('candidates')) batch.candidates = Int32Array.from(sequences.flatMap(({ candidates = [] }) => [...candidates]));
   if (outputs.includes('score')) batch.scoreRows = scoreAt;
   if (outputs.includes('value')) batch.scoreRows = predicting;
   if (outputs.includes('score') || valueAlone) {
@@ -47,7 +48,7 @@ export async function forwardPass(native: NativeModel, sequences: readonly PassS
 /** Sends the gradients of the last pass that was kept. */
 export async function backwardPass(native: NativeModel, { logprob, ...others }: LossOutput['gradient']): Promise<void> {
   const gradients: BackwardGradients = { logprob };
-  for (const name of ['lse', 'entropy', 'mean'] as const) if (others[name] !== undefined) gradients[name] = others[name];
+  for (const name of ['lse', 'entropy', 'mean', 'candidates'] as const) if (others[name] !== undefined) gradients[name] = others[name];
   const score = others.score ?? others.value;
   await native.backward(score === undefined ? gradients : { ...gradients, score });
 }

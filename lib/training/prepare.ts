@@ -27,11 +27,12 @@ import { openTokenizer, type Tokenizer } from '../tokenizer/index.js';
 import { closeAll, openRewardFunctions } from './judges.js';
 import { baseHashes, besideHashes, dataHashes, type Hashes } from './manifest.js';
 import { checkNetwork, hideableRows, type Masks, masksOf } from './masks.js';
-import { plannedMicroBatch } from './micro_batch.js';
+import { networksBeside, plannedMicroBatch } from './micro_batch.js';
 import { type HeldReference, openHeldReference, preferenceWarnings } from './preference.js';
 import { checkRollouts, checkRoom, openRollouts, type RolloutParts, rolloutOptions, withoutEvaluation } from './rollouts.js';
 import { loadRows, type Rows } from './rows.js';
 import { checkSame, type RunHashes, RunState } from './run_state.js';
+import { openTeacher, type Teacher } from './teacher.js';
 import { fail, loadTrained, startingAdapter, trainsScores } from './weights.js';
 
 export interface TrainOptions {
@@ -67,6 +68,8 @@ export interface Run {
   rollouts: RolloutParts | undefined;
   /** Of a method that holds the policy to a reference and learns from rows. */
   held: HeldReference | undefined;
+  /** Of a distillation. */
+  teacher: Teacher | undefined;
   /** Of a method that hides words. */
   masks: Masks | undefined;
 }
@@ -108,14 +111,15 @@ async function prepare(read: ReadRecipe, options: TrainOptions, functions: Await
     beside: await besideHashes(recipe, signal),
   };
   const saved = checkpoint === undefined ? undefined : RunState.from(checkpoint, hashes);
-  const microBatchTokens = saved?.microBatchTokens ?? plannedMicroBatch(recipe, base.config, adapter, rows);
+  const microBatchTokens = saved?.microBatchTokens ?? plannedMicroBatch(recipe, base.config, adapter, rows, await networksBeside(recipe));
   const state = saved ?? new RunState({ microBatchTokens, hashes });
   const native = await loadTrained(base, recipe, adapter, checkpoint);
   const sequences = hideableRows(rows.sequences, masks);
   const parts = { out, recipe, base, native, adapter, rows, sequences, masks, microBatchTokens, hashes, state, tokenizer };
   const rollouts = rolloutOptions(recipe) && (await openRollouts(parts, functions).catch((error) => fail(native, error)));
   const held = await openHeldReference(parts, signal).catch((error) => fail(native, error));
-  return { ...parts, rollouts, held, resumed: checkpoint !== undefined };
+  const teacher = await openTeacher(parts).catch((error) => fail(native, error));
+  return { ...parts, rollouts, held, teacher, resumed: checkpoint !== undefined };
 }
 
 /** A recipe from any of its forms. */

@@ -107,12 +107,12 @@ async function readConstants(folder: string): Promise<{ mean: number; std: numbe
   return { mean: fields.number('mean'), std: fields.number('std', undefined, 0) };
 }
 
-/** The base of a reward model's adapter: the policy's, unless the adapter names another folder that is there. */
-async function baseOf(folder: string, policy: Policy): Promise<ModelFolder> {
+/** The base of such an adapter: the policy's, unless the adapter names another folder that is there. */
+export async function baseOf(folder: string, policy: Policy, who = 'reward model'): Promise<ModelFolder> {
   const named = (await readJson(join(folder, 'adapter_config.json'))).base_model_name_or_path;
   const other = typeof named === 'string' ? await realpath(named).catch(() => undefined) : undefined;
   if (other === undefined || other === (await realpath(policy.base.folder))) return policy.base;
-  await checkTokenizer(other, folder, policy);
+  await checkTokenizer(other, folder, policy, who);
   return openModelFolder(other);
 }
 
@@ -120,13 +120,13 @@ async function baseOf(folder: string, policy: Policy): Promise<ModelFolder> {
 const TOKENIZERS = ['tokenizer.json', 'tokenizer.model', 'vocab.json'];
 
 /** A judge that reads other ids than the policy writes would judge another text. */
-async function checkTokenizer(folder: string, judge: string, { tokenizer }: Policy): Promise<void> {
+export async function checkTokenizer(folder: string, judge: string, { tokenizer }: Policy, who = 'reward model'): Promise<void> {
   const found = await Promise.all(TOKENIZERS.map((name) => exists(join(folder, name))));
   if (!found.includes(true)) return;
   const own = await openTokenizer(folder);
   const differs = firstDifference(own, tokenizer);
   if (differs === undefined) return;
-  const message = `the reward model's tokenizer is not the policy's: ${differs}; train a reward model on the policy's own base`;
+  const message = `the ${who}’s tokenizer is not the policy's: ${differs}; take a ${who} on the policy's own base`;
   throw new DataError('tokenizer_differs', message, { file: judge });
 }
 

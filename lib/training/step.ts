@@ -8,6 +8,7 @@ import { hiddenRows, type Masks } from './masks.js';
 import type { Reference } from './reference.js';
 import type { KnownReference } from './reference_cache.js';
 import { referenceColumns } from './reference_columns.js';
+import { type Teacher, taught } from './teacher.js';
 import { type PreparedStep, prepareStep, rulesOf, takeUpdate, type UpdateSetting } from './update.js';
 
 /** What the steps over a recipe's rows work with. */
@@ -17,6 +18,8 @@ export interface StepSetting extends UpdateSetting {
   reference?: Reference | undefined;
   /** What is known of the reference already. */
   known?: KnownReference | undefined;
+  /** What the policy learns from, where the method has a teacher. */
+  teacher?: Teacher | undefined;
   /** How words are hidden, where the method hides some. */
   masks?: Masks | undefined;
 }
@@ -51,7 +54,9 @@ export async function rowStep(
 ): Promise<PreparedStep> {
   const columns = columnsOf(sequences, allOf(sequences), rulesOf(setting.recipe));
   const whole = await referenceColumns(setting, sequences, columns);
-  return prepareStep(setting, { step, sequences, columns: whole }, before, keep);
+  if (setting.teacher === undefined) return prepareStep(setting, { step, sequences, columns: whole }, before, keep);
+  const { teacher, sequences: asked } = await taught(setting.teacher, sequences, setting.microBatchTokens);
+  return prepareStep(setting, { step, sequences: asked, columns: { ...whole, teacher } }, before, keep);
 }
 
 /** What every step's event tells of its work. `start`: `performance.now()` before it. */

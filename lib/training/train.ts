@@ -43,6 +43,7 @@ async function* trainOne(input: ReadRecipe, options: TrainOptions): AsyncGenerat
   } finally {
     await run.rollouts?.close();
     await run.held?.close();
+    await run.teacher?.close();
     run.native.dispose();
     await folder.close();
   }
@@ -113,7 +114,7 @@ async function stepOf(run: Run, step: number, rows: Int32Array, rate: number): P
   return { event: taken.event, remarks: warnings };
 }
 
-const stepSetting = ({ native, recipe, sequences, microBatchTokens, adapter, held, masks }: Run) => ({
+const stepSetting = ({ native, recipe, sequences, microBatchTokens, adapter, held, masks, teacher }: Run) => ({
   native,
   recipe,
   sequences,
@@ -121,6 +122,7 @@ const stepSetting = ({ native, recipe, sequences, microBatchTokens, adapter, hel
   dropout: adapter?.dropout ?? 0,
   reference: held?.reference,
   known: held?.known,
+  teacher,
   masks,
 });
 

@@ -33,7 +33,7 @@ describe('messages', () => {
       ':2:21: ',
       ['did you mean labelSmoothing?'],
     ],
-    ['a method of later', 'model: m\nmethod: {name: distill, topK: 2}\ndata: x\n', ':2:9: ', ['distill is not available yet']],
+    ['a method that lacks its own key', 'model: m\nmethod: {name: distill, topK: 2}\ndata: x\n', ':2:9: ', ['method.teacher']],
     ['stages that are none', 'model: m\nstages: []\n', ':2:9: ', ['stages must be a list of at least one stage']],
     ['no model', 'method: sft\ndata: [{path: x.jsonl}]\n', ':1:1: ', ['model is missing']],
     ['no data', 'model: m\nmethod: sft\n', ':1:1: ', ['data is missing']],
