@@ -263,18 +263,19 @@ std::vector<float> Model::logits(const Batch& batch, const std::string& adapter)
   run_layers();
   std::vector<int> all(batch_.N());
   for (long t = 0; t < batch_.N(); t++) all[t] = int(t);
-  return head_logits(all);
+  std::vector<float> z;
+  head_logits(all, z);
+  return z;
 }
 
-std::vector<float> Model::head_logits(const std::vector<int>& rows) {
-  std::vector<float> z(rows.size() * config.vocabulary);
+void Model::head_logits(const std::vector<int>& rows, std::vector<float>& z) {
+  z.resize(rows.size() * config.vocabulary);
   last_norm(rows);
   matmul::Product p{};
   p.a = compact_normed_.as<char>(), p.a_columns = axes.H, p.w = &head_, p.finish = matmul::Finish::store_float, p.c = z.data(), p.scale = 1;
   p.logical_columns = config.vocabulary;
   passes(team, long(rows.size()), [&](long first, long last, int thread) { matmul::rows(p, first, last, workspace(thread)); });
   if (config.encoder) add_vocabulary_bias(z);
-  return z;
 }
 
 }  // namespace attune

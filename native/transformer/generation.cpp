@@ -28,7 +28,7 @@ void Generation::feed(const std::vector<int>& tokens) {
   else
     cache_.prepare(std::move(slots));
   model_->run_cached(batch, adapter_, positions, lengths, cache_);
-  logits_ = model_->head_logits({int(n - 1)});
+  model_->head_logits({int(n - 1)}, logits_);
   seen_.insert(seen_.end(), tokens.begin(), tokens.end());
 }
 

@@ -108,7 +108,7 @@ class Model {
   // Generation: rows at given positions, with a cache that was prepared for them; then logits (rows, V) of some of them.
   void run_cached(const Batch& batch, const std::string& adapter, const std::vector<int>& positions, const std::vector<int>& lengths,
                   PagedCache& cache);
-  std::vector<float> head_logits(const std::vector<int>& rows);
+  void head_logits(const std::vector<int>& rows, std::vector<float>& logits);  // in a buffer that may be used again: MiBs a row
 
   std::vector<float> gradient_of(const Parameter& p) const;
   std::map<std::string, size_t> memory() const;

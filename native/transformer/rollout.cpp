@@ -110,8 +110,8 @@ void Rollout::prefill(const std::vector<int>& prompts) {
   batch.targets.assign(batch.tokens.size(), -1);
   cache_.prepare(std::move(slots));
   model_->run_cached(batch, options_.adapter, positions, lengths, cache_);
-  const std::vector<float> logits = model_->head_logits(last);
-  for (size_t i = 0; i < prompts.size(); i++) start_answers(prompts[i], pages[i], &logits[i * model_->config.vocabulary]);
+  model_->head_logits(last, logits_);
+  for (size_t i = 0; i < prompts.size(); i++) start_answers(prompts[i], pages[i], &logits_[i * model_->config.vocabulary]);
 }
 
 // All answers share the prompt's whole pages; a page that is begun is copied for every answer but the first.
@@ -167,9 +167,9 @@ void Rollout::decode() {
   batch.targets.assign(rows, -1);
   cache_.prepare(std::move(slots), std::move(tables), long(most), lengths);
   model_->run_cached(batch, options_.adapter, positions, lengths, cache_);
-  const std::vector<float> logits = model_->head_logits(all);
+  model_->head_logits(all, logits_);
   model_->team.tasks(
-      rows, [&](long r, int) { add_token(answers_[active_[r].answer], active_[r].answer, &logits[r * model_->config.vocabulary]); });
+      rows, [&](long r, int) { add_token(answers_[active_[r].answer], active_[r].answer, &logits_[r * model_->config.vocabulary]); });
 }
 
 }  // namespace attune

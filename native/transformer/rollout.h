@@ -57,6 +57,7 @@ class Rollout {
   PagedCache cache_;
   std::deque<int> waiting_;
   std::vector<Active> active_;
+  std::vector<float> logits_;  // (answers in flight, V) of the last step
   std::vector<Answer> answers_;
 };
 

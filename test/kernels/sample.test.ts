@@ -74,3 +74,25 @@ describe('sample', () => {
     expect(() => sample({ logits, topK: 0.5 })).toThrow('[sample] topK: expected a whole number from 0');
   });
 });
+
+describe('drawing from all ids', () => {
+  // What is cut at a least probability of 0 goes another way through the kernel, and must come to the same.
+  it.each([1, 2, 255, 256, 257, 1000, 5000])('is drawing with a cut that cuts nothing: %i ids', (V) => {
+    const logits = numbers(V, 31 + V, 4);
+    if (V > 2) logits[V - 1] = Number.NEGATIVE_INFINITY;
+    for (const temperature of [1, 0.3, 2.5])
+      for (const unit of [0, 0.1, 0.25, 0.5, 0.75, 0.9, 0.999, 0.9999999]) {
+        const [plain, cut] = [sample({ logits, unit, temperature }), sample({ logits, unit, temperature, minP: 1e-300 })];
+        expect(plain.id).toBe(cut.id);
+        expect(Math.abs(plain.logprob - cut.logprob)).toBeLessThan(1e-6);
+      }
+    if (V > 2) expect(sample({ logits, unit: 1 }).id).toBe(V - 2);
+  });
+  it('goes past ids of no probability', () => {
+    const logits = new Float32Array(600).fill(Number.NEGATIVE_INFINITY);
+    logits[300] = -800;
+    logits[599] = 0;
+    expect(sample({ logits, unit: 0 })).toEqual({ id: 300, logprob: -800 });
+    expect(sample({ logits, unit: 0.5 })).toEqual({ id: 599, logprob: 0 });
+  });
+});

@@ -2,6 +2,7 @@
 #include "kernels/sample/sample.h"
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 #include <numeric>
 #include <vector>
 
@@ -61,12 +62,59 @@ void min_p(std::vector<Candidate>& c, double least) {
   c.erase(std::remove_if(c.begin(), c.end(), [&](const Candidate& x) { return x.p < least && x.p < 1; }), c.end());
 }
 
+// e^x of x <= 0 in double, 1e-15 of it, written so that compilers make vectors of it: 2^n of the whole part, and a series of the rest, |r| <= ln 2 / 2.
+inline double power(double x) {
+  constexpr double kRound = 6755399441055744.0;  // 1.5 * 2^52: what is added to it is rounded to a whole number in its last bits
+  x = x < -700 ? -700 : x;                        // 1e-304: nothing beside the likeliest, which is 1
+  const double shifted = x * 1.4426950408889634 + kRound, n = shifted - kRound;
+  const double r = (x - n * 0.6931471803691238) - n * 1.9082149292705877e-10;
+  double p = 1.0 / 6227020800;
+  for (const double c : {1.0 / 479001600, 1.0 / 39916800, 1.0 / 3628800, 1.0 / 362880, 1.0 / 40320, 1.0 / 5040, 1.0 / 720, 1.0 / 120, 1.0 / 24,
+                         1.0 / 6, 0.5, 1.0, 1.0})
+    p = p * r + c;
+  uint64_t bits;
+  memcpy(&bits, &shifted, 8);
+  bits = (bits + 1023) << 52;  // the last bits of `shifted` are n: its exponent
+  double scale;
+  memcpy(&scale, &bits, 8);
+  return p * scale;
+}
+
+// Nothing is cut and nothing penalised: one pass gives the draw and its log-probability. Probabilities are added up in pieces of kPiece ids, so that the
+// draw passes over whole pieces first.
+constexpr long kPiece = 256;
+Choice draw(const float* logits, long V, double temperature, double unit, double top) {
+  std::vector<double> p(V), sums;
+  const double scale = 1 / temperature;
+  for (long i = 0; i < V; i++) p[i] = power((logits[i] - top) * scale);
+  double all = 0;
+  for (long from = 0; from < V; from += kPiece) {
+    double part[4] = {0, 0, 0, 0};
+    for (long i = from; i < std::min(V, from + kPiece); i++) part[i & 3] += p[i];
+    sums.push_back(part[0] + part[1] + part[2] + part[3]), all += sums.back();
+  }
+  double before = 0;
+  const double at = unit * all;
+  size_t piece = 0;
+  while (piece + 1 < sums.size() && before + sums[piece] <= at) before += sums[piece++];
+  long id = long(piece) * kPiece;
+  while (id < V && !(logits[id] > -INFINITY && before + p[id] > at)) before += p[id++];
+  // The last possible one where rounding lets the sum end below `at`.
+  if (id == V)
+    do id--;
+    while (logits[id] == -INFINITY);
+  return {int(id), float((logits[id] - top) * scale - std::log(all))};
+}
+
 }  // namespace
 
 Choice run(const float* logits, long V, const Options& o) {
   const float* nan = std::find_if(logits, logits + V, [](float x) { return std::isnan(x); });
   if (nan != logits + V) return {int(nan - logits), NAN};
-  if (*std::max_element(logits, logits + V) == -INFINITY) return {0, NAN};
+  const float top = *std::max_element(logits, logits + V);
+  if (top == -INFINITY) return {0, NAN};
+  const bool whole = (o.top_k <= 0 || o.top_k >= V) && o.top_p >= 1 && o.min_p <= 0 && (o.repetition_penalty == 1 || o.seen_count == 0);
+  if (whole && o.temperature > 0 && top < INFINITY) return draw(logits, V, o.temperature, o.unit, top);
   const std::vector<float> z = scores(logits, V, o);
   const long best = std::max_element(z.begin(), z.end()) - z.begin();
   if (!(o.temperature > 0) || std::isinf(z[best])) return {int(best), logprob(logits, V, o.temperature, int(best))};
