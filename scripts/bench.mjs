@@ -7,7 +7,7 @@ import { build } from './build.mjs';
 import { main, root, run, ScriptError } from './command.mjs';
 
 /** Parts that benches share (the machine's ceilings, the shapes), not benches. */
-const SHARED = ['machine', 'shapes'];
+const SHARED = ['cases', 'machine', 'shapes'];
 
 function benches() {
   const names = readdirSync(resolve(root, 'bench'), { withFileTypes: true }).flatMap((entry) => {

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
 import { type MethodWork, methodWorker, stepTokens } from '../../bench/methods/work.js';
+import { ppoWorker, ROLES } from '../../bench/ppo/work.js';
 import { newTokens, rolloutWorker } from '../../bench/rollout/work.js';
 import { SMOLLM2_135M } from '../../bench/shapes.js';
 import { beside, figures, type Turns } from '../../bench/sides/turns.js';
@@ -62,4 +63,16 @@ describe('figures of turns', () => {
     expect(figures(own, 8)).toEqual({ tokensPerSecond: 4, slowest: 2, fastest: 8, secondsPerStep: 2, peakMiB: 100 });
     expect(beside(own, base)).toEqual({ median: 2, least: 1, most: 4, memory: 0.25 });
   });
+});
+
+it('a PPO step is made of the passes of its roles, together on one base or each on its own', async () => {
+  const ppo = { network, dtype: 'f32', threads: 1, rank: 2, prompts: 2, promptLength: 4, newTokens: 5 } as const;
+  const weights: number[] = [];
+  for (const roles of [[], ...ROLES.map((role) => [role]), [...ROLES]]) {
+    const worker = await ppoWorker(ppo, tensors, roles);
+    weights.push((await worker.step()).weightsMiB!);
+    worker.native.dispose();
+  }
+  expect(new Set(weights).size).toBe(1);
+  expect(weights[0]).toBeGreaterThan(0);
 });
