@@ -18,11 +18,7 @@ export function refuseAnswers({ base }: Model, trainedOnly: boolean): void {
  * @throws DataError `missing_mask`, `nothing_to_evaluate`
  */
 export function withHiddenWords({ tokenizer, base }: Model, sequences: readonly Tokens[]): Tokens[] {
-  const rules = maskRules(tokenizer, { maskShare: MASK_SHARE, span: 1 });
-  if (rules === undefined)
-    throw new DataError('missing_mask', 'the tokenizer has no mask token: expected mask_token in tokenizer_config.json', {
-      file: base.folder,
-    });
+  const rules = maskRules(tokenizer, { maskShare: MASK_SHARE, span: 1 }, base.folder);
   const rows = sequences.map((sequence, place) => hidden(sequence, rules, new Random(1, place)));
   if (rows.some(({ trainedTokens }) => trainedTokens > 0)) return rows;
   throw new DataError('nothing_to_evaluate', 'no row has a token that can be hidden: all are special ones', { file: rows[0]?.file });

@@ -1,8 +1,9 @@
 /** Rows with hidden words, as `mlm` trains them: what is hidden is drawn from a seed, and predicted at its own place. */
 import type { Random } from '../data/random.js';
 import type { Tokens } from '../data/types.js';
+import { DataError } from '../errors/index.js';
 import { type MaskRules, masked } from './mlm.js';
-import type { SpanRules } from './spans.js';
+import { countOnes, predicting, type SpanRules } from './spans.js';
 
 /** What must be known of a tokenizer. */
 interface MaskTokenizer {
@@ -13,9 +14,14 @@ interface MaskTokenizer {
   readonly vocabularySize: number;
 }
 
-/** How rows of this tokenizer are hidden; undefined where it has no mask token. */
-export function maskRules({ mask, special, vocabularySize }: MaskTokenizer, { maskShare, span }: SpanRules): MaskRules | undefined {
-  return mask === null ? undefined : { mask, special, vocabulary: vocabularySize, maskShare, span };
+/**
+ * How rows of this tokenizer are hidden.
+ * @param file of the tokenizer, for messages
+ * @throws DataError `missing_mask` where it has no mask token
+ */
+export function maskRules({ mask, special, vocabularySize }: MaskTokenizer, { maskShare, span }: SpanRules, file: string): MaskRules {
+  if (mask !== null) return { mask, special, vocabulary: vocabularySize, maskShare, span };
+  throw new DataError('missing_mask', 'the tokenizer has no mask token: expected mask_token in tokenizer_config.json', { file });
 }
 
 type Sequence = Pick<Tokens, 'ids' | 'trained' | 'trainedTokens'>;
@@ -23,7 +29,7 @@ type Sequence = Pick<Tokens, 'ids' | 'trained' | 'trainedTokens'>;
 /** A sequence with 1 for every id that may be hidden: all but special tokens. */
 export function hideable<T extends Sequence>(sequence: T, special: ReadonlySet<number>): T {
   const trained = Uint8Array.from(sequence.ids, (id) => Number(!special.has(id)));
-  return { ...sequence, trained, trainedTokens: ones(trained) };
+  return { ...sequence, trained, trainedTokens: countOnes(trained) };
 }
 
 /** The sequence with some tokens hidden, `targets` the ids that were there. */
@@ -33,8 +39,5 @@ export function hidden<T extends Sequence>(
   random: Pick<Random, 'below' | 'shuffle'>,
 ): T & { targets: Int32Array } {
   const { ids, targets } = masked(sequence.ids, rules, random);
-  const trained = Uint8Array.from(targets, (id) => Number(id >= 0));
-  return { ...sequence, ids, targets, trained, trainedTokens: ones(trained) };
+  return { ...sequence, ids, ...predicting(targets) };
 }
-
-const ones = (flags: Uint8Array) => flags.reduce((sum, flag) => sum + flag, 0);

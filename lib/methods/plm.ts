@@ -13,7 +13,7 @@ import type { Random } from '../data/random.js';
 import { methodOptions, type OptionsOf } from '../options/index.js';
 import { crossEntropy } from './cross_entropy.js';
 import type { Method } from './method.js';
-import { chosenSpans, type SpanRules } from './spans.js';
+import { chosenSpans, predicting, type SpanRules } from './spans.js';
 
 export const plm: Method<OptionsOf<'plm'>> = {
   name: 'plm',
@@ -46,8 +46,7 @@ export interface Permuted {
 /** A sequence in a random order; what is predicted of it are its trained tokens. */
 export function permutedRow<T extends { ids: Int32Array }>(sequence: T, rules: PermutationRules, random: Parameters<typeof permuted>[2]) {
   const { ids, targets, ...layout } = permuted(sequence.ids, rules, random);
-  const trained = Uint8Array.from(targets, (id) => Number(id >= 0));
-  return { ...sequence, ids, targets, trained, trainedTokens: trained.reduce((sum, flag) => sum + flag, 0), layout };
+  return { ...sequence, ids, ...predicting(targets), layout };
 }
 
 /** Lays out a row in a random order. Its first token opens the order and is never predicted. The same random state, the same order. */

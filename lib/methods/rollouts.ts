@@ -16,8 +16,9 @@ export function rolloutMetrics({
 }: Columns & Pick<Rollouts, 'reward' | 'stopped'>): Record<string, Metric> {
   const count = reward.length;
   const starts = groupStarts(group);
-  const compared = starts.slice(0, -1).filter((from, g) => starts[g + 1]! - from > 1);
-  const equal = compared.filter((from) => reward.slice(from, starts[starts.indexOf(from) + 1]).every((one) => one === reward[from]));
+  const groups = Array.from(starts.slice(0, -1), (from, g) => reward.slice(from, starts[g + 1]));
+  const compared = groups.filter(({ length }) => length > 1);
+  const equal = compared.filter((rewards) => rewards.every((one) => one === rewards[0]));
   return {
     reward: { sum: sumOf(reward), count },
     rewardStd: { sum: Math.sqrt(varianceOf(reward)), count: 1 },

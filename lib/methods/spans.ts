@@ -25,3 +25,11 @@ export function chosenSpans(may: Uint8Array, { maskShare, span }: SpanRules, ran
   }
   return chosen;
 }
+
+export const countOnes = (flags: Uint8Array) => flags.reduce((sum, flag) => sum + flag, 0);
+
+/** What a row is told of ids that are predicted at their own places: -1 where none is. */
+export function predicting(targets: Int32Array) {
+  const trained = Uint8Array.from(targets, (id) => Number(id >= 0));
+  return { targets, trained, trainedTokens: countOnes(trained) };
+}

@@ -1,5 +1,5 @@
 /** Keys of a group that exclude each other: where one is set over a recipe or a stage's defaults, the other goes. */
-export const EXCLUSIVE: readonly [group: string, key: string, other: string][] = [
+const EXCLUSIVE: readonly [group: string, key: string, other: string][] = [
   ['train', 'steps', 'epochs'],
   ['train', 'rowsPerStep', 'tokensPerStep'],
   ['evaluate', 'fraction', 'data'],

@@ -13,23 +13,8 @@ export const methodOptions = { pretrain, sft, reward, ppo, dpo, kto, orpo, simpo
 export type MethodName = keyof typeof methodOptions;
 export const METHOD_NAMES = Object.keys(methodOptions) as [MethodName, ...MethodName[]];
 
-const withOptions = z.discriminatedUnion('name', [
-  pretrain,
-  sft,
-  reward,
-  ppo,
-  dpo,
-  kto,
-  orpo,
-  simpo,
-  cpo,
-  grpo,
-  rloo,
-  sample,
-  distill,
-  mlm,
-  plm,
-]);
+type MethodSchema = (typeof methodOptions)[MethodName];
+const withOptions = z.discriminatedUnion('name', Object.values(methodOptions) as [MethodSchema, ...MethodSchema[]]);
 
 const byName = z
   .enum(METHOD_NAMES)

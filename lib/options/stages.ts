@@ -1,5 +1,5 @@
 /** Recipes with stages: each stage's keys over the keys outside, and which stage each one goes on from. */
-import { EXCLUSIVE } from './exclusive.js';
+import { excludedBy } from './exclusive.js';
 import type { Path } from './expectation.js';
 import { methodOf } from './narrow.js';
 import type { Problem } from './problems.js';
@@ -60,9 +60,9 @@ function merged(outside: Values, own: Values): Values {
     const [before, after] = [outside[group], own[group]];
     if (!isGroup(before) || !isGroup(after)) continue;
     const kept = { ...before };
-    for (const [, one, two] of EXCLUSIVE.filter(([name]) => name === group)) {
-      if (one in after) delete kept[two];
-      if (two in after) delete kept[one];
+    for (const key of Object.keys(after)) {
+      const other = excludedBy(group, key);
+      if (other !== undefined) delete kept[other];
     }
     whole[group] = structuredClone({ ...kept, ...after });
   }

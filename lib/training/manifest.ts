@@ -45,6 +45,13 @@ export async function dataHashes(datasets: readonly Dataset[], signal?: AbortSig
   return hashesOf([...files], (path) => path, signal);
 }
 
+/** Folders of the teacher and the reward models that a method names, by the recipe's key. */
+export function judgesAndTeacher(method: Recipe['method']): [key: string, folder: string][] {
+  if ('teacher' in method) return [['method.teacher', method.teacher]];
+  const rewards = 'rewards' in method ? (method.rewards ?? []) : [];
+  return rewards.flatMap((one, n): [string, string][] => ('model' in one ? [[`method.rewards.${n}.model`, one.model]] : []));
+}
+
 /** Files of a folder of weights that a result depends on. */
 const OF_WEIGHTS = /\.safetensors$|^(adapter_config|config|reward)\.json$/;
 
@@ -56,9 +63,7 @@ export async function besideHashes({ adapter, method }: Pick<Recipe, 'adapter' |
   const named: [key: string, folder: string][] = [];
   if (adapter !== null && 'from' in adapter) named.push(['adapter.from', adapter.from]);
   if ('reference' in method && !['start', 'base'].includes(method.reference)) named.push(['method.reference', method.reference]);
-  if ('teacher' in method) named.push(['method.teacher', method.teacher]);
-  if ('rewards' in method && method.rewards !== undefined)
-    for (const [n, one] of method.rewards.entries()) if ('model' in one) named.push([`method.rewards.${n}.model`, one.model]);
+  named.push(...judgesAndTeacher(method));
   const hashes: Hashes = {};
   for (const [key, folder] of named) {
     // A folder that is missing is told of by whoever opens it.

@@ -39,10 +39,7 @@ export async function masksOf(
   place?: ErrorPlace,
 ): Promise<Masks | undefined> {
   if (method.name === 'plm') return permutationRules(method, tokenizer, folder, place);
-  if (method.name !== 'mlm') return undefined;
-  const rules = maskRules(tokenizer, method);
-  if (rules !== undefined) return rules;
-  throw new DataError('missing_mask', 'the tokenizer has no mask token: expected mask_token in tokenizer_config.json', { file: folder });
+  return method.name === 'mlm' ? maskRules(tokenizer, method, folder) : undefined;
 }
 
 async function permutationRules(

@@ -2,10 +2,12 @@
 import { totalmem } from 'node:os';
 import { join } from 'node:path';
 import type { Adapter } from '../checkpoint/adapter.js';
+import { networkConfig } from '../checkpoint/config.js';
 import { exists } from '../checkpoint/files.js';
-import { openModelFolder } from '../checkpoint/model_folder.js';
+import { readJson } from '../checkpoint/json_file.js';
 import { addon, type ModelOptions, type NetworkConfig } from '../native.js';
 import type { Recipe } from '../options/index.js';
+import { judgesAndTeacher } from './manifest.js';
 import { checkMemory, chooseMicroBatch } from './memory.js';
 import { needsOtherModel } from './preference.js';
 import { heldRollouts, rolloutOptions } from './rollouts.js';
@@ -19,11 +21,10 @@ function machineMemory(): number {
 
 /** Networks of whole models that are loaded beside the one that is trained: a teacher, reward models. A folder that is missing is told of by who opens it. */
 export async function networksBeside({ method }: Pick<Recipe, 'method'>): Promise<NetworkConfig[]> {
-  const judges = 'rewards' in method ? (method.rewards ?? []).flatMap((one) => ('model' in one ? [one.model] : [])) : [];
   const found: NetworkConfig[] = [];
-  for (const folder of 'teacher' in method ? [method.teacher] : judges) {
-    if (!(await exists(join(folder, 'config.json'))) || (await exists(join(folder, 'adapter_config.json')))) continue;
-    found.push((await openModelFolder(folder, { scores: 'rewards' in method })).config);
+  for (const [, folder] of judgesAndTeacher(method)) {
+    const file = join(folder, 'config.json');
+    if ((await exists(file)) && !(await exists(join(folder, 'adapter_config.json')))) found.push(networkConfig(await readJson(file), file));
   }
   return found;
 }

@@ -149,7 +149,8 @@ async function startingPoint(out: string, resume: boolean): Promise<Checkpoint |
   return checkpoint;
 }
 
-function checkDevice({ recipe, place }: ReadRecipe): void {
+/** @throws RequestError `device_unavailable` */
+export function checkDevice({ recipe, place }: ReadRecipe): void {
   const { device } = recipe.compute;
   if (device === 'auto' || device === 'cpu') return;
   throw new RequestError('device_unavailable', `compute.device ${device} is not available in this build; use cpu`, place('compute.device'));

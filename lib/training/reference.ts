@@ -54,27 +54,38 @@ export async function openReference(
   adapter: { start: Adapter; brought: boolean } | undefined,
   frozen: FrozenModels,
 ): Promise<Reference> {
-  if (wanted === 'start' && adapter?.brought === true) return withAdapter(await frozen.of(base), adapter.start);
+  if (wanted === 'start' && adapter?.brought === true) return withAdapter(await frozen.of(base), adapter.start, REFERENCE);
   if (wanted === 'start' || wanted === 'base') return { native: await frozen.of(base), adapter: false };
-  if (await exists(join(wanted, 'adapter_config.json'))) {
-    const other = await readAdapter(wanted, base.config);
-    refuseHead(other, wanted);
-    return withAdapter(await frozen.of(base), other);
-  }
-  return { native: await frozen.of(await otherModel(wanted, base)), adapter: false };
+  if (await exists(join(wanted, 'adapter_config.json'))) return frozenAdapter(wanted, base, REFERENCE, frozen);
+  await checkThere(wanted, REFERENCE);
+  const other = await openModelFolder(wanted);
+  checkSameVocabulary(other, base, REFERENCE);
+  return { native: await frozen.of(other), adapter: false };
 }
 
-async function withAdapter(native: NativeModel, adapter: Adapter): Promise<Reference> {
-  await native.setAdapter({ ...nativeAdapter(adapter), name: REFERENCE, train: false });
-  return { native, adapter: REFERENCE };
+/** A PEFT folder on a base, as a model that is asked. @param name of the adapter among those of its base */
+export async function frozenAdapter(folder: string, base: ModelFolder, name: string, frozen: FrozenModels): Promise<Reference> {
+  const adapter = await readAdapter(folder, base.config);
+  refuseHead(adapter, folder);
+  return withAdapter(await frozen.of(base), adapter, name);
 }
 
-async function otherModel(folder: string, base: ModelFolder): Promise<ModelFolder> {
+/** Sets an adapter beside others, to be asked and not trained. */
+export async function withAdapter(native: NativeModel, adapter: Adapter, name: string): Promise<Reference> {
+  await native.setAdapter({ ...nativeAdapter(adapter), name, train: false });
+  return { native, adapter: name };
+}
+
+/** @throws DataError `missing_model` */
+export async function checkThere(folder: string, who: string): Promise<void> {
   await stat(folder).catch((cause) => {
-    throw new DataError('missing_model', 'no such folder of a reference', { file: folder, cause });
+    throw new DataError('missing_model', `no such folder of a ${who}`, { file: folder, cause });
   });
-  const other = await openModelFolder(folder);
-  if (other.config.vocabulary === base.config.vocabulary) return other;
-  const message = `the reference has ${other.config.vocabulary} rows in its vocabulary, the policy ${base.config.vocabulary}`;
+}
+
+/** Ids of one must be those of the other. @throws DataError `vocabulary_differs` */
+export function checkSameVocabulary({ folder, config }: ModelFolder, base: ModelFolder, who: string): void {
+  if (config.vocabulary === base.config.vocabulary) return;
+  const message = `the ${who} has ${config.vocabulary} rows in its vocabulary, the policy ${base.config.vocabulary}`;
   throw new DataError('vocabulary_differs', message, { file: folder });
 }

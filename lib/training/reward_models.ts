@@ -5,12 +5,11 @@ import { readAdapter } from '../checkpoint/adapter_read.js';
 import { exists } from '../checkpoint/files.js';
 import { Fields, readJson, readJsonIfThere } from '../checkpoint/json_file.js';
 import { type ModelFolder, openModelFolder } from '../checkpoint/model_folder.js';
-import { nativeAdapter } from '../checkpoint/native_model.js';
 import { readTensor } from '../checkpoint/safetensors.js';
 import { DataError } from '../errors/index.js';
 import type { NativeModel } from '../native.js';
 import { openTokenizer, type Tokenizer } from '../tokenizer/index.js';
-import type { FrozenModels } from './reference.js';
+import { type FrozenModels, withAdapter } from './reference.js';
 
 /** What the policy is: its base, and how it reads texts. */
 export interface Policy {
@@ -41,8 +40,7 @@ export class RewardModel {
     const { head } = adapter;
     if (head === undefined) throw new DataError('bad_reward_model', `has no score head; expected what ${MADE}`, { file: folder });
     const constants = await readConstants(folder);
-    const native = await frozen.of(base);
-    await native.setAdapter({ ...nativeAdapter(adapter), name, train: false });
+    const { native } = await withAdapter(await frozen.of(base), adapter, name);
     await native.setHead(head, name);
     return new RewardModel(native, name, constants);
   }

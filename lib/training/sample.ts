@@ -18,7 +18,7 @@ import type { SampledEvent, TrainingEvent } from './events.js';
 import { closeAll, Judges, openRewardFunctions } from './judges.js';
 import { baseHashes, besideHashes, dataHashes, machine } from './manifest.js';
 import { checkNetwork } from './masks.js';
-import { checkNewOutput, outFolder, refuseOtherRun, type TrainOptions } from './prepare.js';
+import { checkDevice, checkNewOutput, outFolder, refuseOtherRun, type TrainOptions } from './prepare.js';
 import { FrozenModels } from './reference.js';
 import { type Answer, sampleAnswers } from './rollout_answers.js';
 import { samplingSeed } from './rollout_step.js';
@@ -26,6 +26,7 @@ import { checkRoom } from './rollouts.js';
 import { loadRows } from './rows.js';
 import { RunFolder } from './run_folder.js';
 import { noneSampled, type SampledCounts, type SampledRow, sampledRows } from './sampled_rows.js';
+import { residentMiB } from './step.js';
 import { fail, startingAdapter } from './weights.js';
 
 /** The rows that such a run writes. */
@@ -37,6 +38,9 @@ const PROMPTS = 16;
 
 /** Whether a recipe samples and trains nothing. */
 export const samples = ({ method }: Pick<Recipe, 'method'>) => method.name === 'sample';
+
+/** Whether its answers wait for somebody to rank them. */
+export const waits = ({ method }: Pick<Recipe, 'method'>) => method.name === 'sample' && method.rewards === undefined;
 
 interface Part {
   rows: SampledRow[];
@@ -67,6 +71,7 @@ async function openSampling(read: ReadRecipe, options: TrainOptions, functions: 
   const folder = new RunFolder(out);
   if (!resume) await checkNewOutput(out);
   else if (!(await exists(out))) throw new RequestError('nothing_to_resume', `${out} has nothing to go on from; start without --resume`);
+  checkDevice(read);
   const base = await openModelFolder(await modelPlace(read.recipe.model, { signal, onDownload: options.onDownload }));
   checkNetwork(read.recipe, base, read.place('method'));
   const recipe = withMaxLength({ ...read.recipe, out }, contextOf(base.config), read.place('train.maxLength'));
@@ -124,7 +129,7 @@ async function* sampleParts(run: Sampling, { signal }: TrainOptions): AsyncGener
   const output = join(out, ANSWERS);
   const counts = done.at(-1)?.counts ?? noneSampled();
   await writeWhole(output, done.flatMap((part) => part.rows.map(lineOf)).join(''));
-  const open = run.method.rewards === undefined;
+  const open = waits(recipe);
   await folder.report({ output, out, method: run.method, ...counts, ranked: !open });
   await rm(file, { force: true });
   if (open) yield await tell({ event: 'warning', code: 'ranks_open', message: waiting(output) });
@@ -134,7 +139,7 @@ async function* sampleParts(run: Sampling, { signal }: TrainOptions): AsyncGener
 const lineOf = (value: object) => `${JSON.stringify(value)}\n`;
 
 /** What a person is to do with answers that nothing ranked. */
-export const waiting = (file: string) =>
+const waiting = (file: string) =>
   `the answers in ${file} have no ranks: write a rank to each, 1 for the best, equal ones for equally good, or delete what is not to be learnt from; then go on with --resume`;
 
 /** Parts of a run that was cut; a line that was cut is none. */
@@ -180,7 +185,7 @@ function eventOf(
     answers: kept,
     tokens,
     tokensPerSecond: tokens / seconds,
-    memoryMiB: process.memoryUsage.rss() / 2 ** 20,
+    memoryMiB: residentMiB(),
     ...(rewards && { reward: mean(rewards.reduce((sum, value) => sum + value, 0)) }),
     completionLength: mean(tokens),
     stoppedShare: mean(answers.filter(({ stopped }) => stopped).length),

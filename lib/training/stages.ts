@@ -18,7 +18,7 @@ import { closeAll, openRewardFunctions } from './judges.js';
 import { checkNewOutput, outFolder, refuseChange, type TrainOptions } from './prepare.js';
 import { previewRecipe } from './preview.js';
 import { checkRollouts, rolloutOptions, withoutEvaluation } from './rollouts.js';
-import { ANSWERS, samples } from './sample.js';
+import { ANSWERS, samples, waits } from './sample.js';
 
 /** Trains one recipe. */
 type TrainOne = (read: ReadRecipe, options: TrainOptions) => AsyncGenerator<TrainingEvent, void, void>;
@@ -103,9 +103,6 @@ async function checkAhead(read: ReadRecipe, { stage, number }: Place, signal: Ab
   if (start.reward === undefined) await closeAll(await openRewardFunctions(rolloutOptions(recipe)?.rewards ?? []));
   await previewRecipe(read, { rows: 0, stage: number, signal });
 }
-
-/** Whether its answers wait for somebody to rank them. */
-const waits = (recipe: Recipe) => samples(recipe) && !('rewards' in recipe.method && recipe.method.rewards !== undefined);
 
 const isWhole = async ({ folder, output }: Place) => (await exists(output)) && (await exists(join(folder, 'report.json')));
 

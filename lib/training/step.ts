@@ -54,14 +54,17 @@ export async function rowStep(
 ): Promise<PreparedStep> {
   const columns = columnsOf(sequences, allOf(sequences), rulesOf(setting.recipe));
   const whole = await referenceColumns(setting, sequences, columns);
-  if (setting.teacher === undefined) return prepareStep(setting, { step, sequences, columns: whole }, before, keep);
-  const { teacher, sequences: asked } = await taught(setting.teacher, sequences, setting.microBatchTokens);
-  return prepareStep(setting, { step, sequences: asked, columns: { ...whole, teacher } }, before, keep);
+  const asked = setting.teacher && (await taught(setting.teacher, sequences, setting.microBatchTokens));
+  const given = { ...whole, ...(asked && { teacher: asked.teacher }) };
+  return prepareStep(setting, { step, sequences: asked?.sequences ?? sequences, columns: given }, before, keep);
 }
+
+/** Resident memory of the process now. */
+export const residentMiB = () => Math.round(addon().residentMemory().now / 2 ** 20);
 
 /** What every step's event tells of its work. `start`: `performance.now()` before it. */
 export function stepFigures(sequences: readonly Pick<Tokens, 'ids'>[], trainedTokens: number, start: number) {
   const tokens = sequences.reduce((sum, { ids }) => sum + ids.length, 0);
   const tokensPerSecond = tokens / ((performance.now() - start) / 1000);
-  return { tokens, trainedTokens, tokensPerSecond, memoryMiB: Math.round(addon().residentMemory().now / 2 ** 20) };
+  return { tokens, trainedTokens, tokensPerSecond, memoryMiB: residentMiB() };
 }

@@ -1,17 +1,13 @@
 /** The teacher of a distillation: what it would say at every trained token of a step, as its likeliest ids and their log-probabilities. */
-import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Adapter } from '../checkpoint/adapter.js';
-import { readAdapter } from '../checkpoint/adapter_read.js';
 import { exists } from '../checkpoint/files.js';
 import { type ModelFolder, openModelFolder } from '../checkpoint/model_folder.js';
-import { nativeAdapter } from '../checkpoint/native_model.js';
-import { DataError } from '../errors/index.js';
 import type { NativeModel } from '../native.js';
 import type { Recipe } from '../options/index.js';
 import type { Tokenizer } from '../tokenizer/index.js';
 import { cutInto, membersAt, type PassSequence, passBatch } from './batches.js';
-import { FrozenModels, type Reference } from './reference.js';
+import { checkSameVocabulary, checkThere, FrozenModels, frozenAdapter, type Reference } from './reference.js';
 import { baseOf, checkTokenizer } from './reward_models.js';
 
 export interface Teacher extends Reference {
@@ -21,7 +17,7 @@ export interface Teacher extends Reference {
   close(): Promise<void>;
 }
 
-/** Name of a teacher's adapter among those of its base. */
+/** Name of a teacher's adapter among those of its base, and of the teacher in messages. */
 const TEACHER = 'teacher';
 
 export interface TeacherSource {
@@ -39,33 +35,20 @@ export interface TeacherSource {
 export async function openTeacher({ recipe, base, native, adapter, tokenizer }: TeacherSource): Promise<Teacher | undefined> {
   if (recipe.method.name !== 'distill') return undefined;
   const { teacher: folder, topK, temperature } = recipe.method;
-  await stat(folder).catch((cause) => {
-    throw new DataError('missing_model', 'no such folder of a teacher', { file: folder, cause });
-  });
+  await checkThere(folder, TEACHER);
+  await checkTokenizer(folder, folder, { base, tokenizer }, TEACHER);
+  const isAdapter = await exists(join(folder, 'adapter_config.json'));
+  const model = isAdapter ? await baseOf(folder, { base, tokenizer }, TEACHER) : await openModelFolder(folder);
+  checkSameVocabulary(model, base, TEACHER);
   const frozen = new FrozenModels(recipe.compute, { base, native, isAdapter: adapter !== undefined });
-  try {
-    const { opened, config } = await openFolder(folder, { base, tokenizer }, frozen);
-    return { ...opened, topK: Math.min(topK, config.vocabulary), temperature, close: () => frozen.dispose() };
-  } catch (error) {
+  const opened = isAdapter
+    ? frozenAdapter(folder, model, TEACHER, frozen)
+    : frozen.of(model).then((own) => ({ native: own, adapter: false as const }));
+  const reference = await opened.catch(async (error) => {
     await frozen.dispose();
     throw error;
-  }
-}
-
-async function openFolder(folder: string, policy: Pick<TeacherSource, 'base' | 'tokenizer'>, frozen: FrozenModels) {
-  await checkTokenizer(folder, folder, policy, 'teacher');
-  const isAdapter = await exists(join(folder, 'adapter_config.json'));
-  const model = isAdapter ? await baseOf(folder, policy, 'teacher') : await openModelFolder(folder);
-  const [own, wanted] = [model.config.vocabulary, policy.base.config.vocabulary];
-  if (own !== wanted) {
-    const message = `the teacher has ${own} rows in its vocabulary, the student ${wanted}: ids of one would not be those of the other`;
-    throw new DataError('vocabulary_differs', message, { file: folder });
-  }
-  const { config } = model;
-  if (!isAdapter) return { opened: { native: await frozen.of(model), adapter: false as const }, config };
-  const native = await frozen.of(model);
-  await native.setAdapter({ ...nativeAdapter(await readAdapter(folder, config)), name: TEACHER, train: false });
-  return { opened: { native, adapter: TEACHER }, config };
+  });
+  return { ...reference, topK: Math.min(topK, model.config.vocabulary), temperature, close: () => frozen.dispose() };
 }
 
 /**

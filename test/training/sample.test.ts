@@ -123,5 +123,8 @@ it('refuses what cannot be', async () => {
   await expect(previewRecipe(journey(), { rows: 1, stage: 3 })).rejects.toMatchObject({
     message: expect.stringContaining('stage 2 samples'),
   });
+  const { stages: list, ...outside } = journey() as unknown as { stages: object[]; out: string };
+  const elsewhere = { ...outside, ...list[1], compute: { device: 'cuda:0' } } as unknown as Parameters<typeof trained>[0];
+  await expect(trained(elsewhere)).rejects.toMatchObject({ code: 'device_unavailable' });
   expect((await previewRecipe(journey(), { rows: 1, stage: 2 })).dataset.mappings[0]?.kind).toBe('prompts');
 });
