@@ -71,8 +71,8 @@ def whiten(x, shift=True):
     return y if shift else y + x.mean()
 
 
-def ppo(data, clip=0.2, valueClip=0.2, valueWeight=0.1, gamma=1.0, lam=0.95, coefficient=0.05, estimator="k1", whitenRewards=False, missingStopPenalty=0.0):
-    """One update on recorded rollouts: rewards, advantages by the definition of GAE as a double sum, returns, loss, gradients."""
+def ppo_advantages(data, gamma=1.0, lam=0.95, coefficient=0.05, estimator="k1", whitenRewards=False, missingStopPenalty=0.0):
+    """Of recorded rollouts: advantages by the definition of GAE as a double sum, whitened, and returns, both (N); kl of each answer."""
     estimate = (lambda d: -d) if estimator == "k1" else (lambda d: torch.exp(d) - 1 - d)
     kl = [estimate(ref - old) for old, ref in zip(data["old"], data["reference"])]
     rewards = [-coefficient * one for one in kl]
@@ -85,9 +85,14 @@ def ppo(data, clip=0.2, valueClip=0.2, valueWeight=0.1, gamma=1.0, lam=0.95, coe
         after = torch.cat([v[1:], torch.zeros(1)])
         delta = r + gamma * after - v
         advantages.append(torch.stack([sum((gamma * lam) ** (k - t) * delta[k] for k in range(t, len(r))) for t in range(len(r))]))
-    raw, values = torch.cat(advantages), torch.cat(data["oldValue"])
-    returns = raw + values
-    A = whiten(raw)
+    raw = torch.cat(advantages)
+    return whiten(raw), raw + torch.cat(data["oldValue"]), kl
+
+
+def ppo(data, clip=0.2, valueClip=0.2, valueWeight=0.1, **own):
+    """One update on recorded rollouts: advantages, returns, loss, gradients."""
+    A, returns, kl = ppo_advantages(data, **own)
+    values = torch.cat(data["oldValue"])
     policy, value = leaves(data["logprob"]), leaves(data["value"])
     ratio = torch.exp(torch.cat(policy) - torch.cat(data["old"]))
     policy_loss = torch.max(-A * ratio, -A * ratio.clamp(1 - clip, 1 + clip))

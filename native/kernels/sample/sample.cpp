@@ -65,12 +65,12 @@ void min_p(std::vector<Candidate>& c, double least) {
 // e^x of x <= 0 in double, 1e-15 of it, written so that compilers make vectors of it: 2^n of the whole part, and a series of the rest, |r| <= ln 2 / 2.
 inline double power(double x) {
   constexpr double kRound = 6755399441055744.0;  // 1.5 * 2^52: what is added to it is rounded to a whole number in its last bits
-  x = x < -700 ? -700 : x;                        // 1e-304: nothing beside the likeliest, which is 1
+  x = x < -700 ? -700 : x;                       // 1e-304: nothing beside the likeliest, which is 1
   const double shifted = x * 1.4426950408889634 + kRound, n = shifted - kRound;
   const double r = (x - n * 0.6931471803691238) - n * 1.9082149292705877e-10;
   double p = 1.0 / 6227020800;
-  for (const double c : {1.0 / 479001600, 1.0 / 39916800, 1.0 / 3628800, 1.0 / 362880, 1.0 / 40320, 1.0 / 5040, 1.0 / 720, 1.0 / 120, 1.0 / 24,
-                         1.0 / 6, 0.5, 1.0, 1.0})
+  for (const double c : {1.0 / 479001600, 1.0 / 39916800, 1.0 / 3628800, 1.0 / 362880, 1.0 / 40320, 1.0 / 5040, 1.0 / 720, 1.0 / 120,
+                         1.0 / 24, 1.0 / 6, 0.5, 1.0, 1.0})
     p = p * r + c;
   uint64_t bits;
   memcpy(&bits, &shifted, 8);
@@ -100,8 +100,8 @@ Choice draw(const float* logits, long V, double temperature, double unit, double
   long id = long(piece) * kPiece;
   while (id < V && !(logits[id] > -INFINITY && before + p[id] > at)) before += p[id++];
   // The last possible one where rounding lets the sum end below `at`.
-  if (id == V)
-    do id--;
+  if (id == V) do
+      id--;
     while (logits[id] == -INFINITY);
   return {int(id), float((logits[id] - top) * scale - std::log(all))};
 }
