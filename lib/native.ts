@@ -8,8 +8,10 @@ import { dirname, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { AttuneError, DataError, RequestError, WorkError } from './errors/index.js';
 
+export type * from './native/memory.js';
 export type * from './native/types.js';
 
+import type { MemoryRequest, PlannedMemory } from './native/memory.js';
 import type { CpuFacts, KernelFunction, ModelOptions, NativeModel } from './native/types.js';
 
 interface Addon {
@@ -17,8 +19,7 @@ interface Addon {
   cpu: CpuFacts;
   kernels: Record<string, KernelFunction>;
   loadModel(options: ModelOptions): Promise<NativeModel>;
-  /** Bytes that a run will need: weights and optimiser, and activations for `tokens` in flight. */
-  planMemory(options: Omit<ModelOptions, 'tensors'> & { tokens: number; rank: number }): { fixed: number; activations: number };
+  planMemory(request: MemoryRequest): PlannedMemory;
   /** Resident set of the process in bytes, now and at its highest. */
   residentMemory(): { now: number; peak: number };
 }

@@ -1,8 +1,11 @@
 /** How many tokens may be in flight, and whether a run fits the machine: pure functions over the plan of the native side. */
 import { WorkError } from '../errors/index.js';
+import type { PlannedMemory } from '../native.js';
 
 /** Bytes that a run needs with a given number of tokens in flight. */
-export type MemoryPlan = (tokens: number) => { fixed: number; activations: number };
+export type MemoryPlan = (tokens: number) => PlannedMemory;
+
+const sumOf = ({ fixed, activations, cache }: PlannedMemory) => fixed + activations + cache;
 
 export interface MicroBatchFacts {
   plan: MemoryPlan;
@@ -27,10 +30,7 @@ const SHARE = 0.8;
  */
 export function chooseMicroBatch({ plan, requested, longest, stepTokens, total }: MicroBatchFacts): number {
   if (requested !== 'auto') return requested;
-  const fits = (tokens: number) => {
-    const { fixed, activations } = plan(tokens);
-    return fixed + activations <= SHARE * total;
-  };
+  const fits = (tokens: number) => sumOf(plan(tokens)) <= SHARE * total;
   let tokens = Math.max(longest, Math.min(stepTokens, LARGEST));
   while (tokens > longest && !fits(tokens)) tokens = Math.max(longest, Math.floor(tokens / 2));
   return tokens;
@@ -47,24 +47,60 @@ export interface FitFacts {
   isBf16: boolean;
   isAdapter: boolean;
   recomputes: boolean;
+  /** Most tokens of an answer, where the model writes some. */
+  maxNewTokens?: number | undefined;
 }
 
 /**
  * Refuses a run that cannot fit, before its first step.
  * @throws WorkError `out_of_memory` with what is needed, what there is and what to change
  */
-export function checkMemory({ plan, tokens, longest, available, isBf16, isAdapter, recomputes }: FitFacts): void {
-  const { fixed, activations } = plan(tokens);
-  if (fixed + activations <= available) return;
+export function checkMemory({ plan, tokens, longest, available, maxNewTokens, ...set }: FitFacts): void {
+  const { fixed, activations, cache } = plan(tokens);
+  const parts: Part[] = [
+    [fixed, 'weights and optimiser'],
+    [activations, `${tokens} tokens in flight`],
+    [cache, ANSWERS],
+  ];
   const advice = [
     tokens > longest ? `train.microBatchTokens below ${tokens}` : `train.maxLength below ${longest}`,
-    recomputes ? '' : 'train.activationCheckpointing: true',
-    isBf16 ? '' : 'compute.dtype: bf16',
-    isAdapter ? '' : 'an adapter in place of all weights',
-    'a smaller model',
+    shorterAnswers(maxNewTokens),
+    set.recomputes ? '' : 'train.activationCheckpointing: true',
+    set.isBf16 ? '' : 'compute.dtype: bf16',
+    set.isAdapter ? '' : 'an adapter in place of all weights',
   ];
-  const need = `training needs about ${gib(fixed + activations)} GiB (${gib(fixed)} GiB for weights and optimiser, ${gib(activations)} GiB for ${tokens} tokens in flight)`;
-  const choices = advice.filter((one) => one !== '').join(', or ');
+  refuseBeyond(available, 'training', parts, advice);
+}
+
+/** Of a run that only writes answers: what it needs, and what its recipe has set. */
+export interface SamplingFacts extends Pick<FitFacts, 'available' | 'isBf16'> {
+  planned: PlannedMemory;
+  maxNewTokens: number;
+}
+
+/** Refuses sampling that cannot fit, before the model is loaded. @throws WorkError `out_of_memory` */
+export function checkSamplingMemory({ planned, available, isBf16, maxNewTokens }: SamplingFacts): void {
+  const { fixed, activations, cache } = planned;
+  const parts: Part[] = [
+    [fixed, 'weights'],
+    [activations, 'the prompts of a pass'],
+    [cache, ANSWERS],
+  ];
+  refuseBeyond(available, 'sampling', parts, [shorterAnswers(maxNewTokens), isBf16 ? '' : 'compute.dtype: bf16']);
+}
+
+type Part = [bytes: number, what: string];
+
+const ANSWERS = 'keys and values of the answers it writes';
+const shorterAnswers = (maxNewTokens: number | undefined) =>
+  maxNewTokens === undefined ? '' : `method.maxNewTokens below ${maxNewTokens}`;
+
+function refuseBeyond(available: number, work: string, parts: readonly Part[], advice: readonly string[]): void {
+  const needed = parts.reduce((sum, [bytes]) => sum + bytes, 0);
+  if (needed <= available) return;
+  const shares = parts.filter(([bytes]) => bytes > 0).map(([bytes, what]) => `${gib(bytes)} GiB for ${what}`);
+  const choices = [...advice, 'a smaller model'].filter((one) => one !== '').join(', or ');
+  const need = `${work} needs about ${gib(needed)} GiB (${shares.join(', ')})`;
   throw new WorkError('out_of_memory', `${need}, but only ${gib(available)} GiB of memory are available; try ${choices}`);
 }
 

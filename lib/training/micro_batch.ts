@@ -5,10 +5,10 @@ import type { Adapter } from '../checkpoint/adapter.js';
 import { networkConfig } from '../checkpoint/config.js';
 import { exists } from '../checkpoint/files.js';
 import { readJson } from '../checkpoint/json_file.js';
-import { addon, type ModelOptions, type NetworkConfig } from '../native.js';
-import type { Recipe } from '../options/index.js';
+import { addon, type MemoryRequest, type NetworkConfig, type PlannedMemory, type RolloutShape } from '../native.js';
+import type { OptionsOf, Recipe } from '../options/index.js';
 import { judgesAndTeacher } from './manifest.js';
-import { checkMemory, chooseMicroBatch } from './memory.js';
+import { checkMemory, checkSamplingMemory, chooseMicroBatch } from './memory.js';
 import { needsOtherModel } from './preference.js';
 import { heldRollouts, rolloutOptions } from './rollouts.js';
 import type { Rows } from './rows.js';
@@ -29,6 +29,26 @@ export async function networksBeside({ method }: Pick<Recipe, 'method'>): Promis
   return found;
 }
 
+/** What the networks of a run do. */
+type Work = Pick<MemoryRequest, 'tokens' | 'train' | 'rollout'> & { rank?: number };
+
+function planned({ train, compute }: Recipe, config: NetworkConfig, { rank = 0, ...work }: Work): PlannedMemory {
+  const { dtype, threads } = compute;
+  const settings = { dtype, threads: threads === 'auto' ? 0 : threads, recomputeActivations: train.activationCheckpointing };
+  return addon().planMemory({ config, ...settings, rank, ...work });
+}
+
+/** Bytes of the weights of models that are only read. */
+const weightsOf = (recipe: Recipe, networks: readonly NetworkConfig[]) =>
+  networks.reduce((sum, network) => sum + planned(recipe, network, { tokens: 1, train: 'none' }).fixed, 0);
+
+/** How large the rollouts of a recipe's steps are, `most` prompts at once. */
+function rolloutShape({ method }: Recipe, rows: Pick<Rows, 'sequences' | 'longest'>, most: number): { rollout?: RolloutShape } {
+  if (!('samplesPerPrompt' in method)) return {};
+  const { samplesPerPrompt: samples, maxNewTokens } = method;
+  return { rollout: { prompts: Math.min(rows.sequences.length, most), samples, longestPrompt: rows.longest, maxNewTokens } };
+}
+
 /**
  * Most tokens in flight, if the run fits.
  * @param others networks of models beside the one that is trained
@@ -42,32 +62,50 @@ export function plannedMicroBatch(
   others: readonly NetworkConfig[],
 ): number {
   const { train, compute } = recipe;
-  const needs = (tokens: number, trained: ModelOptions['train'], network = config) =>
-    addon().planMemory({
-      config: network,
-      dtype: compute.dtype,
-      threads: compute.threads === 'auto' ? 0 : compute.threads,
-      train: trained,
-      recomputeActivations: train.activationCheckpointing,
-      tokens,
-      rank: adapter?.rank ?? 0,
-    });
-  const reference = needsOtherModel(recipe) || (adapter === undefined && heldRollouts(recipe)) ? [config] : [];
-  const beside = [...reference, ...others].reduce((sum, network) => sum + needs(1, 'none', network).fixed, 0);
-  const plan = (tokens: number) => {
-    const { fixed, activations } = needs(tokens, adapter === undefined ? 'all' : 'adapter');
-    return { fixed: fixed + beside, activations };
+  const work = {
+    train: adapter === undefined ? ('all' as const) : ('adapter' as const),
+    rank: adapter?.rank ?? 0,
+    ...rolloutShape(recipe, rows, train.rowsPerStep ?? Number.POSITIVE_INFINITY),
   };
-  const { maxNewTokens = -1, samplesPerPrompt = 1 } = rolloutOptions(recipe) ?? {};
+  const reference = needsOtherModel(recipe) || (adapter === undefined && heldRollouts(recipe)) ? [config] : [];
+  const beside = weightsOf(recipe, [...reference, ...others]);
+  const plan = (tokens: number) => {
+    const { fixed, ...more } = planned(recipe, config, { tokens, ...work });
+    return { fixed: fixed + beside, ...more };
+  };
+  const { maxNewTokens, samplesPerPrompt = 1 } = rolloutOptions(recipe) ?? {};
   // With plm each predicted token stands twice, as content and as query.
   const queries = recipe.method.name === 'plm' ? 1 + recipe.method.maskShare : 1;
   // An answer, and the end token that a judge may read behind it.
   const whole = config.encoder || config.rotary.kind === 'dynamic' ? rows.longest : rows.longestShared;
-  const longest = Math.ceil(whole * queries) + maxNewTokens + 1;
+  const longest = Math.ceil(whole * queries) + (maxNewTokens ?? -1) + 1;
   const stepTokens = train.tokensPerStep ?? (train.rowsPerStep ?? 1) * samplesPerPrompt * longest;
   const micro = chooseMicroBatch({ plan, requested: train.microBatchTokens, longest, stepTokens, total: machineMemory() });
   const settings = { isBf16: compute.dtype === 'bf16', isAdapter: adapter !== undefined, recomputes: train.activationCheckpointing };
   const tokens = Math.max(longest, Math.min(micro, stepTokens));
-  checkMemory({ plan, tokens, longest, available: process.availableMemory(), ...settings });
+  checkMemory({ plan, tokens, longest, available: process.availableMemory(), ...settings, maxNewTokens });
   return micro;
+}
+
+/** What a run that only writes answers goes through. */
+export interface Sampled {
+  /** Prompts that are answered at once. */
+  prompts: number;
+  /** Tokens that reward models read at once. */
+  judged: number;
+}
+
+/** @throws WorkError `out_of_memory` where sampling does not fit the machine */
+export async function checkSampling(
+  recipe: Recipe & { method: OptionsOf<'sample'> },
+  config: NetworkConfig,
+  rows: Pick<Rows, 'sequences' | 'longest'>,
+  { prompts, judged }: Sampled,
+): Promise<void> {
+  const { maxNewTokens, rewards = [] } = recipe.method;
+  const tokens = rewards.some((one) => 'model' in one) ? judged : 1;
+  const { fixed, ...more } = planned(recipe, config, { tokens, train: 'none', ...rolloutShape(recipe, rows, prompts) });
+  const whole = { fixed: fixed + weightsOf(recipe, await networksBeside(recipe)), ...more };
+  const isBf16 = recipe.compute.dtype === 'bf16';
+  checkSamplingMemory({ planned: whole, available: process.availableMemory(), isBf16, maxNewTokens });
 }

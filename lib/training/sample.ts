@@ -18,6 +18,7 @@ import type { SampledEvent, TrainingEvent } from './events.js';
 import { closeAll, Judges, openRewardFunctions } from './judges.js';
 import { baseHashes, besideHashes, dataHashes, machine } from './manifest.js';
 import { checkNetwork } from './masks.js';
+import { checkSampling } from './micro_batch.js';
 import { checkDevice, checkNewOutput, outFolder, refuseOtherRun, type TrainOptions } from './prepare.js';
 import { FrozenModels } from './reference.js';
 import { type Answer, sampleAnswers } from './rollout_answers.js';
@@ -84,11 +85,12 @@ async function openSampling(read: ReadRecipe, options: TrainOptions, functions: 
   if (resume) await refuseOtherRun(out, recipe, hashes);
   // A new adapter is zero: the base answers.
   const adapter = recipe.adapter !== null && 'from' in recipe.adapter ? await startingAdapter(recipe, base, read) : undefined;
+  const method = recipe.method as OptionsOf<'sample'>;
+  await checkSampling({ ...recipe, method }, base.config, rows, { prompts: PROMPTS, judged: JUDGED_TOKENS });
   const { dtype, threads } = recipe.compute;
   const native = await loadNative(base, { dtype, threads });
   if (adapter !== undefined) await native.setAdapter(nativeAdapter(adapter)).catch((error) => fail(native, error));
   const frozen = new FrozenModels(recipe.compute, { base, native, isAdapter: true });
-  const method = recipe.method as OptionsOf<'sample'>;
   const judged = Judges.open(method.rewards ?? [], functions, { base, tokenizer, microBatchTokens: JUDGED_TOKENS }, frozen);
   const judges = await judged.catch((error) => fail(native, error));
   return { out, folder, recipe, method, base, tokenizer, rows, hashes, native, frozen, judges, resumed: resume };

@@ -325,11 +325,13 @@ Napi::Value plan_memory(const Napi::CallbackInfo& info) {
   return checked(info.Env(), [&]() -> Napi::Value {
     const Arguments a(info[0], "planMemory");
     const Options o = read_options(a);
-    const bool two = o.dtype == DType::bf16 && cpu::best() == cpu::Isa::amx;
-    const MemoryPlan p =
-        attune::plan_memory(read_config(a.raw("config")), o, a.integer("tokens", 1, 1L << 30), a.integer("rank", 0, 4096), two);
+    Workload w;
+    w.tokens = a.integer("tokens", 1, 1L << 30), w.rank = a.integer("rank", 0, 4096);
+    w.two_packings = o.dtype == DType::bf16 && cpu::best() == cpu::Isa::amx;
+    if (a.has("rollout")) w.rollout = read_rollout_shape(a.raw("rollout"));
+    const MemoryPlan p = attune::plan_memory(read_config(a.raw("config")), o, w);
     Napi::Object out = Napi::Object::New(info.Env());
-    out.Set("fixed", p.fixed), out.Set("activations", p.activations);
+    out.Set("fixed", p.fixed), out.Set("activations", p.activations), out.Set("cache", p.cache);
     return out;
   });
 }

@@ -75,6 +75,14 @@ Options read_options(const Arguments& a) {
   return o;
 }
 
+RolloutShape read_rollout_shape(const Napi::Value& value) {
+  const Arguments a(value, "planMemory rollout");
+  RolloutShape s;
+  s.prompts = a.integer("prompts", 1, kMostTokens), s.samples = a.integer("samples", 1, 1L << 16);
+  s.longest = a.integer("longestPrompt", 1, kMostTokens), s.max_new = a.integer("maxNewTokens", 1, 1L << 20);
+  return s;
+}
+
 std::vector<StoredTensor> read_tensors(const Arguments& a) {
   const Napi::Value list = a.raw("tensors");
   if (!list.IsArray()) a.fail("tensors: expected an array");

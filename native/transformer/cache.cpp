@@ -4,8 +4,10 @@
 
 namespace attune {
 
+size_t page_bytes(const Config& c, const Axes& a, DType dtype) { return size_t(c.kv_heads) * kPage * a.D * bytes_of(dtype); }
+
 PagedCache::PagedCache(Model& model, long pages)
-    : model_(model), page_bytes_(size_t(model.config.kv_heads) * kPage * model.axes.D * bytes_of(model.options.dtype)), owners_(pages, 0) {
+    : model_(model), page_bytes_(page_bytes(model.config, model.axes, model.options.dtype)), owners_(pages, 0) {
   if (model.config.encoder) throw Error("model_arguments", "an encoder writes no text: generation needs a decoder");
   for (long i = 0; i < model.config.layers; i++) keys_.emplace_back(pages * page_bytes_), values_.emplace_back(pages * page_bytes_);
   for (long p = pages - 1; p >= 0; p--) free_.push_back(int(p));

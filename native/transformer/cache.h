@@ -6,6 +6,9 @@ namespace attune {
 
 constexpr long kPage = 32;  // tokens: a block of the rows layout
 
+// Bytes of a page of one layer's keys, or of its values.
+size_t page_bytes(const Config& c, const Axes& a, DType dtype);
+
 class PagedCache {
  public:
   // A pool of `pages`, all free.

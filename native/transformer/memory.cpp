@@ -1,27 +1,35 @@
 #include "transformer/memory.h"
 #include "transformer/model.h"
+#include <algorithm>
 
 namespace attune {
 
-MemoryPlan plan_memory(const Config& c, const Options& o, long tokens, long rank, bool two_packings) {
+MemoryPlan plan_memory(const Config& c, const Options& o, const Workload& w) {
   const Axes a(c);
-  const double b = double(bytes_of(o.dtype)), M = double(round32(tokens)), L = double(c.layers);
+  const double b = double(bytes_of(o.dtype)), L = double(c.layers);
   const double linear = double(a.C) * a.H + double(a.Q) * a.H + double(a.U + a.I) * a.H;  // of one layer
   const double vocabulary = double(a.V) * a.H * (c.tied ? 1 : 2);
   const double embeddings =
       c.encoder ? double(round32(c.context) + round32(c.types)) * a.H + double(a.H) * a.H : 0;  // and the head's layer
   const bool trained = o.train != Train::none;
   MemoryPlan p;
-  p.fixed = L * linear * b * (trained && two_packings ? 2 : 1) + (vocabulary + embeddings) * b;
+  p.fixed = L * linear * b * (trained && w.two_packings ? 2 : 1) + (vocabulary + embeddings) * b;
   if (o.train == Train::all) p.fixed += 16 * (L * linear + vocabulary + embeddings);  // fp32 master, gradient, two moments
-  if (rank) {
-    const double R = double(round32(3 * rank)) + 2 * round32(rank) + round32((c.encoder ? 1 : 2) * rank);  // groups q|k|v, o, down, gate|up
+  if (w.rank) {
+    const double R =
+        double(round32(3 * w.rank)) + 2 * round32(w.rank) + round32((c.encoder ? 1 : 2) * w.rank);  // groups q|k|v, o, down, gate|up
     const double width = double(a.C + 2 * a.H + a.Q + a.U + a.I + a.H);
     p.fixed += L * R / 4 * width * (4 * b + (trained ? 16 : 0));
   }
-  const double layer = M * b * (2 * a.H + a.C + a.Q + double(a.U)) + 4 * M * (c.heads + 2);
-  p.activations = o.train == Train::none ? layer : o.recompute ? layer + L * M * b * a.H : L * layer;
-  p.activations += M * b * (6.0 * a.H + a.U + a.Q + 2 * a.C) + 8 * M * a.D;  // shared buffers, rotary tables
+  // Buffers of a pass stay for the next one, so those that training and rollouts share are as large as the larger of both.
+  const double M = double(round32(w.tokens)), widest = w.rollout.prompts ? std::max(M, double(round32(w.rollout.prefill()))) : M;
+  const double layer = b * (2 * a.H + a.C + a.Q + double(a.U)) + 4.0 * (c.heads + 2);  // of a token
+  const double kept = o.train == Train::none ? 0 : o.recompute ? L * b * a.H : (L - 1) * layer;
+  p.activations = widest * layer + M * kept;
+  p.activations += widest * (b * (6.0 * a.H + a.U + a.Q + 2 * a.C) + 8.0 * a.D);  // shared buffers, rotary tables
+  if (w.rollout.prompts)
+    p.cache =
+        2 * L * double(w.rollout.pages()) * double(page_bytes(c, a, o.dtype)) + 4.0 * double(w.rollout.active()) * double(c.vocabulary);
   return p;
 }
 

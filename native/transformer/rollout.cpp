@@ -14,20 +14,19 @@ long longest(const std::vector<std::vector<int>>& prompts) {
   for (const auto& p : prompts) n = std::max(n, long(p.size()));
   return n;
 }
-// Pages that `most_active` answers may need at once; the group of one prompt always fits.
-long pool(const std::vector<std::vector<int>>& prompts, long samples, const RolloutOptions& o) {
-  const long each = (longest(prompts) + o.max_new + kPage - 1) / kPage + 1;
-  return std::max(std::min(o.most_active, samples * long(prompts.size())), samples) * each;
-}
 
 }  // namespace
+
+long RolloutShape::active() const { return std::max(std::min(most_active, samples * prompts), samples); }
+long RolloutShape::pages() const { return active() * ((longest + max_new + kPage - 1) / kPage + 1); }
+long RolloutShape::prefill() const { return std::max(longest, std::min(kPrefill, prompts * longest)); }
 
 Rollout::Rollout(std::shared_ptr<Model> model, const RolloutOptions& options, std::vector<std::vector<int>> prompts, long samples)
     : model_(std::move(model)),
       options_(options),
       prompts_(std::move(prompts)),
       samples_(samples),
-      cache_(*model_, pool(prompts_, samples, options)) {
+      cache_(*model_, RolloutShape{long(prompts_.size()), samples, longest(prompts_), options.max_new, options.most_active}.pages()) {
   for (size_t p = 0; p < prompts_.size(); p++) {
     if (prompts_[p].empty()) throw Error("model_arguments", "prompt " + std::to_string(p) + " of a rollout is empty");
     waiting_.push_back(int(p));

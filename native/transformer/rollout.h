@@ -7,6 +7,19 @@
 
 namespace attune {
 
+constexpr long kMostActive = 64;  // answers in flight where nothing else is said: rows enough for the products of any layer
+
+// How large a rollout is: what its memory depends on.
+struct RolloutShape {
+  long prompts = 0, samples = 1;
+  long longest = 0;  // tokens of the longest prompt
+  long max_new = 64;
+  long most_active = kMostActive;
+  long active() const;   // answers in flight at once; the group of one prompt always fits
+  long pages() const;    // that they may need
+  long prefill() const;  // most tokens of prompts in one pass
+};
+
 struct RolloutOptions {
   std::string adapter = "default";
   float temperature = 1, top_p = 1, min_p = 0;
@@ -14,7 +27,7 @@ struct RolloutOptions {
   uint64_t seed = 0;
   std::vector<int> ends;  // ids that end an answer (kept as its last id)
   long max_new = 64;
-  long most_active = 64;  // answers in flight
+  long most_active = kMostActive;  // answers in flight
 };
 
 enum class Stop : int { running, eos, length, cancelled };

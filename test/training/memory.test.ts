@@ -1,9 +1,16 @@
-import { describe, expect, it } from 'vitest';
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterEach, describe, expect, it, vi } from 'vitest';
+import { addon, type PlannedMemory } from '../../lib/native.js';
 import { checkMemory, chooseMicroBatch } from '../../lib/training/memory.js';
+import { ADAPTER, trained } from '../support/events.js';
+import { preferenceRecipe } from '../support/preferences.js';
+import { scratchFolder } from '../support/tiny_model.js';
+import { family, load } from '../transformer/fixtures.js';
 
 const GIB = 2 ** 30;
 /** Four GiB fixed, one MiB a token. */
-const plan = (tokens: number) => ({ fixed: 4 * GIB, activations: tokens * 2 ** 20 });
+const plan = (tokens: number) => ({ fixed: 4 * GIB, activations: tokens * 2 ** 20, cache: 0 });
 const choose = (change: Partial<Parameters<typeof chooseMicroBatch>[0]> = {}) =>
   chooseMicroBatch({ plan, requested: 'auto', longest: 512, stepTokens: 4096, total: 64 * GIB, ...change });
 
@@ -47,5 +54,81 @@ describe('a run that does not fit', () => {
     expect(() => check({ tokens: 512, available: 4 * GIB, isBf16: true, isAdapter: true, recomputes: true })).toThrow(
       /try train.maxLength below 512, or a smaller model$/,
     );
+  });
+});
+
+describe('answers that a run writes', () => {
+  it('are planned with the keys and values that a rollout comes to hold', async () => {
+    const { network } = family('llama');
+    const options = { dtype: 'f32', threads: 1, train: 'none', recomputeActivations: false } as const;
+    const model = await load('llama', network, options);
+    const prompts = Array.from({ length: 5 }, () => Int32Array.from({ length: 40 }, (_, i) => 1 + (i % 20)));
+    const [samples, maxNewTokens] = [7, 4000];
+    const shape = { prompts: 5, samples, longestPrompt: 40, maxNewTokens };
+    const plan = (rollout?: typeof shape) =>
+      addon().planMemory({ config: network, ...options, tokens: 1, rank: 0, ...(rollout && { rollout }) });
+    const before = addon().residentMemory().now;
+    const rollout = model.startRollout({ prompts, samples, maxNewTokens });
+    const held = addon().residentMemory().now - before;
+    const { cache, activations } = plan(shape);
+    expect(cache).toBeGreaterThan(30 * 2 ** 20);
+    expect(Math.abs(held / cache - 1), `${held} held, ${cache} planned`).toBeLessThan(0.1);
+    expect(plan().cache).toBe(0);
+    expect(activations).toBeGreaterThan(plan().activations);
+    rollout.dispose();
+    model.dispose();
+  });
+
+  it('has one page more than the longest of 64 answers fill, or than those of one prompt', () => {
+    const { network } = family('llama');
+    const plan = (prompts: number, samples: number, longestPrompt: number, maxNewTokens: number) =>
+      addon().planMemory({
+        ...{ config: network, dtype: 'bf16', threads: 1, train: 'none', recomputeActivations: false, tokens: 1, rank: 0 },
+        rollout: { prompts, samples, longestPrompt, maxNewTokens },
+      }).cache;
+    const { layers, kvHeads, headSize, vocabulary } = network;
+    const padded = 64 * Math.ceil(headSize / 64);
+    const of = (answers: number, pages: number) => answers * (pages * 2 * layers * kvHeads * 32 * padded * 2 + 4 * vocabulary);
+    expect(plan(3, 4, 10, 22)).toBe(of(12, 2));
+    expect(plan(30, 4, 10, 23)).toBe(of(64, 3));
+    expect(plan(1, 100, 1, 1)).toBe(of(100, 2));
+  });
+
+  const scratch = scratchFolder();
+  afterEach(() => vi.restoreAllMocks());
+
+  const rewards = () => {
+    const file = join(scratch, 'rewards.mjs');
+    writeFileSync(file, 'export const length = (rows) => rows.map(({ completion }) => completion.length);\n');
+    return [{ function: `${file}#length` }];
+  };
+
+  it.each([
+    ['ppo', 'training needs about'],
+    ['grpo', 'training needs about'],
+    ['rloo', 'training needs about'],
+    ['sample', 'sampling needs about'],
+  ])('count where %s has too little memory', async (name, message) => {
+    const folder = join(scratch, name);
+    mkdirSync(folder, { recursive: true });
+    const method = { name, rewards: rewards(), samplesPerPrompt: 2, maxNewTokens: 40 };
+    const recipe = preferenceRecipe(folder, method, [{ prompt: 'light ' }, { prompt: 'water ' }], {
+      adapter: { ...ADAPTER, dropout: 0 },
+      train: { steps: 1, rowsPerStep: 2 },
+    });
+    const plans: PlannedMemory[] = [];
+    const planMemory = addon().planMemory;
+    const seen = vi.spyOn(addon(), 'planMemory').mockImplementation((request) => {
+      plans.push(planMemory(request));
+      return plans.at(-1)!;
+    });
+    await trained(recipe);
+    seen.mockRestore();
+    const { fixed, activations, cache } = plans.find((one) => one.cache > 0)!;
+    const available = vi.spyOn(process, 'availableMemory').mockReturnValue(fixed + activations + cache / 2);
+    const refused = { code: 'out_of_memory', message: expect.stringMatching(`^${message}.*keys and values.*method.maxNewTokens below 40`) };
+    await expect(trained({ ...recipe, out: join(folder, 'other') })).rejects.toMatchObject(refused);
+    available.mockReturnValue(fixed + activations + cache);
+    await trained({ ...recipe, out: join(folder, 'other') });
   });
 });
