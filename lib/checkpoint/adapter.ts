@@ -1,7 +1,8 @@
 /** LoRA adapters: what one is, which layers it sits on, and how PEFT names its tensors. */
 import { DataError, nearest, RequestError } from '../errors/index.js';
 import type { AdapterTarget, NetworkConfig } from '../native.js';
-import { type LinearLayer, linearLayers } from './expected_tensors.js';
+import { linearLayers } from './expected_tensors.js';
+import type { LinearLayer } from './tensor.js';
 
 /** An adapter with its numbers in memory. */
 export interface Adapter {

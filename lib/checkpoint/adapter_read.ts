@@ -4,10 +4,11 @@ import { join } from 'node:path';
 import { DataError } from '../errors/index.js';
 import type { AdapterTarget, NetworkConfig, StoredTensor } from '../native.js';
 import { type Adapter, HEAD_NAME, peftName } from './adapter.js';
-import { type LinearLayer, linearLayers } from './expected_tensors.js';
+import { linearLayers } from './expected_tensors.js';
 import { Fields, type Json, readJson } from './json_file.js';
 import { readTensor, storedTensor } from './safetensors.js';
 import { readHeader } from './safetensors_header.js';
+import type { LinearLayer } from './tensor.js';
 
 const CONFIG = 'adapter_config.json';
 const WEIGHTS = 'adapter_model.safetensors';

@@ -3,9 +3,9 @@
  * shapes of their tensors.
  */
 import type { NetworkConfig, StoredTensor } from '../native.js';
-import type { ExpectedTensor, LinearLayer } from './expected_tensors.js';
 import type { Fields } from './json_file.js';
 import { rotaryOf } from './rotary.js';
+import type { ExpectedTensor, LinearLayer } from './tensor.js';
 
 /** The architecture's name in config.json. */
 export const ENCODER = 'BertForMaskedLM';

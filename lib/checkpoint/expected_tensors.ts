@@ -1,23 +1,7 @@
 /** Names and shapes of the tensors that a network of a given config has, as transformers names them, and why they have those shapes. */
 import type { NetworkConfig } from '../native.js';
 import { encoderLinears, encoderTensors } from './encoder.js';
-
-export interface ExpectedTensor {
-  name: string;
-  shape: number[];
-  /** What in config.json the shape comes from, for messages. */
-  because: string;
-}
-
-/** A linear layer of every block. */
-export interface LinearLayer {
-  /** `model.layers.0.self_attn.q_proj` */
-  name: string;
-  inputs: number;
-  outputs: number;
-  bias: boolean;
-  because: string;
-}
+import type { ExpectedTensor, LinearLayer } from './tensor.js';
 
 /** The linear layers of all blocks, in the order of the forward pass: what LoRA may sit on. */
 export function linearLayers(config: NetworkConfig): LinearLayer[] {

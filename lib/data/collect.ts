@@ -1,9 +1,9 @@
 /** Encoded rows become sequences of a data set: checked, cut, counted. */
 import { DataError } from '../errors/index.js';
+import type { Bundle } from './bundle.js';
 import { cutRow, type Piece } from './cut.js';
 import type { Dataset, DatasetOptions, RowChecks, Warning } from './dataset.js';
 import type { Encoded } from './encode.js';
-import type { Bundle } from './examples.js';
 import { shareOf } from './share.js';
 import type { Example, Tokens } from './types.js';
 import { UnitMaker } from './unit_maker.js';

@@ -2,34 +2,9 @@
  * What methods read of a step or a micro-batch beside log-probabilities: which sequences belong together, and what is said of them.
  * Symbols: S sequences in the order of the rows asked for, N their targets in that order, Q judged steps.
  */
+import type { BatchColumns, BatchSteps } from './batch.js';
 import type { Tokens } from './types.js';
 import { isBetter, unitStarts } from './units.js';
-
-/** One figure a sequence. Columns without a meaning for the rows at hand are left out. */
-export interface BatchColumns {
-  /** (S + 1) index of each sequence's first target among all targets, and N. */
-  sequenceStarts: Int32Array;
-  /** (S) unit of each sequence, counted from 0; a plain row is one by itself. */
-  group: Int32Array;
-  /** (S) place in the unit, 1 is best, ties alike: of a pair 1 is chosen and 2 rejected. */
-  rank?: Float64Array;
-  /** (S) 1 thumb up, 0 thumb down. */
-  label?: Float64Array;
-  /** (S) by how much the first answer of a pair is better; stands at the first. */
-  margin?: Float64Array;
-  /** (S) targets at the beginning that belong to the prompt (`wholeChosen`). */
-  promptTokens?: Int32Array;
-}
-
-/** Judged steps of the answers in a batch. */
-export interface BatchSteps {
-  /** (Q) index in `tokens` of the last token of each step. */
-  at: Int32Array;
-  /** (Q) 1 right, 0 wrong. */
-  labels: Uint8Array;
-  /** (Q) sequence of each step, counted in the batch. */
-  sequenceOf: Int32Array;
-}
 
 /** What is packed of a sequence. */
 export type Packable = Pick<Tokens, 'ids' | 'trained' | 'targets' | 'layout' | 'unit' | 'member' | 'steps'>;

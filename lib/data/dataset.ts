@@ -1,13 +1,10 @@
-/** Files to tokens: every row read, mapped, encoded, checked, cut and counted. */
-import { setImmediate as yieldToEventLoop } from 'node:timers/promises';
-import { type AttuneError, DataError, type ErrorPlace } from '../errors/index.js';
+/** All data of a recipe as tokens: what is asked for, and what it came to. */
+import type { ErrorPlace } from '../errors/index.js';
 import type { Checks, DataSource, Template } from '../options/index.js';
-import { Collector } from './collect.js';
+import type { FileMapping } from './bundle.js';
 import type { Overlong } from './cut.js';
-import { type Encoded, type EncodeRules, encodeExamples } from './encode.js';
-import { type Bundle, type FileMapping, mappedExamples } from './examples.js';
+import type { EncodeRules } from './encode.js';
 import type { Accepts } from './kinds.js';
-import { withSteps } from './stepwise.js';
 import type { ChatRenderer, RowTokenizer, Tokens } from './types.js';
 
 /** The recipe's checks; the later ones may be left out and are then errors. */
@@ -71,51 +68,4 @@ export interface Dataset {
   /** How each file's columns were understood. */
   mappings: FileMapping[];
   warnings: Warning[];
-}
-
-/** Rows encoded at once: enough for the tokenizer's threads, few enough that timers and signals are heard. */
-const BATCH = 64;
-
-/**
- * Reads all data of a recipe.
- * @throws DataError with file and line for the first row that is wrong; `nothing_trained` where no row is left
- */
-export async function loadDataset(options: DatasetOptions): Promise<Dataset> {
-  const counts: Counts = { in: 0, kept: 0, dropped: {}, split: 0, truncated: 0, pieces: 0, tokens: 0, trainedTokens: 0 };
-  const dataset: Dataset = { sequences: [], sources: options.data, counts, mappings: [], warnings: [] };
-  const collector = new Collector(dataset, options);
-  let batch: Bundle[] = [];
-  const encodeBatch = async () => {
-    options.signal?.throwIfAborted();
-    for (const [n, encoded] of (await encodeBundles(batch, options)).entries()) collector.add(batch[n] as Bundle, encoded);
-    batch = [];
-    await yieldToEventLoop();
-  };
-  for await (const one of mappedExamples(options, dataset)) if (batch.push(one) === BATCH) await encodeBatch();
-  await encodeBatch();
-  if (dataset.sequences.length === 0) throw nothingLeft(counts, options);
-  collector.finish();
-  return dataset;
-}
-
-/** The encoded sequences of each row. */
-async function encodeBundles(bundles: readonly Bundle[], { tokenizer, trained, end = 'always' }: DatasetOptions): Promise<Encoded[][]> {
-  const examples = bundles.flatMap((bundle) => bundle.examples);
-  const whole = await encodeExamples(examples, tokenizer, { trained, end });
-  let next = 0;
-  const encoded = bundles.map((bundle) => {
-    const first = next;
-    next += bundle.examples.length;
-    return withSteps(bundle, whole.slice(first, next), tokenizer);
-  });
-  return Promise.all(encoded);
-}
-
-function nothingLeft({ in: rows, dropped }: Counts, { data }: DatasetOptions): AttuneError {
-  const reasons = Object.entries(dropped).map(([reason, n]) => `${reason} ${n}`);
-  const long = dropped.overlong || dropped.nothing_trained || dropped.equal_when_cut;
-  const advice = long ? 'raise train.maxLength, or look at the rows with attune preview' : 'look at the rows with attune preview';
-  const left = dropped.nothing_trained ? 'has a trained token left' : 'is left';
-  const message = `nothing to train on: of ${rows} rows none ${left} (dropped: ${reasons.join(', ')}); ${advice}`;
-  return new DataError('nothing_trained', message, { file: data[0]?.path ?? '' });
 }

@@ -2,8 +2,7 @@
  * Examples to tokens: one tokenisation pass a row, begin and end tokens added here and nowhere else.
  * The rules stand in `../shared/accept/README.md`, "Rows to ids".
  */
-import type { Example, RowTokenizer } from './types.js';
-import type { JudgedSteps } from './units.js';
+import type { Example, JudgedSteps, RowTokenizer } from './types.js';
 
 export interface EncodeRules {
   /** `all`: every token but the first is trained. `answers`: what the segments say, and the end token behind an answer. */

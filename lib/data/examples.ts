@@ -1,37 +1,17 @@
 /** Rows of all sources as examples, each file's columns understood from its first row. */
 import type { ErrorPlace } from '../errors/index.js';
 import type { DataSource, Template } from '../options/index.js';
+import type { Bundle, FileMapping } from './bundle.js';
 import type { Dataset, Warning } from './dataset.js';
-import { type Accepts, type Kind, ROWS_ALONE } from './kinds.js';
+import { type Accepts, ROWS_ALONE } from './kinds.js';
 import { detectMapping, type Mapping, type Shape } from './mapping.js';
 import { ownMapping } from './own_template.js';
 import { readSource } from './read.js';
 import { mapRow } from './rows.js';
 import { makeExample, settledTemplate } from './template.js';
-import type { ChatRenderer, Example, Origin, Row } from './types.js';
+import type { ChatRenderer, Row } from './types.js';
 import { unitExamples } from './unit_examples.js';
-import { mapUnit, type UnitRow } from './unit_rows.js';
-
-/** How one file was understood. */
-export interface FileMapping {
-  file: string;
-  kind: Kind;
-  /** Of the row, or of its prompt. */
-  shape: Shape;
-  /** Field → column. */
-  columns: Record<string, string>;
-  /** Name of the template that its rows get; `own` for one of the recipe's own, `text` where a row is one text. */
-  template: string;
-  rows: number;
-}
-
-/** A row as examples, one for each sequence that it makes, and the source it came from. */
-export interface Bundle extends Origin {
-  examples: Example[];
-  source: number;
-  /** The row itself, where it is of a kind other than `rows`. */
-  unit?: UnitRow;
-}
+import { mapUnit } from './unit_rows.js';
 
 interface Options {
   data: readonly DataSource[];

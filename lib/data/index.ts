@@ -1,9 +1,12 @@
 /** Data: from files to packed batches, in the order in which they run. */
-export { type BatchColumns, type BatchSteps, columnsOf, type Packable, type PackRules } from './columns.js';
-export { type Counts, type Dataset, type DatasetOptions, loadDataset, type RowChecks, type Warning } from './dataset.js';
-export { describeMapped, type FileMapping } from './examples.js';
+export type { BatchColumns, BatchSteps, PackedBatch } from './batch.js';
+export type { FileMapping } from './bundle.js';
+export { columnsOf, type Packable, type PackRules } from './columns.js';
+export type { Counts, Dataset, DatasetOptions, RowChecks, Warning } from './dataset.js';
+export { describeMapped } from './examples.js';
 export { fileHash, sequencesHash } from './hash.js';
 export { type Accepts, acceptedRows, KINDS, type Kind } from './kinds.js';
+export { loadDataset } from './load.js';
 export { mismatchedRows } from './mismatched.js';
 export { microBatches, packBatch, sharedMicroBatches } from './pack.js';
 export { largestSharedUnit, packShared, type SharedBatch, sharedLength } from './pack_shared.js';
@@ -12,5 +15,5 @@ export { describeCounts, type Preview, type PreviewRow, previewRows, renderPrevi
 export { Random, type RandomState } from './random.js';
 export { ENDINGS, readRows, readSource } from './read.js';
 export { holdOut } from './split.js';
-export type { ChatMessage, ChatRenderer, Origin, PackedBatch, Row, RowTokenizer, Segment, Tokens } from './types.js';
-export { type JudgedSteps, largestUnit, rankedPairs, type Unit, type UnitKind, unitStarts } from './units.js';
+export type { ChatMessage, ChatRenderer, JudgedSteps, Origin, Row, RowTokenizer, Segment, Tokens, Unit, UnitKind } from './types.js';
+export { largestUnit, rankedPairs, unitStarts } from './units.js';

@@ -1,7 +1,7 @@
 /** Sequences laid end to end. Nothing is padded, cut or lost; a micro-batch is only a smaller number of whole units. */
+import type { PackedBatch } from './batch.js';
 import { batchColumns, batchSteps, type Packable, type PackRules, scoredToken, targetsOf } from './columns.js';
 import { sharedTokens } from './pack_shared.js';
-import type { PackedBatch } from './types.js';
 import { unitStarts } from './units.js';
 
 type Sized = Pick<Packable, 'ids' | 'unit' | 'member'>;

@@ -3,16 +3,8 @@
  * S sequences, N tokens, T targets, B branches.
  * Keys of dropout: a token is of the first sequence of its unit that it belongs to.
  */
-import {
-  type BatchColumns,
-  type BatchSteps,
-  batchColumns,
-  batchSteps,
-  type Packable,
-  type PackRules,
-  scoredToken,
-  targetsOf,
-} from './columns.js';
+import type { BatchColumns, BatchSteps } from './batch.js';
+import { batchColumns, batchSteps, type Packable, type PackRules, scoredToken, targetsOf } from './columns.js';
 import { unitStarts } from './units.js';
 
 /**

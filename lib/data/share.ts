@@ -1,6 +1,6 @@
 /** Figures by which rows are held out: from what they say, so that a row stays on its side whatever its company. */
 import { createHash } from 'node:crypto';
-import type { Bundle } from './examples.js';
+import type { Bundle } from './bundle.js';
 import type { Example, Segment } from './types.js';
 import type { UnitRow } from './unit_rows.js';
 

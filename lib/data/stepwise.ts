@@ -1,6 +1,7 @@
 /** Where the steps of stepwise answers end among their tokens. */
+
+import type { Bundle } from './bundle.js';
 import type { Encoded } from './encode.js';
-import type { Bundle } from './examples.js';
 import type { RowTokenizer } from './types.js';
 
 /**

@@ -2,8 +2,6 @@
  * The nouns of the walk of one row: file → Row → Example → Tokens → PackedBatch.
  * Symbols: N tokens of a batch, S sequences of a batch.
  */
-import type { BatchColumns, BatchSteps } from './columns.js';
-import type { JudgedSteps, Unit } from './units.js';
 
 /** Where something came from, for messages and previews. */
 export interface Origin {
@@ -52,6 +50,38 @@ export interface Layout {
   /** (N) tokens of the sequence that each does not see, from and to (excluded); equal: none. */
   hiddenFrom: Int32Array;
   hiddenTo: Int32Array;
+}
+
+/**
+ * `pair`: chosen and rejected. `ranking`: answers to one prompt, best first. `thumb`: one answer, good or bad. `prompt`: one that answers are
+ * to be sampled for. `stepwise`: one answer in judged steps.
+ */
+export type UnitKind = 'pair' | 'ranking' | 'thumb' | 'prompt' | 'stepwise';
+
+/** Sequences that belong together: they follow each other in a data set, and stay together in a step and in a micro-batch. */
+export interface Unit {
+  kind: UnitKind;
+  /** Its number in the data set, from 0: what groups of answers are known by. */
+  number: number;
+  /** What `rowsPerStep` counts it as: 1, or the pairs of a ranking. */
+  rows: number;
+  /** Place of each of its sequences, 0 the best; ties share a place. */
+  ranks: readonly number[];
+  /** Thumb up or down. */
+  label?: boolean;
+  /** By how much the first is better than the second; 0 where nothing is said. */
+  margin: number;
+  /** Text of a prompt that answers are to be sampled for, as the model sees it. */
+  prompt?: string;
+  /** Columns of the row: all of them for a prompt, else the scores. */
+  columns: Readonly<Record<string, unknown>>;
+}
+
+export interface JudgedSteps {
+  /** Index of the last token of each step, where it is judged. */
+  ends: Int32Array;
+  /** 1 right, 0 wrong. */
+  labels: Uint8Array;
 }
 
 /** An example as ids. The first token is never trained: nothing comes before it. */
@@ -108,31 +138,4 @@ export interface ChatRenderer {
   render(messages: readonly ChatMessage[], options?: { tools?: unknown }): Segment[];
   /** The chat as text up to where the next answer begins. */
   prompt(messages: readonly ChatMessage[], options?: { tools?: unknown }): string;
-}
-
-/** Sequences laid end to end. There is no padding. */
-export interface PackedBatch {
-  /** (N) ids. */
-  tokens: Int32Array;
-  /** (N) position of each token in its own sequence, from 0. */
-  positions: Int32Array;
-  /** (N) tokens that each does not see, from and to (excluded); equal: it sees all of its sequence that attention shows it. */
-  hiddenFrom: Int32Array;
-  hiddenTo: Int32Array;
-  /** (S + 1) index of each sequence's first token, and N. */
-  sequenceStarts: Int32Array;
-  /** (N) id that position i is to predict: the id at i + 1 of its sequence, or the one hidden at i; -1 where that is not trained. */
-  targets: Int32Array;
-  /** (N) index of each token's sequence in this batch. */
-  sequenceOf: Int32Array;
-  /** (S) index of each sequence in the data set. */
-  rowOf: Int32Array;
-  /** Number of targets that are not -1. */
-  trainedTokens: number;
-  /** What methods read beside log-probabilities. */
-  columns: BatchColumns;
-  /** (S) index of the token at which each sequence is scored: its last trained one. */
-  scoreAt: Int32Array;
-  /** Judged steps, where answers have some. */
-  steps?: BatchSteps;
 }

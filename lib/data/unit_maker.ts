@@ -1,11 +1,11 @@
 /** Makes the units of a data set, and keeps watch over what only all of them together tell. */
 import { DataError } from '../errors/index.js';
+import type { Bundle } from './bundle.js';
 import type { Overlong, Piece } from './cut.js';
 import type { Dataset, DatasetOptions, Warning } from './dataset.js';
-import type { Bundle } from './examples.js';
-import type { Example, Tokens } from './types.js';
+import type { Example, Tokens, Unit } from './types.js';
 import type { UnitRow } from './unit_rows.js';
-import { rankedPairs, type Unit } from './units.js';
+import { rankedPairs } from './units.js';
 
 type Membership = Required<Pick<Tokens, 'unit' | 'member'>>;
 

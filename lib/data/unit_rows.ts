@@ -5,8 +5,7 @@ import { isSame, type Pair, pairOf } from './pairs.js';
 import { rankingOf } from './rankings.js';
 import { type Answer, answerIn, columnValue, listIn, mapRow, origin, type ShapedRow } from './rows.js';
 import { filled, type OwnTemplate } from './template.js';
-import type { ChatMessage, Origin, Row } from './types.js';
-import type { UnitKind } from './units.js';
+import type { ChatMessage, Origin, Row, UnitKind } from './types.js';
 import { booleanOf, kindOf, numberOf, wellFormed } from './values.js';
 
 /** Why a well-formed row has nothing to learn from. */

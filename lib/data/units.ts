@@ -1,37 +1,5 @@
 /** Units: sequences that a method weighs against each other, or judges as one. */
-import type { Tokens } from './types.js';
-
-/**
- * `pair`: chosen and rejected. `ranking`: answers to one prompt, best first. `thumb`: one answer, good or bad. `prompt`: one that answers are
- * to be sampled for. `stepwise`: one answer in judged steps.
- */
-export type UnitKind = 'pair' | 'ranking' | 'thumb' | 'prompt' | 'stepwise';
-
-/** Sequences that belong together: they follow each other in a data set, and stay together in a step and in a micro-batch. */
-export interface Unit {
-  kind: UnitKind;
-  /** Its number in the data set, from 0: what groups of answers are known by. */
-  number: number;
-  /** What `rowsPerStep` counts it as: 1, or the pairs of a ranking. */
-  rows: number;
-  /** Place of each of its sequences, 0 the best; ties share a place. */
-  ranks: readonly number[];
-  /** Thumb up or down. */
-  label?: boolean;
-  /** By how much the first is better than the second; 0 where nothing is said. */
-  margin: number;
-  /** Text of a prompt that answers are to be sampled for, as the model sees it. */
-  prompt?: string;
-  /** Columns of the row: all of them for a prompt, else the scores. */
-  columns: Readonly<Record<string, unknown>>;
-}
-
-export interface JudgedSteps {
-  /** Index of the last token of each step, where it is judged. */
-  ends: Int32Array;
-  /** 1 right, 0 wrong. */
-  labels: Uint8Array;
-}
+import type { Tokens, Unit } from './types.js';
 
 type Member = Pick<Tokens, 'unit' | 'member'>;
 

@@ -6,7 +6,7 @@ import type { NativeModel } from '../native.js';
 import type { Template } from '../options/index.js';
 import { openChat } from '../tokenizer/index.js';
 import { MASK_SHARE, refuseAnswers, withHiddenWords } from './hidden_words.js';
-import type { Model } from './model.js';
+import type { LoadedModel } from './loaded.js';
 
 /** Rows to measure a model on. */
 export interface EvaluationData {
@@ -38,7 +38,7 @@ export interface Evaluation {
  * Of an encoder: of 15 % of the words, hidden from a fixed seed.
  * @throws RequestError `beyond_context`, `wrong_network`; DataError for files and rows that are wrong, `nothing_to_evaluate`, `missing_mask`
  */
-export async function evaluateModel(model: Model, options: EvaluationData): Promise<Evaluation> {
+export async function evaluateModel(model: LoadedModel, options: EvaluationData): Promise<Evaluation> {
   const { maxLength = model.context, trainedOnly = false, template = 'auto', signal } = options;
   if (maxLength > model.context)
     throw new RequestError('beyond_context', `the maximal length ${maxLength} is beyond the model's context of ${model.context} tokens`);

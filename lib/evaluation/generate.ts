@@ -3,7 +3,7 @@ import { randomInt } from 'node:crypto';
 import { Random } from '../data/index.js';
 import { RequestError } from '../errors/index.js';
 import type { NativeGeneration } from '../native.js';
-import type { Model } from './model.js';
+import type { LoadedModel } from './loaded.js';
 import { type Prompt, promptIds } from './prompt.js';
 import { StopText } from './stop_text.js';
 
@@ -53,7 +53,7 @@ const DEFAULT_TEMPERATURE = 0.8;
  * Yields pieces as they come and returns the whole.
  * @throws RequestError `beyond_context`, `bad_prompt`, `wrong_network`
  */
-export async function* generateText(model: Model, text: string, options: GenerateOptions = {}): Generation {
+export async function* generateText(model: LoadedModel, text: string, options: GenerateOptions = {}): Generation {
   if (model.base.config.encoder !== undefined)
     throw new RequestError('wrong_network', `${model.base.folder} is an encoder: it fills in hidden words and writes no text`);
   const prompt = await promptIds(model, text, options);
@@ -73,7 +73,13 @@ function roomFor(promptTokens: number, context: number, most: number): number {
   return Math.max(1, Math.min(most, context - promptTokens + 1));
 }
 
-async function* answer(model: Model, native: NativeGeneration, prompt: Int32Array, room: number, options: GenerateOptions): Generation {
+async function* answer(
+  model: LoadedModel,
+  native: NativeGeneration,
+  prompt: Int32Array,
+  room: number,
+  options: GenerateOptions,
+): Generation {
   const { tokenizer } = model;
   const draw = sampler(native, options);
   const decoder = tokenizer.stream({ continues: prompt.length > 0 });

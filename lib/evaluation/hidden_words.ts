@@ -2,13 +2,13 @@
 import { Random, type Tokens } from '../data/index.js';
 import { DataError, RequestError } from '../errors/index.js';
 import { hidden, maskRules } from '../methods/index.js';
-import type { Model } from './model.js';
+import type { LoadedModel } from './loaded.js';
 
 /** Share of an encoder's words that are hidden and predicted, each alone: BERT's own. */
 export const MASK_SHARE = 0.15;
 
 /** @throws RequestError `wrong_network` where answers alone are asked for */
-export function refuseAnswers({ base }: Model, trainedOnly: boolean): void {
+export function refuseAnswers({ base }: LoadedModel, trainedOnly: boolean): void {
   if (!trainedOnly || base.config.encoder === undefined) return;
   throw new RequestError('wrong_network', `${base.folder} is an encoder: hidden words of the whole text are measured, no answers alone`);
 }
@@ -17,7 +17,7 @@ export function refuseAnswers({ base }: Model, trainedOnly: boolean): void {
  * The same words are hidden whenever a file is measured: the numbers are drawn from a fixed seed and the row's place.
  * @throws DataError `missing_mask`, `nothing_to_evaluate`
  */
-export function withHiddenWords({ tokenizer, base }: Model, sequences: readonly Tokens[]): Tokens[] {
+export function withHiddenWords({ tokenizer, base }: LoadedModel, sequences: readonly Tokens[]): Tokens[] {
   const rules = maskRules(tokenizer, { maskShare: MASK_SHARE, span: 1 }, base.folder);
   const rows = sequences.map((sequence, place) => hidden(sequence, rules, new Random(1, place)));
   if (rows.some(({ trainedTokens }) => trainedTokens > 0)) return rows;

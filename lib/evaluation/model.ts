@@ -12,6 +12,7 @@ import type { DType, NativeModel } from '../native.js';
 import { openTokenizer, type Tokenizer } from '../tokenizer/index.js';
 import { type Evaluation, type EvaluationData, evaluateModel } from './evaluate.js';
 import { type GenerateOptions, type Generation, generateText } from './generate.js';
+import type { LoadedModel } from './loaded.js';
 import { type ScoredData, type Scores, scoreModel } from './score.js';
 
 export interface LoadModelOptions extends HubOptions {
@@ -26,14 +27,13 @@ export interface LoadModelOptions extends HubOptions {
 }
 
 /** A loaded model. Call `dispose` when done: its weights lie outside of JavaScript's heap. */
-export class Model {
+export class Model implements LoadedModel {
   constructor(
     readonly base: ModelFolder,
     readonly tokenizer: Tokenizer,
     readonly native: NativeModel,
   ) {}
 
-  /** Most tokens of a sequence. */
   get context(): number {
     return contextOf(this.base.config);
   }

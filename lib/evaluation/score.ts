@@ -5,7 +5,7 @@ import { DataError, WorkError } from '../errors/index.js';
 import type { NativeModel } from '../native.js';
 import type { Template } from '../options/index.js';
 import { openChat } from '../tokenizer/index.js';
-import type { Model } from './model.js';
+import type { LoadedModel } from './loaded.js';
 
 /** Rows to score: `{ prompt, completion }`, texts, chats, or whatever sft takes. */
 export interface ScoredData {
@@ -23,7 +23,7 @@ export interface Scores {
 }
 
 /** @throws DataError for files and rows that are wrong, and `overlong` for rows that the model cannot see whole */
-export async function scoreModel(model: Model, { data, template = 'auto', onProgress, signal }: ScoredData): Promise<Scores> {
+export async function scoreModel(model: LoadedModel, { data, template = 'auto', onProgress, signal }: ScoredData): Promise<Scores> {
   const paths = typeof data === 'string' ? [data] : data;
   const { sequences, counts } = await loadDataset({
     data: paths.map((path) => ({ path: resolve(path), weight: 1 })),

@@ -2,7 +2,7 @@
 import { DataError } from '../errors/index.js';
 import type { EngineName } from './engine.js';
 import type { AddedToken, TokenizerJson } from './format.js';
-import { openParsed } from './json_file.js';
+import { openParsed } from './parsed.js';
 import { parseJson, type Settings } from './settings.js';
 import type { TokenizerParts } from './tokenizer.js';
 

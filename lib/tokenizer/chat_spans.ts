@@ -1,5 +1,6 @@
 /** Where the contents of the assistant's messages stand in a rendered conversation. */
 import { DataError } from '../errors/index.js';
+import type { Block, Find, Job, Slot } from './chat_slots.js';
 import { complete } from './chat_widen.js';
 import { markSource, withMarks, withoutMarks } from './marks.js';
 
@@ -20,27 +21,6 @@ export interface ChatSpan {
 }
 
 type Render = (messages: readonly ChatMessage[]) => string;
-
-/** One text of an assistant message. */
-export interface Slot {
-  message: number;
-  /** Part of the content, where it is a list. */
-  part: number | undefined;
-  text: string;
-}
-
-/** A stretch of a slot's text, [from, to), and where it was found in the rendering; `at` is undefined where it was left out. */
-export interface Block {
-  from: number;
-  to: number;
-  at?: { start: number; end: number };
-}
-
-/** A slot whose stretches are to be found. */
-export interface Job {
-  slot: Slot;
-  blocks: Block[];
-}
 
 /** Most slots marked in one rendering: there are 6,400 characters to mark with. */
 const GROUP = 400;
@@ -63,9 +43,6 @@ function slotsOf({ role, content }: ChatMessage, message: number): Slot[] {
   if (typeof content === 'string') return [{ message, part: undefined, text: content }];
   return content.flatMap(({ text }, part) => (text ? [{ message, part, text }] : []));
 }
-
-/** Renders with marks around blocks; undefined where the marks change the text, or come out in disorder. */
-export type Find = (jobs: Job[]) => Job[] | undefined;
 
 /** Together first (most templates put contents in as they are), then one by one. */
 function groupSpans(plain: string, slots: Slot[], find: Find): ChatSpan[] {

@@ -1,5 +1,5 @@
 /** From the stretches of a content that were found in a rendering to everything of it that stands there. */
-import type { Block, Find, Job, Slot } from './chat_spans.js';
+import type { Block, Find, Job, Slot } from './chat_slots.js';
 
 /** Blocks that stand in the rendering as in the content, with what lies between and around them there, become one. */
 export function complete(plain: string, { slot, blocks }: Job, find: Find): Job {

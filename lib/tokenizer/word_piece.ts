@@ -6,7 +6,7 @@ import { DataError } from '../errors/index.js';
 import { specialToken } from './bpe_files.js';
 import type { EngineName } from './engine.js';
 import type { TokenizerJson } from './format.js';
-import { openParsed } from './json_file.js';
+import { openParsed } from './parsed.js';
 import type { Settings } from './settings.js';
 import type { TokenizerParts } from './tokenizer.js';
 

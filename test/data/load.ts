@@ -1,7 +1,8 @@
 /** Rows written to files and loaded with the tokenizer of `pairs.ts`. */
 import { expect } from 'vitest';
-import { type DatasetOptions, loadDataset } from '../../lib/data/dataset.js';
+import type { DatasetOptions } from '../../lib/data/dataset.js';
 import { acceptedRows, type Kind } from '../../lib/data/kinds.js';
+import { loadDataset } from '../../lib/data/load.js';
 import { pairs } from './pairs.js';
 import { makeRoom } from './room.js';
 

@@ -1,13 +1,14 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { type BatchColumns, columnsOf, type PackRules } from '../../lib/data/columns.js';
+import type { BatchColumns, PackedBatch } from '../../lib/data/batch.js';
+import { columnsOf, type PackRules } from '../../lib/data/columns.js';
 import { sequencesHash } from '../../lib/data/hash.js';
 import { mismatchedRows } from '../../lib/data/mismatched.js';
 import { microBatches, packBatch, sharedMicroBatches } from '../../lib/data/pack.js';
 import { packShared, type SharedBatch, sharedLength } from '../../lib/data/pack_shared.js';
 import { type Cursor, StepPlan, type StepRules } from '../../lib/data/plan.js';
-import type { PackedBatch, Tokens } from '../../lib/data/types.js';
-import { largestUnit, rankedPairs, type UnitKind, unitStarts } from '../../lib/data/units.js';
+import type { Tokens, UnitKind } from '../../lib/data/types.js';
+import { largestUnit, rankedPairs, unitStarts } from '../../lib/data/units.js';
 
 interface Plan {
   kind: UnitKind;

@@ -1,6 +1,5 @@
 /** Filters (`value | name`) where Jinja2 does more, or other, than the library. */
-import type { PythonInterpreter } from './interpreter.js';
-import type { Node, Scope, Value } from './library.js';
+import type { Evaluator, Node, Scope, Value } from './library.js';
 import { TEXT_FILTERS } from './strings.js';
 import { isList, isText, isUndefined, itemsOf, known, list, str, text, toValue } from './values.js';
 
@@ -19,7 +18,7 @@ function filterOf({ type, value, callee, args }: Node): Filter {
 }
 
 /** Value of `operand | filter`. */
-export function applyFilter(interpreter: PythonInterpreter, node: Node, scope: Scope): Value {
+export function applyFilter(interpreter: Evaluator, node: Node, scope: Scope): Value {
   const { name, args } = filterOf(node.filter as Node);
   const operand = interpreter.evaluate(node.operand as Node, scope);
   const library = (value: Value) => interpreter.library({ ...node, operand: known(value) }, scope);
@@ -48,7 +47,7 @@ function onItems(name: string, operand: Value): Value | undefined {
 }
 
 /** `map('filter')`, `select('test')` and `reject('test')`, which the library knows for attributes only. */
-function onEach(interpreter: PythonInterpreter, name: string, args: Node[], operand: Value, scope: Scope): Value | undefined {
+function onEach(interpreter: Evaluator, name: string, args: Node[], operand: Value, scope: Scope): Value | undefined {
   const items = itemsOf(operand);
   const [first, ...rest] = args;
   if (!items || !['map', 'select', 'reject'].includes(name) || first?.type === 'KeywordArgumentExpression') return undefined;

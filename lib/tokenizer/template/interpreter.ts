@@ -3,14 +3,14 @@
  * Everything goes through `evaluate`, which is public; whatever is not named here is left to the library.
  */
 import { applyFilter } from './filters.js';
-import { Environment, Interpreter, type Node, type Scope, type Value } from './library.js';
+import { Environment, type Evaluator, Interpreter, type Node, type Scope, type Value } from './library.js';
 import { bind, LoopSignal, loopState, signal } from './loops.js';
 import { includes, joined, METHODS } from './strings.js';
 import { equals, flag, isList, isMapping, isText, isUndefined, itemsOf, known, str, text, typeName } from './values.js';
 
 type Rule = (node: Node, scope: Scope) => Value | undefined;
 
-export class PythonInterpreter extends Interpreter {
+export class PythonInterpreter extends Interpreter implements Evaluator {
   readonly #rules: Record<string, Rule> = {
     Known: ({ value }) => value as Value,
     Print: (node, scope) => text(str(this.evaluate(node.expression as Node, scope))),
@@ -31,7 +31,6 @@ export class PythonInterpreter extends Interpreter {
     return rule?.(node as Node, scope) ?? super.evaluate(node, scope);
   }
 
-  /** Evaluates by the library's own rules. */
   library(node: object, scope: Scope): Value {
     return super.evaluate(node as Node, scope);
   }

@@ -39,3 +39,10 @@ export function parse(source: string): Node {
   const library = jinja as unknown as { parse(tokens: unknown): Node; tokenize(source: string, options: object): unknown };
   return library.parse(library.tokenize(source, { lstrip_blocks: true, trim_blocks: true }));
 }
+
+/** What works out the value of a node. */
+export interface Evaluator {
+  evaluate(node: Node | undefined, scope: Scope): Value;
+  /** By the library's own rules. */
+  library(node: object, scope: Scope): Value;
+}

@@ -1,0 +1,54 @@
+/** Sequences as they go through a network. Symbols: N tokens of a batch, S its sequences, Q judged steps. */
+
+/** One figure a sequence. Columns without a meaning for the rows at hand are left out. */
+export interface BatchColumns {
+  /** (S + 1) index of each sequence's first target among all targets, and N. */
+  sequenceStarts: Int32Array;
+  /** (S) unit of each sequence, counted from 0; a plain row is one by itself. */
+  group: Int32Array;
+  /** (S) place in the unit, 1 is best, ties alike: of a pair 1 is chosen and 2 rejected. */
+  rank?: Float64Array;
+  /** (S) 1 thumb up, 0 thumb down. */
+  label?: Float64Array;
+  /** (S) by how much the first answer of a pair is better; stands at the first. */
+  margin?: Float64Array;
+  /** (S) targets at the beginning that belong to the prompt (`wholeChosen`). */
+  promptTokens?: Int32Array;
+}
+
+/** Judged steps of the answers in a batch. */
+export interface BatchSteps {
+  /** (Q) index in `tokens` of the last token of each step. */
+  at: Int32Array;
+  /** (Q) 1 right, 0 wrong. */
+  labels: Uint8Array;
+  /** (Q) sequence of each step, counted in the batch. */
+  sequenceOf: Int32Array;
+}
+
+/** Sequences laid end to end. There is no padding. */
+export interface PackedBatch {
+  /** (N) ids. */
+  tokens: Int32Array;
+  /** (N) position of each token in its own sequence, from 0. */
+  positions: Int32Array;
+  /** (N) tokens that each does not see, from and to (excluded); equal: it sees all of its sequence that attention shows it. */
+  hiddenFrom: Int32Array;
+  hiddenTo: Int32Array;
+  /** (S + 1) index of each sequence's first token, and N. */
+  sequenceStarts: Int32Array;
+  /** (N) id that position i is to predict: the id at i + 1 of its sequence, or the one hidden at i; -1 where that is not trained. */
+  targets: Int32Array;
+  /** (N) index of each token's sequence in this batch. */
+  sequenceOf: Int32Array;
+  /** (S) index of each sequence in the data set. */
+  rowOf: Int32Array;
+  /** Number of targets that are not -1. */
+  trainedTokens: number;
+  /** What methods read beside log-probabilities. */
+  columns: BatchColumns;
+  /** (S) index of the token at which each sequence is scored: its last trained one. */
+  scoreAt: Int32Array;
+  /** Judged steps, where answers have some. */
+  steps?: BatchSteps;
+}
