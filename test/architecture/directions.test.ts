@@ -1,6 +1,7 @@
+import { posix } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { circle, kernelOf, libFault, nativeFault } from './directions.js';
-import { cppSuffixes, files, imports, includes, withoutComments } from './source.js';
+import { cppSuffixes, files, imports, includes, type SourceFile, withoutComments } from './source.js';
 
 const defined = <T>(value: T | undefined): value is T => value !== undefined;
 
@@ -9,6 +10,13 @@ describe('lib', () => {
 
   it('imports only what its room may', () => {
     expect(lib.flatMap((file) => imports(file).map((one) => libFault(file.path, one))).filter(defined)).toEqual([]);
+  });
+
+  it('has files that import each other downward only, types too', () => {
+    const near = (file: SourceFile) => imports(file).filter(({ specifier }) => specifier.startsWith('.'));
+    const target = (path: string, specifier: string) => posix.join(posix.dirname(path), specifier.replace(/\.js$/, '.ts'));
+    const edges = lib.map((file) => [file.path, new Set(near(file).map(({ specifier }) => target(file.path, specifier)))] as const);
+    expect(circle(new Map(edges))).toBeUndefined();
   });
 
   it('touches a .node file in lib/native.ts alone', () => {
