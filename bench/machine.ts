@@ -51,13 +51,17 @@ export function ceilings(variant: Variant, threads: number, seconds = 0.03): Cei
   };
 }
 
+/** Of one thread and of as many as a bench uses. */
+export const ceilingsTo = (variant: Variant, threads: number) => [...new Set([1, threads])].map((count) => ceilings(variant, count));
+
 export const middle = (values: number[]): number => {
   const sorted = [...values].sort((a, b) => a - b);
   const half = sorted.length >> 1;
   return sorted.length % 2 ? sorted[half]! : (sorted[half - 1]! + sorted[half]!) / 2;
 };
 
-export const sleep = (milliseconds: number) => new Promise<void>((done) => setTimeout(done, milliseconds));
+/** Before a turn: threads that others left spinning come to rest. */
+export const rest = () => new Promise<void>((done) => setTimeout(done, 30));
 
 /** One line about the machine and one of its ceilings per number of threads. */
 export function describe(m: Machine, all: Ceilings[]): string {

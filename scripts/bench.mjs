@@ -1,4 +1,4 @@
-// Set-up, build, then one bench: bench/<name>.ts or bench/<name>/index.ts. Its stdout is the bench's alone, so that --json can be piped.
+// Set-up, build, then one bench: bench/<name>/index.ts. Its stdout is the bench's alone, so that --json can be piped.
 //
 //   npm run bench -- NAME [options of the bench]        npm run bench -- kernels matmul
 import { existsSync, mkdirSync, readdirSync, readlinkSync, rmSync, symlinkSync } from 'node:fs';
@@ -6,16 +6,10 @@ import { resolve } from 'node:path';
 import { build } from './build.mjs';
 import { main, root, run, ScriptError } from './command.mjs';
 
-/** Parts that benches share (the machine's ceilings, the shapes), not benches. */
-const SHARED = ['cases', 'machine', 'shapes'];
-
-function benches() {
-  const names = readdirSync(resolve(root, 'bench'), { withFileTypes: true }).flatMap((entry) => {
-    if (entry.isFile()) return entry.name.match(/^([a-z_]+)\.ts$/)?.[1] ?? [];
-    return existsSync(resolve(root, 'bench', entry.name, 'index.ts')) ? entry.name : [];
-  });
-  return [...new Set(names)].filter((name) => !SHARED.includes(name)).sort();
-}
+const benches = () =>
+  readdirSync(resolve(root, 'bench'))
+    .filter((name) => existsSync(resolve(root, 'bench', name, 'index.ts')))
+    .sort();
 
 /**
  * Bench is compiled to build/bench/bench and imports `../lib/…`. This link sends those imports to dist: the code that is measured is the code
@@ -39,6 +33,5 @@ await main(import.meta.url, async ([name, ...args]) => {
     throw new ScriptError(`which bench? npm run bench -- NAME, with NAME one of: ${benches().join(', ') || '(none yet)'}`, 2);
   linkLib();
   await build('tsconfig.bench.json');
-  const compiled = [`build/bench/bench/${name}.js`, `build/bench/bench/${name}/index.js`].map((path) => resolve(root, path));
-  return run(process.execPath, [compiled.find(existsSync), ...args], { stdout: 'inherit', allowFailure: true });
+  return run(process.execPath, [resolve(root, 'build/bench/bench', name, 'index.js'), ...args], { stdout: 'inherit', allowFailure: true });
 });

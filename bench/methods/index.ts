@@ -5,34 +5,22 @@
 // pass, forward, backward, clipping, AdamW. Ours four ways, prompts shared and not, reference in the step and cached. With --peer TRL's DPOTrainer
 // turn by turn in the same run, same threads and number type. Tokens are those of all sequences as the user gave them, on every side.
 // `--groups`: 1 group of 8 answers of 64 tokens to a prompt of 256, ours alone: what shared prompts save.
-import { resolve } from 'node:path';
-import { parseArgs } from 'node:util';
-import type { DType } from '../../lib/native.js';
-import { ceilings, describe, machine } from '../machine.js';
+import { ceilingsTo, describe, machine } from '../machine.js';
+import { benchOptions } from '../options.js';
 import { SMOLLM2_135M } from '../shapes.js';
 import { withWeights } from '../sides/folder.js';
 import { peerScript, Side } from '../sides/side.js';
-import { asJson, table, takeTurns } from '../sides/turns.js';
+import { takeTurns, tell } from '../sides/turns.js';
 import { type MethodWork, stepTokens, type Way } from './work.js';
 
-const { values: options } = parseArgs({
-  options: {
-    peer: { type: 'string' },
-    dtype: { type: 'string', default: 'bf16' },
-    threads: { type: 'string', default: '0' },
-    rounds: { type: 'string', default: '3' },
-    pairs: { type: 'string', default: '4' },
-    prompt: { type: 'string', default: '128' },
-    answer: { type: 'string', default: '128' },
-    rank: { type: 'string', default: '16' },
-    checkpointing: { type: 'boolean', default: false },
-    groups: { type: 'boolean', default: false },
-    json: { type: 'boolean', default: false },
-  },
+const options = benchOptions({
+  numbers: { rounds: 3, pairs: 4, prompt: 128, answer: 128, rank: 16 },
+  switches: ['checkpointing', 'groups'],
+  paths: ['peer'],
 });
 
 const GROUP = { units: 1, members: 8, prompt: 256, answer: 64 };
-const PAIRS = { units: Number(options.pairs), members: 2, prompt: Number(options.prompt), answer: Number(options.answer) };
+const PAIRS = { units: options.pairs, members: 2, prompt: options.prompt, answer: options.answer };
 
 const WAYS: Record<string, Way> = {
   attune: { shared: true, reference: 'every step' },
@@ -42,30 +30,19 @@ const WAYS: Record<string, Way> = {
 };
 
 const here = machine();
-const work: MethodWork = {
-  network: SMOLLM2_135M,
-  dtype: options.dtype as DType,
-  threads: Number(options.threads) || here.cpus,
-  rank: Number(options.rank),
-  ...(options.groups ? GROUP : PAIRS),
-  checkpointing: options.checkpointing,
-};
+const { dtype, threads, rank, rounds, checkpointing, json } = options;
+const work: MethodWork = { network: SMOLLM2_135M, dtype, threads, rank, ...(options.groups ? GROUP : PAIRS), checkpointing };
 const peer = options.groups ? undefined : options.peer;
-const tops = [...new Set([1, work.threads])].map((threads) => ceilings(here.variant, threads));
-if (!options.json) console.log(`${describe(here, tops)}\n`);
+const ceilings = ceilingsTo(here.variant, threads);
+if (!json) console.log(`${describe(here, ceilings)}\n`);
 await withWeights(work, import.meta.url, async (worker, file) => {
   const starts = Object.entries(WAYS).map(
     ([name, way]) =>
       () =>
         new Side(name, process.execPath, [worker, file, JSON.stringify(way)]),
   );
-  if (peer) starts.push(() => new Side('TRL', resolve(peer), [peerScript('trl_dpo.py'), file]));
-  const turns = await takeTurns(starts, Number(options.rounds));
-  const [tokens, base] = [stepTokens(work), peer ? 'TRL' : 'attune, prompts apart'];
-  const { network: _, ...what } = work;
-  if (options.json) console.log(JSON.stringify({ sides: asJson(turns, tokens, base), work: what, machine: here, ceilings: tops }));
-  else {
-    const of = `${work.units} x ${work.members} sequences of ${work.prompt} + ${work.answer} tokens, rank ${work.rank}`;
-    console.log(`DPO, ${of}, ${work.dtype}, ${work.threads} threads, ${options.rounds} rounds\n${table(turns, tokens, base)}`);
-  }
+  if (peer) starts.push(() => new Side('TRL', peer, [peerScript('trl_dpo.py'), file]));
+  const what = `DPO, ${work.units} x ${work.members} sequences of ${work.prompt} + ${work.answer} tokens, rank ${rank}`;
+  const base = peer ? 'TRL' : 'attune, prompts apart';
+  tell(await takeTurns(starts, rounds), { what, work, tokens: stepTokens(work), rounds, base, machine: here, ceilings }, json);
 });

@@ -7,7 +7,7 @@ import { allOf } from '../../lib/training/batches.js';
 import { computeKnown } from '../../lib/training/reference_cache.js';
 import { type StepSetting, takeStep } from '../../lib/training/step.js';
 import type { Worker } from '../sides/serve.js';
-import { freshAdapter } from '../train/weights.js';
+import { freshAdapter } from '../weights.js';
 
 export interface MethodWork {
   network: NetworkConfig;

@@ -1,4 +1,4 @@
-"""What the peers of `methods` and `rollout` share: the work file, a network of its shape with random weights, and the talk of one line per step."""
+"""What the peers share: the work file, a network of its shape with random weights (or the checkpoint that it names), and the talk of one line per step."""
 import json
 import os
 import resource
@@ -23,6 +23,8 @@ def network(work):
     torch.set_num_threads(work["threads"])
     torch.manual_seed(0)
     dtype = {"bf16": torch.bfloat16, "f32": torch.float32}[work["dtype"]]
+    if "model" in work:
+        return transformers.AutoModelForCausalLM.from_pretrained(work["model"], dtype=dtype)
     s = work["network"]
     config = transformers.LlamaConfig(hidden_size=s["hidden"], intermediate_size=s["inner"], num_hidden_layers=s["layers"], num_attention_heads=s["heads"],
                                       num_key_value_heads=s["kvHeads"], head_dim=s["headSize"], vocab_size=s["vocabulary"], tie_word_embeddings=s["tied"],

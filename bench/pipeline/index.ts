@@ -10,6 +10,7 @@ import { openModelFolder } from '../../lib/checkpoint/model_folder.js';
 import { addon } from '../../lib/native.js';
 import { openTokenizer } from '../../lib/tokenizer/index.js';
 import { machine, middle } from '../machine.js';
+import { batchOf, trainStep } from '../train/work.js';
 
 const root = resolve(dirname(fileURLToPath(import.meta.url)), '../../../..');
 const MODEL = resolve(root, 'models/embedded');
@@ -38,20 +39,10 @@ async function lateness(work: () => Promise<void>): Promise<number[]> {
 async function trainingSteps(steps: number): Promise<{ late: number[]; secondsPerStep: number }> {
   const { config, tensors } = await openModelFolder(MODEL);
   const model = await addon().loadModel({ config, tensors, dtype: 'bf16', threads: 0, train: 'all', recomputeActivations: false });
-  const tokens = Int32Array.from({ length: 2048 }, (_, i) => (i * 7919) % config.vocabulary);
-  const batch = {
-    tokens,
-    sequenceStarts: Int32Array.of(0, 512, 1024, 1536, 2048),
-    targets: tokens.map((_, i) => (i % 512 === 511 ? -1 : tokens[i + 1]!)),
-  };
+  const batch = batchOf(config.vocabulary, 4, 512);
   const start = performance.now();
   const late = await lateness(async () => {
-    for (let n = 1; n <= steps; n++) {
-      const { logprob } = await model.forward(batch, { keep: true });
-      await model.backward({ logprob: new Float32Array(logprob.length).fill(-1 / logprob.length) });
-      const scale = Math.min(1, 1 / (await model.gradientNorm()));
-      await model.step({ learningRate: 1e-4, beta1: 0.9, beta2: 0.999, eps: 1e-8, weightDecay: 0, scale, step: n });
-    }
+    for (let n = 1; n <= steps; n++) await trainStep(model, batch, n);
   });
   model.dispose();
   return { late, secondsPerStep: (performance.now() - start) / 1000 / steps };

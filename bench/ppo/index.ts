@@ -2,37 +2,19 @@
 //
 // Memory of a PPO step of SmolLM2-135M's shape: policy with rollouts, value model, reference and reward model as adapters on one base, beside the sum of
 // four programs that hold one of them each. Peaks are resident sets of processes of their own; what Node itself takes is told and left out of the sum.
-import { parseArgs } from 'node:util';
-import type { DType } from '../../lib/native.js';
 import { describe, machine } from '../machine.js';
+import { benchOptions } from '../options.js';
 import { SMOLLM2_135M } from '../shapes.js';
 import { withWeights } from '../sides/folder.js';
 import { Side } from '../sides/side.js';
 import { takeTurns } from '../sides/turns.js';
 import { type PpoWork, ROLES } from './work.js';
 
-const { values: options } = parseArgs({
-  options: {
-    dtype: { type: 'string', default: 'bf16' },
-    threads: { type: 'string', default: '0' },
-    prompts: { type: 'string', default: '16' },
-    length: { type: 'string', default: '64' },
-    new: { type: 'string', default: '64' },
-    rank: { type: 'string', default: '16' },
-    json: { type: 'boolean', default: false },
-  },
-});
+const options = benchOptions({ numbers: { prompts: 16, length: 64, new: 64, rank: 16 } });
 
 const here = machine();
-const work: PpoWork = {
-  network: SMOLLM2_135M,
-  dtype: options.dtype as DType,
-  threads: Number(options.threads) || here.cpus,
-  prompts: Number(options.prompts),
-  promptLength: Number(options.length),
-  newTokens: Number(options.new),
-  rank: Number(options.rank),
-};
+const { dtype, threads, prompts, rank } = options;
+const work: PpoWork = { network: SMOLLM2_135M, dtype, threads, prompts, promptLength: options.length, newTokens: options.new, rank };
 if (!options.json) console.log(`${describe(here, [])}\n`);
 await withWeights(work, import.meta.url, async (worker, file) => {
   const sides = [[], [...ROLES], ...ROLES.map((role) => [role])].map((roles) => ({

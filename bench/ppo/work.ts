@@ -2,7 +2,7 @@
 import { addon, type DType, type ForwardBatch, type NativeModel, type NetworkConfig, type StoredTensor } from '../../lib/native.js';
 import { promptsOf, type RolloutWork } from '../rollout/work.js';
 import type { Worker } from '../sides/serve.js';
-import { freshAdapter } from '../train/weights.js';
+import { freshAdapter } from '../weights.js';
 
 export const ROLES = ['policy', 'value', 'reference', 'reward'] as const;
 export type Role = (typeof ROLES)[number];

@@ -2,34 +2,22 @@
 //
 // What a prompt that is computed once for all its answers saves: a LoRA step (reference, forward, backward, clipping, AdamW) of SmolLM2-135M's shape over
 // a pair (prompt of 256 tokens, two answers of 128) and over a group (256 + 8 x 64), packed with the prompt once and once with every answer, by turns.
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { parseArgs } from 'node:util';
 import type { Unit } from '../../lib/data/index.js';
-import { addon, type DType, type NativeModel } from '../../lib/native.js';
+import { addon, type NativeModel } from '../../lib/native.js';
 import { backwardPass, forwardPass } from '../../lib/training/passes.js';
-import { ceilings, describe, machine, middle, sleep } from '../machine.js';
+import { ceilings, describe, machine, middle, rest } from '../machine.js';
+import { benchOptions } from '../options.js';
 import { SMOLLM2_135M } from '../shapes.js';
-import { freshAdapter, writeWeights } from '../train/weights.js';
+import { weightsIn, withFolder } from '../sides/folder.js';
+import { freshAdapter } from '../weights.js';
 
-const { values: options } = parseArgs({
-  options: {
-    dtype: { type: 'string', default: 'bf16' },
-    threads: { type: 'string', default: '0' },
-    rounds: { type: 'string', default: '5' },
-    json: { type: 'boolean', default: false },
-  },
-});
+const { dtype, threads, rounds, json } = benchOptions({ numbers: { rounds: 5 } });
 
 const WORK = [
   { name: 'pair', units: 4, prompt: 256, answers: 2, length: 128 },
   { name: 'group', units: 1, prompt: 256, answers: 8, length: 64 },
 ];
 type Work = (typeof WORK)[number];
-
-/** Before a turn: threads of the turn before come to rest. */
-const PAUSE_MS = 30;
 
 /** Units of answers to one prompt each, of made-up ids that no two answers share. */
 function sequencesOf({ units, prompt, answers, length }: Work) {
@@ -66,7 +54,7 @@ async function measure(model: NativeModel, work: Work, rounds: number) {
   for (let round = 0; round <= rounds; round++)
     for (const form of ['shared', 'whole'] as const) {
       model.sharesBeginnings = form === 'shared';
-      await sleep(PAUSE_MS);
+      await rest();
       const took = await step(model, sequences, 2 * round + (form === 'shared' ? 1 : 2));
       if (round > 0) seconds[form].push(took);
     }
@@ -78,18 +66,18 @@ async function measure(model: NativeModel, work: Work, rounds: number) {
 }
 
 const here = machine();
-const threads = Number(options.threads) || here.cpus;
-const folder = mkdtempSync(join(tmpdir(), 'attune-bench-'));
-process.once('exit', () => rmSync(folder, { recursive: true, force: true }));
-const tensors = writeWeights(join(folder, 'weights.bin'), SMOLLM2_135M);
-const setting = { dtype: options.dtype as DType, threads, train: 'adapter', recomputeActivations: false } as const;
-const model = await addon().loadModel({ config: SMOLLM2_135M, tensors, ...setting });
-await model.setAdapter({ scale: 2, dropout: 0, targets: freshAdapter(SMOLLM2_135M, 16) });
-const found = [];
-for (const work of WORK) found.push(await measure(model, work, Number(options.rounds)));
-model.dispose();
+const setting = { dtype, threads, train: 'adapter', recomputeActivations: false } as const;
+const found = await withFolder(async (folder) => {
+  const tensors = weightsIn(folder, SMOLLM2_135M);
+  const model = await addon().loadModel({ config: SMOLLM2_135M, tensors, ...setting });
+  await model.setAdapter({ scale: 2, dropout: 0, targets: freshAdapter(SMOLLM2_135M, 16) });
+  const cases = [];
+  for (const work of WORK) cases.push(await measure(model, work, rounds));
+  model.dispose();
+  return cases;
+});
 
-if (options.json) console.log(JSON.stringify({ ...setting, machine: here, cases: found }));
+if (json) console.log(JSON.stringify({ ...setting, machine: here, cases: found }));
 else {
   console.log(`${describe(here, [ceilings(here.variant, threads)])}\n\nLoRA step with its reference, ${setting.dtype}, ${threads} threads`);
   for (const { name, units, prompt, answers, length, tokens, seconds, ratio } of found)

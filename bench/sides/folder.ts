@@ -3,15 +3,11 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import type { NetworkConfig } from '../../lib/native.js';
-import { writeWeights } from '../train/weights.js';
+import type { NetworkConfig, StoredTensor } from '../../lib/native.js';
+import { writeWeights } from '../weights.js';
 
-/** @param bench `import.meta.url` of the bench, whose worker.js lies beside it; `run` is given that and the JSON file of work and tensors */
-export async function withWeights<W extends { network: NetworkConfig }>(
-  work: W,
-  bench: string,
-  run: (worker: string, file: string) => Promise<void>,
-): Promise<void> {
+/** Gives `run` a folder that is gone afterwards, also where the process is told to end. */
+export async function withFolder<T>(run: (folder: string) => Promise<T>): Promise<T> {
   const folder = mkdtempSync(join(tmpdir(), 'attune-bench-'));
   const leave = () => rmSync(folder, { recursive: true, force: true });
   process.once('exit', leave);
@@ -20,11 +16,27 @@ export async function withWeights<W extends { network: NetworkConfig }>(
     ['SIGTERM', 143],
   ] as const)
     process.once(signal, () => process.exit(status));
-  const file = join(folder, 'work.json');
-  writeFileSync(file, JSON.stringify({ work, tensors: writeWeights(join(folder, 'weights.bin'), work.network) }));
   try {
-    await run(fileURLToPath(new URL('worker.js', bench)), file);
+    return await run(folder);
   } finally {
     leave();
   }
 }
+
+/** Random weights of a network in `folder`. */
+export const weightsIn = (folder: string, network: NetworkConfig) => writeWeights(join(folder, 'weights.bin'), network);
+
+/** Writes what sides are told -> the JSON file. */
+export function writeWork(folder: string, work: object, tensors: readonly StoredTensor[]): string {
+  const file = join(folder, 'work.json');
+  writeFileSync(file, JSON.stringify({ work, tensors }));
+  return file;
+}
+
+/** @param bench `import.meta.url` of the bench, whose worker.js lies beside it; `run` is given that and the JSON file of work and tensors */
+export const withWeights = <W extends { network: NetworkConfig }>(
+  work: W,
+  bench: string,
+  run: (worker: string, file: string) => Promise<void>,
+): Promise<void> =>
+  withFolder((folder) => run(fileURLToPath(new URL('worker.js', bench)), writeWork(folder, work, weightsIn(folder, work.network))));

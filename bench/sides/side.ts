@@ -13,7 +13,20 @@ export interface Took {
   [figure: string]: number;
 }
 
-export class Side {
+/** What takes turns with others; what stands still between its turns may do so in a process of its own. */
+export interface Program {
+  readonly name: string;
+  /** What it says when it can take its first step: versions, threads. */
+  ready(): Promise<Record<string, unknown>>;
+  step(): Promise<Took>;
+  /** Ends it -> highest resident set, MiB. */
+  end(): Promise<number>;
+  pause(): void;
+  resume(): void;
+  stop(): void;
+}
+
+export class Side implements Program {
   private readonly child: ChildProcess;
   private readonly lines: AsyncIterator<string>;
   private readonly ended: Promise<number | null>;
@@ -29,8 +42,12 @@ export class Side {
     this.lines = createInterface({ input: this.child.stdout! })[Symbol.asyncIterator]();
   }
 
+  ready() {
+    return this.answer<Record<string, unknown>>();
+  }
+
   /** Its next answer, as JSON. */
-  async answer<T>(): Promise<T> {
+  private async answer<T>(): Promise<T> {
     const next = await Promise.race([this.lines.next(), this.ended.then(() => ({ done: true, value: '' }))]);
     if (next.done) throw new Error(`${this.name} ended with status ${await this.ended}; its words are above`);
     return JSON.parse(next.value) as T;
@@ -41,7 +58,6 @@ export class Side {
     return this.answer<Took>();
   }
 
-  /** Ends it -> highest resident set, MiB. */
   async end(): Promise<number> {
     this.child.stdin!.write('end\n');
     return (await this.answer<{ peakMiB: number }>()).peakMiB;

@@ -1,9 +1,6 @@
 // Several programs by turns: the one that waits stands still. Each has memory of its own, so that peaks are its own too.
-import { middle, sleep } from '../machine.js';
-import type { Side, Took } from './side.js';
-
-/** Before a turn: what the other one left spinning comes to rest. */
-const PAUSE_MS = 30;
+import { type Ceilings, type Machine, middle, rest } from '../machine.js';
+import type { Program, Took } from './side.js';
 
 export interface Turns {
   /** What each said when it was ready: versions, threads. */
@@ -13,8 +10,8 @@ export interface Turns {
 }
 
 /** Round 0 of each is not measured: pages and caches settle, threads are started. */
-export async function takeTurns(starts: readonly (() => Side)[], rounds: number): Promise<Map<string, Turns>> {
-  const sides: Side[] = [];
+export async function takeTurns(starts: readonly (() => Program)[], rounds: number): Promise<Map<string, Turns>> {
+  const sides: Program[] = [];
   const leave = () => {
     for (const side of sides) side.stop();
   };
@@ -25,13 +22,13 @@ export async function takeTurns(starts: readonly (() => Side)[], rounds: number)
     for (const start of starts) {
       const side = start();
       sides.push(side);
-      turns.set(side.name, { ready: await side.answer(), took: [], peakMiB: 0 });
+      turns.set(side.name, { ready: await side.ready(), took: [], peakMiB: 0 });
       side.pause();
     }
     for (let round = 0; round <= rounds; round++)
       for (const side of sides) {
         side.resume();
-        await sleep(PAUSE_MS);
+        await rest();
         const took = await side.step();
         side.pause();
         if (round) turns.get(side.name)!.took.push(took);
@@ -79,7 +76,7 @@ const says = (name: string, f: Figures) =>
   `${name.padEnd(28)} ${f.tokensPerSecond} tokens/s (${f.slowest} to ${f.fastest}), ${f.secondsPerStep} s, peak ${f.peakMiB} MiB`;
 
 /** A line a program, each but `base` beside it. */
-export function table(turns: ReadonlyMap<string, Turns>, tokens: number, base: string): string {
+function table(turns: ReadonlyMap<string, Turns>, tokens: number, base: string): string {
   const lines = [...turns].map(([name, one]) => {
     const ratio = name === base ? undefined : beside(one, turns.get(base)!);
     const against = ratio && `; ${ratio.median} x ${base} (${ratio.least} to ${ratio.most}), ${ratio.memory} of its memory`;
@@ -89,10 +86,34 @@ export function table(turns: ReadonlyMap<string, Turns>, tokens: number, base: s
 }
 
 /** The same for `--json`. */
-export const asJson = (turns: ReadonlyMap<string, Turns>, tokens: number, base: string) =>
+const asJson = (turns: ReadonlyMap<string, Turns>, tokens: number, base: string) =>
   Object.fromEntries(
     [...turns].map(([name, one]) => [
       name,
       { ...figures(one, tokens), ...one.ready, last: one.took.at(-1), ...(name !== base && { ratio: beside(one, turns.get(base)!) }) },
     ]),
   );
+
+export interface Account<W extends { network: unknown; dtype: string; threads: number }> {
+  /** The work in words. */
+  what: string;
+  work: W;
+  /** Of a step, as the user gave them. */
+  tokens: number;
+  rounds: number;
+  /** The side that the others stand beside. */
+  base: string;
+  machine: Machine;
+  ceilings: readonly Ceilings[];
+}
+
+/** Prints what turns came to, in words or as one JSON object. */
+export function tell<W extends { network: unknown; dtype: string; threads: number }>(
+  turns: ReadonlyMap<string, Turns>,
+  { what, work, tokens, rounds, base, ...where }: Account<W>,
+  json: boolean,
+): void {
+  const { network: _, ...rest } = work;
+  if (json) console.log(JSON.stringify({ sides: asJson(turns, tokens, base), work: rest, ...where }));
+  else console.log(`${what}, ${work.dtype}, ${work.threads} threads, ${rounds} rounds\n${table(turns, tokens, base)}`);
+}

@@ -7,7 +7,7 @@ import { ppoWorker, ROLES } from '../../bench/ppo/work.js';
 import { newTokens, rolloutWorker } from '../../bench/rollout/work.js';
 import { SMOLLM2_135M } from '../../bench/shapes.js';
 import { beside, figures, type Turns } from '../../bench/sides/turns.js';
-import { writeWeights } from '../../bench/train/weights.js';
+import { writeWeights } from '../../bench/weights.js';
 
 const network = { ...SMOLLM2_135M, vocabulary: 101, hidden: 64, inner: 96, layers: 2, heads: 2, kvHeads: 1, headSize: 32, windows: [0, 0] };
 const folder = mkdtempSync(join(tmpdir(), 'attune-bench-'));

@@ -1,7 +1,7 @@
 // A checkpoint of random numbers, made on the spot: speed depends on shapes, and on numbers being no zeros.
 import { closeSync, openSync, writeSync } from 'node:fs';
-import type { AdapterTarget, NetworkConfig, StoredTensor } from '../../lib/native.js';
-import { linears, tensorShapes } from '../shapes.js';
+import type { AdapterTarget, NetworkConfig, StoredTensor } from '../lib/native.js';
+import { linears, tensorShapes } from './shapes.js';
 
 /** xorshift32, a number in -1 .. 1 a call: 135 million numbers in a second or two. */
 function uniform(seed: number): () => number {
