@@ -9,13 +9,12 @@ import { networkConfig } from '../../lib/checkpoint/config.js';
 import { linearLayers } from '../../lib/checkpoint/expected_tensors.js';
 import { ADAPTER, tinyRecipe, tinyText } from '../support/events.js';
 import { HubStub } from '../support/hub_stub.js';
-import { scratchFolder, TINY_CONFIG, writeTinyAdapter, writeTinyModel } from '../support/tiny_model.js';
+import { placesIn, scratchFolder, TINY_CONFIG, writeTinyAdapter, writeTinyModel } from '../support/tiny_model.js';
 
 const program = resolve(import.meta.dirname, '../../bin/attune.js');
 const isBuilt = existsSync(resolve(program, '../../dist/cli/main.js'));
 const scratch = scratchFolder();
-let folders = 0;
-const place = () => join(scratch, `p${++folders}`);
+const place = placesIn(scratch);
 
 interface Options {
   stdin?: string;

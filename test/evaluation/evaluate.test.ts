@@ -4,16 +4,14 @@ import { gunzipSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { evaluate } from '../../lib/evaluation/index.js';
 import { loadModel, type Model } from '../../lib/evaluation/model.js';
-import { tinyText } from '../support/events.js';
+import { tinyText, writeRows } from '../support/events.js';
 import { sharedPath, stories260k, WITHOUT } from '../support/shared.js';
 import { scratchFolder, writeTinyModel } from '../support/tiny_model.js';
 
 const scratch = scratchFolder();
 let files = 0;
 function rows(...values: object[]): string {
-  const path = join(scratch, `rows${++files}.jsonl`);
-  writeFileSync(path, values.map((value) => `${JSON.stringify(value)}\n`).join(''));
-  return path;
+  return writeRows(join(scratch, `rows${++files}.jsonl`), values);
 }
 
 const folder = writeTinyModel(join(scratch, 'model'));

@@ -1,6 +1,7 @@
 // Recipes over tiny models, and their events.
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { expect } from 'vitest';
 import type { RecipeInput } from '../../lib/options/index.js';
 import type { EvaluationEvent, StepEvent, TrainingEvent } from '../../lib/training/events.js';
 import { type TrainInput, type TrainOptions, train } from '../../lib/training/train.js';
@@ -12,11 +13,17 @@ const WORDS = 'cells divide and grow while light falls on leaves that drink wate
 export const tinyText = (n: number) =>
   `${Array.from({ length: 4 + (n % 7) }, (_, i) => WORDS[(n * 5 + i * 3) % WORDS.length]).join(' ')} ${n}`;
 
+/** Writes rows as JSONL -> the file. */
+export function writeRows(file: string, rows: readonly object[]): string {
+  writeFileSync(file, rows.map((row) => `${JSON.stringify(row)}\n`).join(''));
+  return file;
+}
+
 /** Writes a tiny model and rows, and returns a recipe over them; `train` keys are changed by `change`. */
 export function tinyRecipe(folder: string, change: Record<string, unknown> = {}, { rows = 24, model = {} } = {}) {
   const base = writeTinyModel(join(folder, 'model'), { config: model });
-  const data = join(folder, 'rows.jsonl');
-  writeFileSync(data, Array.from({ length: rows }, (_, n) => `${JSON.stringify({ text: tinyText(n) })}\n`).join(''));
+  const texts = Array.from({ length: rows }, (_, n) => ({ text: tinyText(n) }));
+  const data = writeRows(join(folder, 'rows.jsonl'), texts);
   const { train: trainKeys, ...rest } = change;
   return {
     model: base,
@@ -37,6 +44,28 @@ export async function trained(recipe: TrainInput, options: TrainOptions = {}): P
   for await (const event of train(recipe, options)) events.push(event);
   return events;
 }
+
+/** Runs until the event that `isLast` knows, and aborts there -> the steps that were told. */
+export async function stoppedWhen(
+  recipe: TrainInput,
+  isLast: (event: TrainingEvent) => boolean,
+  options: TrainOptions = {},
+): Promise<number[]> {
+  const stop = new AbortController();
+  const steps: number[] = [];
+  const run = async () => {
+    for await (const event of train(recipe, { signal: stop.signal, ...options })) {
+      if (event.event === 'step') steps.push(event.step);
+      if (isLast(event)) stop.abort();
+    }
+  };
+  await expect(run()).rejects.toMatchObject({ kind: 'interrupted', code: 'interrupted' });
+  return steps;
+}
+
+/** Runs until `step` was told. */
+export const stoppedAt = (recipe: TrainInput, step: number, options: TrainOptions = {}) =>
+  stoppedWhen(recipe, (event) => event.event === 'step' && event.step === step, options);
 
 export const stepsOf = (events: readonly TrainingEvent[]) => events.filter((event): event is StepEvent => event.event === 'step');
 export const evaluationsOf = (events: readonly TrainingEvent[]) =>

@@ -1,7 +1,6 @@
 // Recipes over tiny models with rows of preferences.
-import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { tinyRecipe, tinyText } from './events.js';
+import { tinyRecipe, tinyText, writeRows } from './events.js';
 
 /** Pairs of made-up texts, answers of uneven lengths; every third has a margin. */
 export const tinyPairs = (count: number) =>
@@ -23,7 +22,5 @@ export const tinyRankings = (count: number) =>
 /** A recipe whose rows are these. */
 export function preferenceRecipe(folder: string, method: object, rows: readonly object[], change: Record<string, unknown> = {}, more = {}) {
   const recipe = tinyRecipe(folder, { method, ...change }, more);
-  const data = join(folder, 'preferences.jsonl');
-  writeFileSync(data, rows.map((row) => `${JSON.stringify(row)}\n`).join(''));
-  return { ...recipe, data };
+  return { ...recipe, data: writeRows(join(folder, 'preferences.jsonl'), rows) };
 }

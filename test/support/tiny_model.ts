@@ -17,6 +17,12 @@ export function scratchFolder(): string {
   return folder;
 }
 
+/** A function to a path in `folder` at which nothing is yet, another in every call. */
+export function placesIn(folder: string): () => string {
+  let places = 0;
+  return () => join(folder, `run${++places}`);
+}
+
 /** 256 bytes and three special tokens, rounded up: rows beyond the tokenizer's ids are as in published models. */
 export const TINY_VOCABULARY = 264;
 

@@ -2,13 +2,11 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
-import { train } from '../../lib/training/train.js';
-import { ADAPTER, evaluationsOf, lossesOf, stepsOf, tinyRecipe, trained } from '../support/events.js';
-import { scratchFolder, writeTinyModel } from '../support/tiny_model.js';
+import { ADAPTER, evaluationsOf, lossesOf, stepsOf, stoppedAt, tinyRecipe, trained } from '../support/events.js';
+import { placesIn, scratchFolder, writeTinyModel } from '../support/tiny_model.js';
 
 const scratch = scratchFolder();
-let folders = 0;
-const place = () => join(scratch, `run${++folders}`);
+const place = placesIn(scratch);
 const run = (folder: string, train: object, adapter: object = { ...ADAPTER, dropout: 0 }) =>
   tinyRecipe(folder, { adapter, train: { steps: 6, rowsPerStep: 4, learningRate: 5e-3, ...train } });
 
@@ -43,11 +41,7 @@ it.each(['adapter', 'model'])('resumes to the same bytes with a teacher that is 
   if (kind === 'model') recipe.method.teacher = recipe.model;
   const whole = { ...recipe, out: place() };
   await trained(whole);
-  const stop = new AbortController();
-  const cut = async () => {
-    for await (const event of train(recipe, { signal: stop.signal })) if (event.event === 'step' && event.step === 3) stop.abort();
-  };
-  await expect(cut()).rejects.toMatchObject({ code: 'interrupted' });
+  await stoppedAt(recipe, 3);
   await trained(recipe, { resume: true });
   const bytes = ({ out }: { out: string }) => readFileSync(join(out, 'adapter/adapter_model.safetensors'));
   expect(bytes(recipe)).toEqual(bytes(whole));

@@ -6,23 +6,13 @@ import { openModelFolder } from '../../lib/checkpoint/model_folder.js';
 import { previewRows, renderPreview } from '../../lib/data/preview.js';
 import { loadModel } from '../../lib/evaluation/model.js';
 import { previewRecipe } from '../../lib/training/preview.js';
-import { train } from '../../lib/training/train.js';
-import { ADAPTER, evaluationsOf, lossesOf, stepsOf, tinyRecipe, trained } from '../support/events.js';
+import { ADAPTER, evaluationsOf, lossesOf, stepsOf, stoppedAt, tinyRecipe, trained } from '../support/events.js';
 import { encoderRecipe } from '../support/tiny_encoder.js';
-import { scratchFolder } from '../support/tiny_model.js';
+import { placesIn, scratchFolder } from '../support/tiny_model.js';
 
 const scratch = scratchFolder();
-let folders = 0;
-const place = () => join(scratch, `run${++folders}`);
+const place = placesIn(scratch);
 const LONG = { train: { steps: 40, learningRate: 1e-2, rowsPerStep: 8, checkpointEvery: 20, maxLength: 64 } };
-
-async function stoppedAt(recipe: Parameters<typeof train>[0], step: number) {
-  const stop = new AbortController();
-  const run = async () => {
-    for await (const event of train(recipe, { signal: stop.signal })) if (event.event === 'step' && event.step === step) stop.abort();
-  };
-  await expect(run()).rejects.toMatchObject({ code: 'interrupted' });
-}
 
 describe.each([
   ['all weights', {}, 'model/model.safetensors'],

@@ -6,24 +6,13 @@ import { openModelFolder } from '../../lib/checkpoint/model_folder.js';
 import { loadNative } from '../../lib/checkpoint/native_model.js';
 import { previewRows } from '../../lib/data/preview.js';
 import { previewRecipe } from '../../lib/training/preview.js';
-import { train } from '../../lib/training/train.js';
-import { ADAPTER, evaluationsOf, lossesOf, stepsOf, tinyRecipe, trained } from '../support/events.js';
-import { scratchFolder } from '../support/tiny_model.js';
+import { ADAPTER, evaluationsOf, lossesOf, stepsOf, stoppedAt, tinyRecipe, trained } from '../support/events.js';
+import { placesIn, scratchFolder } from '../support/tiny_model.js';
 
-const scratch = scratchFolder();
-let folders = 0;
+const place = placesIn(scratchFolder());
 const NONE = new Int32Array(0);
 const PLM = { name: 'plm', maskToken: '<unk>', maskShare: 0.3, span: 2 };
-const recipeOf = (change: Record<string, unknown> = {}, more = {}) =>
-  tinyRecipe(join(scratch, `run${++folders}`), { method: PLM, ...change }, more);
-
-async function stoppedAt(recipe: Parameters<typeof train>[0], step: number) {
-  const stop = new AbortController();
-  const run = async () => {
-    for await (const event of train(recipe, { signal: stop.signal })) if (event.event === 'step' && event.step === step) stop.abort();
-  };
-  await expect(run()).rejects.toMatchObject({ code: 'interrupted' });
-}
+const recipeOf = (change: Record<string, unknown> = {}, more = {}) => tinyRecipe(place(), { method: PLM, ...change }, more);
 
 describe.each([
   ['all weights', {}, 'model/model.safetensors'],
@@ -39,7 +28,7 @@ describe.each([
 
   it('resumes in the bytes of a run that was never stopped', async () => {
     const recipe = recipeOf(change);
-    const whole = { ...recipe, out: join(scratch, `run${++folders}`) };
+    const whole = { ...recipe, out: place() };
     await trained(whole);
     await stoppedAt(recipe, 3);
     await trained(recipe, { resume: true });

@@ -3,15 +3,13 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { openModelFolder } from '../../lib/checkpoint/model_folder.js';
-import { train } from '../../lib/training/train.js';
-import { ADAPTER, evaluationsOf, lossesOf, stepsOf, trained } from '../support/events.js';
+import { ADAPTER, evaluationsOf, lossesOf, stepsOf, stoppedAt, trained } from '../support/events.js';
 import { preferenceRecipe, tinyPairs, tinyRankings, tinyThumbs } from '../support/preferences.js';
-import { scratchFolder } from '../support/tiny_model.js';
+import { placesIn, scratchFolder } from '../support/tiny_model.js';
 
 const scratch = scratchFolder();
 process.env.ATTUNE_CACHE = join(scratch, 'cache');
-let folders = 0;
-const place = () => join(scratch, `run${++folders}`);
+const place = placesIn(scratch);
 
 const PAIRS = tinyPairs(20);
 const METHODS: [string, Record<string, unknown>, object[]][] = [
@@ -28,16 +26,6 @@ const METHODS: [string, Record<string, unknown>, object[]][] = [
 const FIGURES = ['rewardChosen', 'rewardRejected', 'rewardMargin'];
 /** In file order every step of thumbs has both kinds, without which some figures are left out. */
 const QUICK = { learningRate: 5e-3, schedule: 'constant', warmup: 0, rowsPerStep: 4, shuffle: false };
-
-/** Runs until `step` was told, and then again to the end. */
-async function stoppedAt(recipe: Parameters<typeof trained>[0], step: number) {
-  const stop = new AbortController();
-  const run = async () => {
-    for await (const event of train(recipe, { signal: stop.signal })) if (event.event === 'step' && event.step === step) stop.abort();
-  };
-  await expect(run()).rejects.toMatchObject({ code: 'interrupted' });
-  return trained(recipe, { resume: true });
-}
 
 describe.each(METHODS)('%s', (_name, method, rows) => {
   it('learns, and tells the figures of its kind', async () => {
@@ -71,7 +59,8 @@ describe.each(METHODS)('%s', (_name, method, rows) => {
       evaluate: { fraction: 0.2, every: 2 },
     });
     const whole = await trained({ ...recipe, out: place() });
-    const rest = await stoppedAt(recipe, 3);
+    await stoppedAt(recipe, 3);
+    const rest = await trained(recipe, { resume: true });
     expect(lossesOf(rest)).toEqual(lossesOf(whole).slice(3));
     expect(evaluationsOf(rest)).toEqual(evaluationsOf(whole).filter(({ step }) => step > 3));
     const file = (events: typeof whole) => readFileSync(join((events.at(-1) as { output: string }).output, 'adapter_model.safetensors'));

@@ -6,11 +6,10 @@ import type { Train } from '../../lib/options/index.js';
 import { comesAgain } from '../../lib/training/reference_cache.js';
 import { ADAPTER, evaluationsOf, lossesOf, stepsOf, trained } from '../support/events.js';
 import { preferenceRecipe, tinyPairs, tinyThumbs } from '../support/preferences.js';
-import { scratchFolder } from '../support/tiny_model.js';
+import { placesIn, scratchFolder } from '../support/tiny_model.js';
 
 const scratch = scratchFolder();
-let folders = 0;
-const place = () => join(scratch, `run${++folders}`);
+const place = placesIn(scratch);
 let cache = '';
 beforeEach(() => {
   cache = place();

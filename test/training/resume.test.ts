@@ -5,12 +5,11 @@ import { join, resolve } from 'node:path';
 import { createInterface } from 'node:readline';
 import { describe, expect, it } from 'vitest';
 import { superfluous } from '../../lib/checkpoint/resume.js';
-import { ADAPTER, lossesOf, tinyRecipe, trained } from '../support/events.js';
-import { scratchFolder } from '../support/tiny_model.js';
+import { ADAPTER, lossesOf, stoppedAt, tinyRecipe, trained } from '../support/events.js';
+import { placesIn, scratchFolder } from '../support/tiny_model.js';
 
 const scratch = scratchFolder();
-let folders = 0;
-const place = () => join(scratch, `run${++folders}`);
+const place = placesIn(scratch);
 const attune = resolve(import.meta.dirname, '../../bin/attune.js');
 
 const metrics = (out: string) =>
@@ -20,21 +19,6 @@ const metrics = (out: string) =>
     .map((line) => JSON.parse(line))
     .filter(({ event }) => event === 'step')
     .map(({ step, loss }) => [step, loss]);
-
-/** Aborts once `step` was told. */
-async function stoppedAt(recipe: Parameters<typeof trained>[0], step: number, options = {}) {
-  const stop = new AbortController();
-  const { train } = await import('../../lib/training/train.js');
-  const told: number[] = [];
-  const run = async () => {
-    for await (const event of train(recipe, { signal: stop.signal, ...options })) {
-      if (event.event === 'step') told.push(event.step);
-      if (event.event === 'step' && event.step === step) stop.abort();
-    }
-  };
-  await expect(run()).rejects.toMatchObject({ kind: 'interrupted', code: 'interrupted' });
-  return told;
-}
 
 describe.each([
   ['all weights', {}, 'model/model.safetensors'],

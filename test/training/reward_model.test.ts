@@ -10,13 +10,12 @@ import type { Tokens } from '../../lib/data/index.js';
 import { evaluate, scoreReward } from '../../lib/evaluation/index.js';
 import { merge } from '../../lib/evaluation/merge.js';
 import { spread } from '../../lib/training/output.js';
-import { ADAPTER, lossesOf, stepsOf, trained } from '../support/events.js';
+import { ADAPTER, lossesOf, stepsOf, stoppedAt, trained, writeRows } from '../support/events.js';
 import { preferenceRecipe, tinyPairs } from '../support/preferences.js';
-import { scratchFolder, TINY_CONFIG } from '../support/tiny_model.js';
+import { placesIn, scratchFolder, TINY_CONFIG } from '../support/tiny_model.js';
 
 const scratch = scratchFolder();
-let folders = 0;
-const place = () => join(scratch, `run${++folders}`);
+const place = placesIn(scratch);
 const PAIRS = tinyPairs(12);
 const json = (...parts: string[]) => JSON.parse(readFileSync(join(...parts), 'utf8'));
 const QUICK = { learningRate: 5e-3, schedule: 'constant', warmup: 0, rowsPerStep: 4, steps: 4 };
@@ -25,8 +24,7 @@ const QUICK = { learningRate: 5e-3, schedule: 'constant', warmup: 0, rowsPerStep
 function answers(folder: string): string {
   const file = join(folder, 'answers.jsonl');
   const rows = PAIRS.flatMap(({ prompt, chosen, rejected }) => [chosen, rejected].map((completion) => ({ prompt, completion })));
-  writeFileSync(file, rows.map((row) => `${JSON.stringify(row)}\n`).join(''));
-  return file;
+  return writeRows(file, rows);
 }
 
 const moments = (scores: number[]) => {
@@ -73,12 +71,7 @@ describe.each([
   it('is resumed to the same bytes', async () => {
     const { recipe, events } = await run(4, { checkpointEvery: 1 });
     const short = { ...recipe, out: place(), train: { ...recipe.train, steps: 4 } };
-    const stop = new AbortController();
-    const { train } = await import('../../lib/training/train.js');
-    const cut = async () => {
-      for await (const event of train(short, { signal: stop.signal })) if (event.event === 'step' && event.step === 2) stop.abort();
-    };
-    await expect(cut()).rejects.toMatchObject({ code: 'interrupted' });
+    await stoppedAt(short, 2);
     const rest = await trained(short, { resume: true });
     expect(lossesOf(rest)).toEqual(lossesOf(events).slice(2));
     for (const file of ['adapter' in change ? 'adapter_model.safetensors' : 'model.safetensors', 'reward.json'])

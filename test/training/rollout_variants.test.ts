@@ -2,14 +2,12 @@
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { train } from '../../lib/training/train.js';
-import { ADAPTER, stepsOf, tinyText, trained } from '../support/events.js';
+import { ADAPTER, stepsOf, stoppedAt, tinyText, trained } from '../support/events.js';
 import { preferenceRecipe } from '../support/preferences.js';
-import { scratchFolder, writeTinyModel } from '../support/tiny_model.js';
+import { placesIn, scratchFolder, writeTinyModel } from '../support/tiny_model.js';
 
 const scratch = scratchFolder();
-let folders = 0;
-const place = () => join(scratch, `run${++folders}`);
+const place = placesIn(scratch);
 const PROMPTS = Array.from({ length: 6 }, (_, n) => ({ prompt: tinyText(n).slice(0, 10) }));
 const PPO = { name: 'ppo', samplesPerPrompt: 2, maxNewTokens: 6, epochs: 2, minibatches: 2 };
 const GRPO = { name: 'grpo', samplesPerPrompt: 3, maxNewTokens: 6, beta: 0.1 };
@@ -44,11 +42,8 @@ describe.each([
     const steps = stepsOf(await trained(whole));
     expect(Math.abs(steps[0]?.kl as number)).toBeLessThan(1e-6);
     expect(Math.abs(steps.at(-1)?.kl as number)).toBeGreaterThan(1e-6);
-    const [cut, stop] = [{ ...whole, out: place() }, new AbortController()];
-    const run = async () => {
-      for await (const event of train(cut, { signal: stop.signal })) if (event.event === 'step' && event.step === 3) stop.abort();
-    };
-    await expect(run()).rejects.toMatchObject({ code: 'interrupted' });
+    const cut = { ...whole, out: place() };
+    await stoppedAt(cut, 3);
     const again = stepsOf(await trained(cut, { resume: true }));
     expect(again.map(({ step, loss, kl }) => [step, loss, kl])).toEqual(steps.slice(3).map(({ step, loss, kl }) => [step, loss, kl]));
     expect(bytes(cut.out)).toEqual(bytes(whole.out));

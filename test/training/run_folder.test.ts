@@ -2,11 +2,10 @@ import { appendFileSync, existsSync, mkdirSync, readdirSync, readFileSync } from
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { RunFolder } from '../../lib/training/run_folder.js';
-import { scratchFolder } from '../support/tiny_model.js';
+import { placesIn, scratchFolder } from '../support/tiny_model.js';
 
 const scratch = scratchFolder();
-let folders = 0;
-const place = () => join(scratch, `run${++folders}`);
+const place = placesIn(scratch);
 const step = (n: number) => ({ event: 'step' as const, step: n, loss: 1 / n }) as never;
 const lines = (path: string) => readFileSync(join(path, 'metrics.jsonl'), 'utf8').trim().split('\n');
 const steps = (path: string) => lines(path).map((line) => JSON.parse(line).step);

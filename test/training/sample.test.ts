@@ -4,13 +4,11 @@ import { join } from 'node:path';
 import { expect, it } from 'vitest';
 import { parseRecipe, readRecipe, type StagedInput } from '../../lib/options/index.js';
 import { previewRecipe } from '../../lib/training/preview.js';
-import { train } from '../../lib/training/train.js';
-import { ADAPTER, stepsOf, tinyRecipe, trained } from '../support/events.js';
-import { scratchFolder } from '../support/tiny_model.js';
+import { ADAPTER, stepsOf, stoppedWhen, tinyRecipe, trained, writeRows } from '../support/events.js';
+import { placesIn, scratchFolder } from '../support/tiny_model.js';
 
 const scratch = scratchFolder();
-let folders = 0;
-const place = () => join(scratch, `run${++folders}`);
+const place = placesIn(scratch);
 
 /** pretrain, 40 prompts answered three times each, a reward model from the ranking. */
 function journey({ ranked = true, own = 'length' } = {}) {
@@ -73,11 +71,7 @@ it('writes ranked answers, and the next stage learns from them', async () => {
 it('goes on where the sampling was cut, to the same bytes', async () => {
   const [whole, cut] = [journey(), journey()];
   await trained(whole);
-  const stop = new AbortController();
-  const run = async () => {
-    for await (const event of train(cut, { signal: stop.signal })) if (event.event === 'sampled' && event.prompts === 16) stop.abort();
-  };
-  await expect(run()).rejects.toMatchObject({ code: 'interrupted' });
+  await stoppedWhen(cut, (event) => event.event === 'sampled' && event.prompts === 16);
   const parts = join(cut.out, '2-sample/parts.jsonl');
   writeFileSync(parts, `${readFileSync(parts, 'utf8')}{"rows":[{"prom`);
   const events = await trained(cut, { resume: true });
@@ -102,7 +96,7 @@ it('waits for people where nothing ranks the answers', async () => {
     prompt,
     answers: answers.map(({ text }, n) => ({ text, rank: n + 1 })),
   }));
-  writeFileSync(file, rows.map((row) => `${JSON.stringify(row)}\n`).join(''));
+  writeRows(file, rows);
   expect(stepsOf(await trained(recipe, { resume: true }))).toHaveLength(2);
 }, 30_000);
 

@@ -5,12 +5,11 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { addon } from '../../lib/native.js';
 import { ADAPTER, stepsOf, tinyText, trained } from '../support/events.js';
 import { preferenceRecipe, tinyPairs, tinyRankings } from '../support/preferences.js';
-import { scratchFolder } from '../support/tiny_model.js';
+import { placesIn, scratchFolder } from '../support/tiny_model.js';
 
 const scratch = scratchFolder();
 process.env.ATTUNE_CACHE = join(scratch, 'cache');
-let folders = 0;
-const place = () => join(scratch, `run${++folders}`);
+const place = placesIn(scratch);
 
 const { loadModel } = addon();
 afterEach(() => {

@@ -4,32 +4,20 @@ import { join } from 'node:path';
 import { expect, it } from 'vitest';
 import { parseRecipe, readRecipe, type StagedInput } from '../../lib/options/index.js';
 import { previewRecipe } from '../../lib/training/preview.js';
-import { train } from '../../lib/training/train.js';
-import { ADAPTER, stepsOf, tinyRecipe, trained } from '../support/events.js';
+import { ADAPTER, stepsOf, stoppedWhen, tinyRecipe, trained, writeRows } from '../support/events.js';
 import { tinyPairs } from '../support/preferences.js';
-import { scratchFolder } from '../support/tiny_model.js';
+import { placesIn, scratchFolder } from '../support/tiny_model.js';
 
 const scratch = scratchFolder();
-let folders = 0;
-const place = () => join(scratch, `run${++folders}`);
+const place = placesIn(scratch);
 
 /** pretrain, reward, ppo judged by it. */
 function journey() {
   const folder = place();
   const { method: _, ...outside } = tinyRecipe(folder, { adapter: { ...ADAPTER, dropout: 0 }, evaluate: null });
-  const [pairs, prompts] = [join(folder, 'pairs.jsonl'), join(folder, 'prompts.jsonl')];
-  writeFileSync(
-    pairs,
-    tinyPairs(12)
-      .map((row) => `${JSON.stringify(row)}\n`)
-      .join(''),
-  );
-  writeFileSync(
-    prompts,
-    tinyPairs(6)
-      .map(({ prompt }) => `${JSON.stringify({ prompt })}\n`)
-      .join(''),
-  );
+  const pairs = writeRows(join(folder, 'pairs.jsonl'), tinyPairs(12));
+  const asked = tinyPairs(6).map(({ prompt }) => ({ prompt }));
+  const prompts = writeRows(join(folder, 'prompts.jsonl'), asked);
   const train = { steps: 4, rowsPerStep: 4, checkpointEvery: 2, learningRate: 1e-3 };
   const stages = [
     { method: 'pretrain' },
@@ -56,12 +44,7 @@ it('runs each stage in its folder, and the last one’s adapter is the run’s',
 it('goes on in the stage that was cut, leaves whole ones as they are, and ends in the same bytes', async () => {
   const [whole, cut] = [journey(), journey()];
   await trained(whole);
-  const stop = new AbortController();
-  const run = async () => {
-    for await (const event of train(cut, { signal: stop.signal }))
-      if (event.event === 'step' && event.stage === 2 && event.step === 3) stop.abort();
-  };
-  await expect(run()).rejects.toMatchObject({ code: 'interrupted' });
+  await stoppedWhen(cut, (event) => event.event === 'step' && event.stage === 2 && event.step === 3);
   const before = statSync(join(cut.out, '1-pretrain/adapter/adapter_model.safetensors')).mtimeMs;
   const events = await trained(cut, { resume: true });
   expect(stepsOf(events)[0]).toMatchObject({ stage: 2, step: 4 });
@@ -72,11 +55,7 @@ it('goes on in the stage that was cut, leaves whole ones as they are, and ends i
 it('goes on where its folder was moved, whole stages and the cut one', async () => {
   const [whole, cut] = [journey(), journey()];
   await trained(whole);
-  const stop = new AbortController();
-  const run = async () => {
-    for await (const event of train(cut, { signal: stop.signal })) if (event.event === 'step' && event.stage === 3) stop.abort();
-  };
-  await expect(run()).rejects.toMatchObject({ code: 'interrupted' });
+  await stoppedWhen(cut, (event) => event.event === 'step' && event.stage === 3);
   const elsewhere = place();
   renameSync(cut.out, elsewhere);
   const events = await trained(cut, { out: elsewhere, resume: true });

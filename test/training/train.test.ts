@@ -7,11 +7,10 @@ import { evaluate } from '../../lib/evaluation/index.js';
 import { readRecipe } from '../../lib/options/index.js';
 import { train } from '../../lib/training/train.js';
 import { ADAPTER, evaluationsOf, lossesOf, stepsOf, tinyRecipe, tinyText, trained } from '../support/events.js';
-import { scratchFolder, TINY_CONFIG, tinyTensors, writeWeights } from '../support/tiny_model.js';
+import { placesIn, scratchFolder, TINY_CONFIG, tinyTensors, writeWeights } from '../support/tiny_model.js';
 
 const scratch = scratchFolder();
-let folders = 0;
-const place = () => join(scratch, `run${++folders}`);
+const place = placesIn(scratch);
 const recipeOf = (change: Record<string, unknown> = {}, more = {}) => tinyRecipe(place(), change, more);
 const json = (...parts: string[]) => JSON.parse(readFileSync(join(...parts), 'utf8'));
 
