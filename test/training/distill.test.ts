@@ -2,7 +2,8 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
-import { ADAPTER, evaluationsOf, lossesOf, stepsOf, stoppedAt, tinyRecipe, trained } from '../support/events.js';
+import { ADAPTER, evaluationsOf, lossesOf, stepsOf, tinyRecipe, trained } from '../support/events.js';
+import { expectSameBytes } from '../support/same_run.js';
 import { placesIn, scratchFolder, writeTinyModel } from '../support/tiny_model.js';
 
 const scratch = scratchFolder();
@@ -39,12 +40,7 @@ it('comes to the same loss and gradient however a step is cut', async () => {
 it.each(['adapter', 'model'])('resumes to the same bytes with a teacher that is an %s', async (kind) => {
   const recipe = await pair();
   if (kind === 'model') recipe.method.teacher = recipe.model;
-  const whole = { ...recipe, out: place() };
-  await trained(whole);
-  await stoppedAt(recipe, 3);
-  await trained(recipe, { resume: true });
-  const bytes = ({ out }: { out: string }) => readFileSync(join(out, 'adapter/adapter_model.safetensors'));
-  expect(bytes(recipe)).toEqual(bytes(whole));
+  await expectSameBytes(recipe, place(), 'adapter/adapter_model.safetensors');
 });
 
 it('with all weights trained loads the teacher beside, and more ids than there are means all', async () => {

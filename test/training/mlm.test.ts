@@ -1,12 +1,13 @@
 // Masked language modelling from a recipe, on a tiny encoder.
-import { readFileSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { openModelFolder } from '../../lib/checkpoint/model_folder.js';
 import { previewRows, renderPreview } from '../../lib/data/preview.js';
 import { loadModel } from '../../lib/evaluation/model.js';
 import { previewRecipe } from '../../lib/training/preview.js';
-import { ADAPTER, evaluationsOf, lossesOf, stepsOf, stoppedAt, tinyRecipe, trained } from '../support/events.js';
+import { ADAPTER, evaluationsOf, stepsOf, tinyRecipe, trained } from '../support/events.js';
+import { expectSameBytes, expectSameLosses } from '../support/same_run.js';
 import { encoderRecipe } from '../support/tiny_encoder.js';
 import { placesIn, scratchFolder } from '../support/tiny_model.js';
 
@@ -25,21 +26,9 @@ describe.each([
     expect(found[2]).toBeLessThan(0.7 * (found[0] as number));
   });
 
-  it('resumes in the bytes of a run that was never stopped', async () => {
-    const recipe = encoderRecipe(place(), change);
-    const whole = { ...recipe, out: place() };
-    await trained(whole);
-    await stoppedAt(recipe, 3);
-    await trained(recipe, { resume: true });
-    expect(readFileSync(join(recipe.out, weights))).toEqual(readFileSync(join(whole.out, weights)));
-  });
+  it('resumes in the bytes of a run that was never stopped', () => expectSameBytes(encoderRecipe(place(), change), place(), weights));
 
-  it('loses the same however a step is cut', async () => {
-    const whole = lossesOf(await trained(encoderRecipe(place(), { ...change, train: { microBatchTokens: 4096 } })));
-    const apart = lossesOf(await trained(encoderRecipe(place(), { ...change, train: { microBatchTokens: 1 } })));
-    expect(whole).toHaveLength(6);
-    for (const [n, loss] of whole.entries()) expect(Math.abs((apart[n] as number) / loss - 1)).toBeLessThan(1e-5);
-  });
+  it('loses the same however a step is cut', () => expectSameLosses((train) => encoderRecipe(place(), { ...change, train })));
 });
 
 describe('hidden words', () => {
