@@ -1,27 +1,9 @@
-/** Which method fits which network, and the hidden words of a run with `mlm` or `plm`. */
-import type { ModelFolder } from '../checkpoint/model_folder.js';
+/** The hidden words of a run with `mlm` or `plm`. */
 import { Random, type Tokens } from '../data/index.js';
 import { DataError, type ErrorPlace, RequestError } from '../errors/index.js';
 import { hidden, hideable, type MaskRules, maskRules, type PermutationRules, permutedRow } from '../methods/index.js';
 import type { OptionsOf, Recipe } from '../options/index.js';
 import type { Tokenizer } from '../tokenizer/index.js';
-
-/**
- * An encoder sees a whole text at once: it predicts hidden words, and no next ones.
- * @throws RequestError `wrong_network` where the method is for the other kind
- */
-export function checkNetwork({ method, model }: Pick<Recipe, 'method' | 'model'>, { config }: ModelFolder, place?: ErrorPlace): void {
-  const isEncoder = config.encoder !== undefined;
-  if (method.name === 'plm' && config.rotary.kind === 'dynamic') {
-    const order = `method plm reads texts in an order of its own, and rotary embedding of kind dynamic, which ${model} has, turns by a text's length`;
-    throw new RequestError('wrong_network', `${order}; take pretrain, or another model`, place);
-  }
-  if (isEncoder === (method.name === 'mlm')) return;
-  const message = isEncoder
-    ? `method ${method.name} has a network predict the next token, and ${model} is an encoder, which reads both ways; take mlm, or another model`
-    : `method mlm needs an encoder (BertForMaskedLM), and ${model} is a decoder, which predicts the next token; take pretrain, or another model`;
-  throw new RequestError('wrong_network', message, place);
-}
 
 /** How a method hides words: of a text that stays in its order, or of one that is read in a random order. */
 export type Masks = MaskRules | PermutationRules;

@@ -1,39 +1,27 @@
 /** Everything before the first step: recipe, base, rows, adapter, memory, and for `--resume` the checkpoint. Nothing is written here. */
-import { join, resolve } from 'node:path';
+import { resolve } from 'node:path';
 import type { Adapter } from '../checkpoint/adapter.js';
-import { contextOf } from '../checkpoint/config.js';
 import { checkNewFolder } from '../checkpoint/files.js';
 import type { HubProgress } from '../checkpoint/hub.js';
-import { readJson } from '../checkpoint/json_file.js';
-import { checkVocabulary, type ModelFolder, openModelFolder } from '../checkpoint/model_folder.js';
-import { modelPlace } from '../checkpoint/model_place.js';
+import type { ModelFolder } from '../checkpoint/model_folder.js';
 import { type Checkpoint, latestCheckpoint } from '../checkpoint/resume.js';
 import type { Tokens } from '../data/index.js';
 import { RequestError } from '../errors/index.js';
 import type { NativeModel } from '../native.js';
-import {
-  type Difference,
-  HARMLESS_KEYS,
-  parseRecipe,
-  type ReadRecipe,
-  type Recipe,
-  type RecipeInput,
-  readRecipe,
-  recipeDifferences,
-  type StagedInput,
-  withMaxLength,
-} from '../options/index.js';
-import { openTokenizer, type Tokenizer } from '../tokenizer/index.js';
+import { parseRecipe, type ReadRecipe, type Recipe, type RecipeInput, readRecipe, type StagedInput } from '../options/index.js';
+import type { Tokenizer } from '../tokenizer/index.js';
 import { closeAll, openRewardFunctions } from './judges.js';
-import { baseHashes, besideHashes, dataHashes, type Hashes } from './manifest.js';
-import { checkNetwork, hideableRows, type Masks, masksOf } from './masks.js';
+import { baseHashes, besideHashes, dataHashes } from './manifest.js';
+import { hideableRows, type Masks, masksOf } from './masks.js';
 import { networksBeside, plannedMicroBatch } from './micro_batch.js';
+import { openBase } from './open_base.js';
 import { type HeldReference, openHeldReference, preferenceWarnings } from './preference.js';
 import { checkRollouts, checkRoom, openRollouts, type RolloutParts, rolloutOptions, withoutEvaluation } from './rollouts.js';
 import { loadRows, type Rows } from './rows.js';
-import { checkSame, type RunHashes, RunState } from './run_state.js';
+import { type RunHashes, RunState } from './run_state.js';
+import { recipeIn, refuseOtherRecipe } from './same_recipe.js';
 import { openTeacher, type Teacher } from './teacher.js';
-import { fail, loadTrained, startingAdapter, trainsScores } from './weights.js';
+import { fail, loadTrained, startingAdapter } from './weights.js';
 
 export interface TrainOptions {
   /** Aborting stops at the border of a step, with a checkpoint written. */
@@ -74,6 +62,9 @@ export interface Run {
   masks: Masks | undefined;
 }
 
+type Beside = 'rollouts' | 'held' | 'teacher';
+type Functions = Awaited<ReturnType<typeof openRewardFunctions>>;
+
 /** @throws RequestError, DataError and WorkError for everything that can be known before the first step */
 export async function prepareRun(input: TrainInput, options: TrainOptions): Promise<Run> {
   const read = readInput(input);
@@ -85,41 +76,40 @@ export async function prepareRun(input: TrainInput, options: TrainOptions): Prom
   });
 }
 
-async function prepare(read: ReadRecipe, options: TrainOptions, functions: Awaited<ReturnType<typeof openRewardFunctions>>): Promise<Run> {
+async function prepare(read: ReadRecipe, options: TrainOptions, functions: Functions): Promise<Run> {
+  const { signal } = options;
   const out = outFolder(read.recipe, options);
   const checkpoint = await startingPoint(out, options.resume ?? false);
   checkDevice(read);
-  const { signal } = options;
-  const folder = await modelPlace(read.recipe.model, { signal, onDownload: options.onDownload });
-  const base = await openModelFolder(folder, { scores: trainsScores(read.recipe) });
-  checkNetwork(read.recipe, base, read.place('method'));
-  const { recipe, warnings } = withoutEvaluation(
-    withMaxLength({ ...read.recipe, out }, contextOf(base.config), read.place('train.maxLength')),
-  );
+  const { base, tokenizer, recipe: fitting } = await openBase(read, options);
+  const { recipe, warnings } = withoutEvaluation({ ...fitting, out });
   if (checkpoint !== undefined) checkSameRecipe(checkpoint, recipe);
   const adapter = await startingAdapter(recipe, base, read);
-  const tokenizer = await openTokenizer(base.folder);
-  checkVocabulary(base, tokenizer.vocabularySize);
   const masks = await masksOf(recipe, tokenizer, base.folder, read.place('method.maskToken'));
   const [loaded, ofBase] = await Promise.all([loadRows(recipe, tokenizer, { place: read.place, signal }), baseHashes(base, signal)]);
   const heldOut = hideableRows(loaded.heldOut, masks);
   const rows = { ...loaded, heldOut, warnings: [...loaded.warnings, ...warnings, ...preferenceWarnings(recipe, loaded.dataset.counts)] };
   checkRoom(recipe, base, rows.longest, read.place('method.maxNewTokens'));
-  const hashes = {
-    base: ofBase,
-    data: await dataHashes(rows.datasets, signal),
-    beside: await besideHashes(recipe, signal),
-  };
+  const hashes = { base: ofBase, data: await dataHashes(rows.datasets, signal), beside: await besideHashes(recipe, signal) };
   const saved = checkpoint === undefined ? undefined : RunState.from(checkpoint, hashes);
   const microBatchTokens = saved?.microBatchTokens ?? plannedMicroBatch(recipe, base.config, adapter, rows, await networksBeside(recipe));
   const state = saved ?? new RunState({ microBatchTokens, hashes });
   const native = await loadTrained(base, recipe, adapter, checkpoint);
   const sequences = hideableRows(rows.sequences, masks);
   const parts = { out, recipe, base, native, adapter, rows, sequences, masks, microBatchTokens, hashes, state, tokenizer };
-  const rollouts = rolloutOptions(recipe) && (await openRollouts(parts, functions).catch((error) => fail(native, error)));
-  const held = await openHeldReference(parts, signal).catch((error) => fail(native, error));
-  const teacher = await openTeacher(parts).catch((error) => fail(native, error));
-  return { ...parts, rollouts, held, teacher, resumed: checkpoint !== undefined };
+  const beside = await openBeside(parts, functions, signal).catch((error) => fail(native, error));
+  return { ...parts, ...beside, resumed: checkpoint !== undefined };
+}
+
+/** What works beside the policy, where the method has it. */
+async function openBeside(parts: Omit<Run, Beside | 'resumed'>, functions: Functions, signal?: AbortSignal): Promise<Pick<Run, Beside>> {
+  const rollouts = rolloutOptions(parts.recipe) && (await openRollouts(parts, functions));
+  const held = await openHeldReference(parts, signal);
+  return { rollouts, held, teacher: await openTeacher(parts) };
+}
+
+function checkSameRecipe({ folder, step }: Checkpoint, recipe: Recipe): void {
+  refuseOtherRecipe(recipeIn(folder), recipe, `the recipe is not the one that was trained with up to step ${step}`);
 }
 
 /** A recipe from any of its forms. */
@@ -154,35 +144,4 @@ export function checkDevice({ recipe, place }: ReadRecipe): void {
   const { device } = recipe.compute;
   if (device === 'auto' || device === 'cpu') return;
   throw new RequestError('device_unavailable', `compute.device ${device} is not available in this build; use cpu`, place('compute.device'));
-}
-
-/**
- * Whether what lies in `out` was made by this recipe from these files.
- * @throws RequestError `recipe_changed`, `data_changed`
- */
-export async function refuseOtherRun(out: string, recipe: Recipe, { base, data, beside }: RunHashes): Promise<void> {
-  const before = readRecipe(join(out, 'recipe.yaml')).recipe;
-  refuseChange(recipeDifferences(before, recipe, HARMLESS_KEYS), 'the recipe is not the one that was begun');
-  const manifest = await readJson(join(out, 'manifest.json'));
-  const sha256 = (part: unknown) => (part as { sha256: Hashes }).sha256;
-  checkSame('base', sha256(manifest.model), base);
-  checkSame('data', sha256(manifest.data), data);
-  checkSame('beside', manifest.beside as Hashes, beside);
-}
-
-/** Keys named in one refusal. */
-const MOST_SHOWN = 8;
-
-function checkSameRecipe({ folder, step }: Checkpoint, recipe: Recipe): void {
-  const before = readRecipe(join(folder, 'recipe.yaml')).recipe;
-  refuseChange(recipeDifferences(before, recipe, HARMLESS_KEYS), `the recipe is not the one that was trained with up to step ${step}`);
-}
-
-/** @throws RequestError `recipe_changed` with the keys that differ */
-export function refuseChange(differences: readonly Difference[], what: string): void {
-  if (differences.length === 0) return;
-  const shown = (value: unknown) => (value === undefined ? 'left out' : JSON.stringify(value));
-  const lines = differences.slice(0, MOST_SHOWN).map(({ key, before, after }) => `  ${key}: was ${shown(before)}, now ${shown(after)}`);
-  const message = `${what}:\n${lines.join('\n')}\nstart anew with another --out, or take the old values`;
-  throw new RequestError('recipe_changed', message);
 }

@@ -1,15 +1,12 @@
 /** The rows of a recipe as training will see them, without training. */
-import { contextOf } from '../checkpoint/config.js';
-import { checkVocabulary, openModelFolder } from '../checkpoint/model_folder.js';
-import { modelPlace } from '../checkpoint/model_place.js';
 import type { Dataset } from '../data/index.js';
 import { RequestError } from '../errors/index.js';
-import { type ReadRecipe, withMaxLength } from '../options/index.js';
-import { openTokenizer, type Tokenizer } from '../tokenizer/index.js';
-import { checkNetwork, hiddenRows, hideableRows, masksOf } from './masks.js';
+import type { ReadRecipe } from '../options/index.js';
+import type { Tokenizer } from '../tokenizer/index.js';
+import { hiddenRows, hideableRows, masksOf } from './masks.js';
+import { openBase } from './open_base.js';
 import { readInput, type TrainInput } from './prepare.js';
 import { loadDatasets } from './rows.js';
-import { trainsScores } from './weights.js';
 
 export interface PreviewOptions {
   /** Rows whose text is kept. */
@@ -25,11 +22,7 @@ export async function previewRecipe(
   { rows, stage, signal }: PreviewOptions,
 ): Promise<{ dataset: Dataset; tokenizer: Tokenizer }> {
   const read = stageOf(readInput(input), stage);
-  const base = await openModelFolder(await modelPlace(read.recipe.model, { signal }), { scores: trainsScores(read.recipe) });
-  checkNetwork(read.recipe, base, read.place('method'));
-  const recipe = withMaxLength(read.recipe, contextOf(base.config), read.place('train.maxLength'));
-  const tokenizer = await openTokenizer(base.folder);
-  checkVocabulary(base, tokenizer.vocabularySize);
+  const { base, tokenizer, recipe } = await openBase(read, { signal });
   const load = loadDatasets(recipe, tokenizer, { place: read.place, signal, keepText: rows });
   const dataset = await load(recipe.data);
   const masks = await masksOf(recipe, tokenizer, base.folder, read.place('method.maskToken'));

@@ -4,20 +4,13 @@ import { join } from 'node:path';
 import { exists, folderWhole, removePartial, writeWhole } from '../checkpoint/files.js';
 import { latestCheckpoint } from '../checkpoint/resume.js';
 import { RequestError } from '../errors/index.js';
-import {
-  HARMLESS_KEYS,
-  type ReadRecipe,
-  type ReadStage,
-  type Recipe,
-  readRecipe,
-  recipeDifferences,
-  resolvedStages,
-} from '../options/index.js';
+import { type ReadRecipe, type ReadStage, type Recipe, resolvedStages } from '../options/index.js';
 import type { DoneEvent, TrainingEvent } from './events.js';
 import { closeAll, openRewardFunctions } from './judges.js';
-import { checkNewOutput, outFolder, refuseChange, type TrainOptions } from './prepare.js';
+import { checkNewOutput, outFolder, type TrainOptions } from './prepare.js';
 import { previewRecipe } from './preview.js';
 import { checkRollouts, rolloutOptions, withoutEvaluation } from './rollouts.js';
+import { recipeIn, refuseOtherRecipe } from './same_recipe.js';
 import { ANSWERS, samples, waits } from './sample.js';
 
 /** Trains one recipe. */
@@ -108,10 +101,10 @@ const isWhole = async ({ folder, output }: Place) => (await exists(output)) && (
 
 /** A whole stage is not run again, so it must have been of this recipe. */
 function refuseStage({ folder, number }: Place, recipe: Recipe): void {
-  const before = readRecipe(join(folder, 'recipe.yaml')).recipe;
+  const before = recipeIn(folder);
   const maxLength = recipe.train.maxLength === 'auto' ? before.train.maxLength : recipe.train.maxLength;
   const now = withoutEvaluation({ ...recipe, out: folder, train: { ...recipe.train, maxLength } }).recipe;
-  refuseChange(recipeDifferences(before, now, HARMLESS_KEYS), `stage ${number} is not the one that was trained`);
+  refuseOtherRecipe(before, now, `stage ${number} is not the one that was trained`);
 }
 
 async function* runStage(
