@@ -1,5 +1,6 @@
 // The module that Node loads.
 #include "binding/kernels.h"
+#include "binding/memory.h"
 #include "binding/model.h"
 
 static Napi::Object features(Napi::Env env) {

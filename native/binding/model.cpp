@@ -1,17 +1,11 @@
 #include "binding/model.h"
+#include "binding/batch.h"
 #include "binding/checked.h"
 #include "binding/generation.h"
-#include "binding/hidden_keys.h"
 #include "binding/model_options.h"
 #include "binding/rollout.h"
 #include "binding/task.h"
-#include "cpu/features.h"
-#include "transformer/memory.h"
 #include "transformer/model.h"
-#include <algorithm>
-#include <cstdio>
-#include <sys/resource.h>
-#include <unistd.h>
 
 namespace attune::binding {
 namespace {
@@ -22,41 +16,8 @@ Shared alive(const Shared& model) {
   if (!model) throw Error("model_arguments", "the model was disposed of");
   return model;
 }
-Batch read_batch(const Arguments& a, const Config& c) {
-  Batch b;
-  b.tokens = a.ints_within("tokens", -1, 0, int(c.vocabulary - 1));
-  const int N = int(b.N());
-  b.starts = a.starts("sequenceStarts", N);
-  b.targets = a.has("targets") ? a.ints_within("targets", N, -1, int(c.vocabulary - 1)) : std::vector<int>(N, -1);
-  if (a.has("targetRows")) {
-    b.rows = a.ints_within("targetRows", -1, 0, N - 1);
-    b.ids = a.ints_within("targetIds", long(b.rows.size()), 0, int(c.vocabulary - 1));
-  }
-  if (a.has("candidates")) {
-    b.candidates = a.ints_within("candidates", -1, 0, int(c.vocabulary - 1));
-    const size_t R =
-        a.has("targetRows") ? b.rows.size() : size_t(std::count_if(b.targets.begin(), b.targets.end(), [](int t) { return t >= 0; }));
-    if (R ? b.candidates.size() % R : b.candidates.size())
-      a.fail("candidates: expected as many ids for each of " + std::to_string(R) + " targets, got " + std::to_string(b.candidates.size()));
-  }
-  if (a.has("scoreRows")) b.scores = a.ints_within("scoreRows", -1, 0, N - 1);
-  b.keys = a.ints("sequenceKeys", -1, true);
-  const size_t S = b.starts.size() - 1, keys = b.keys.size();
-  if (a.has("sequenceKeys") && keys != S && keys != size_t(N))
-    a.fail("sequenceKeys: expected an Int32Array of " + std::to_string(S) + ", a sequence each, or of " + std::to_string(N) +
-           ", a token each, got " + std::to_string(keys));
-  const HiddenKeys hidden(a, b.starts, N);
-  b.positions = hidden.positions, b.hidden_from = hidden.from, b.hidden_to = hidden.to;
-  return b;
-}
 
-// The name of an adapter among options: a string, `false` for the base alone, the default where absent.
-std::string read_adapter(const Arguments& a, const char* name = "adapter") {
-  const Napi::Value v = a.raw(name);
-  if (v.IsUndefined() || v.IsNull()) return "default";
-  if (v.IsBoolean()) return v.As<Napi::Boolean>().Value() ? "default" : "";
-  return a.text(name);
-}
+// The same of an argument by itself.
 std::string adapter_argument(const Napi::CallbackInfo& info, size_t at) {
   Napi::Object o = Napi::Object::New(info.Env());
   o.Set("adapter", info[at]);
@@ -319,35 +280,6 @@ Napi::Value load_model(const Napi::CallbackInfo& info) {
         info.Env(), [=] { *model = std::make_shared<Model>(config, options, *tensors); },
         [model](Napi::Env env) -> Napi::Value { return NativeModel::create(env, std::move(*model)); });
   });
-}
-
-Napi::Value plan_memory(const Napi::CallbackInfo& info) {
-  return checked(info.Env(), [&]() -> Napi::Value {
-    const Arguments a(info[0], "planMemory");
-    const Options o = read_options(a);
-    Workload w;
-    w.tokens = a.integer("tokens", 1, 1L << 30), w.rank = a.integer("rank", 0, 4096);
-    w.two_packings = o.dtype == DType::bf16 && cpu::best() == cpu::Isa::amx;
-    if (a.has("rollout")) w.rollout = read_rollout_shape(a.raw("rollout"));
-    const MemoryPlan p = attune::plan_memory(read_config(a.raw("config")), o, w);
-    Napi::Object out = Napi::Object::New(info.Env());
-    out.Set("fixed", p.fixed), out.Set("activations", p.activations), out.Set("cache", p.cache);
-    return out;
-  });
-}
-
-Napi::Value resident_memory(const Napi::CallbackInfo& info) {
-  double now = 0;
-  if (FILE* f = fopen("/proc/self/statm", "r")) {
-    long total = 0, resident = 0;
-    if (fscanf(f, "%ld %ld", &total, &resident) == 2) now = double(resident) * double(sysconf(_SC_PAGESIZE));
-    fclose(f);
-  }
-  struct rusage usage;
-  getrusage(RUSAGE_SELF, &usage);
-  Napi::Object out = Napi::Object::New(info.Env());
-  out.Set("now", now), out.Set("peak", double(usage.ru_maxrss) * 1024);
-  return out;
 }
 
 }  // namespace attune::binding

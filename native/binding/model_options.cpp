@@ -91,4 +91,11 @@ std::vector<StoredTensor> read_tensors(const Arguments& a) {
   return all;
 }
 
+std::string read_adapter(const Arguments& a) {
+  const Napi::Value v = a.raw("adapter");
+  if (v.IsUndefined() || v.IsNull()) return "default";
+  if (v.IsBoolean()) return v.As<Napi::Boolean>().Value() ? "default" : "";
+  return a.text("adapter");
+}
+
 }  // namespace attune::binding

@@ -9,5 +9,7 @@ Config read_config(const Napi::Value& value);
 Options read_options(const Arguments& a);
 RolloutShape read_rollout_shape(const Napi::Value& value);
 std::vector<StoredTensor> read_tensors(const Arguments& a);
+// The name of an adapter among options: a string, `false` for the base alone, the default where absent.
+std::string read_adapter(const Arguments& a);
 
 }  // namespace attune::binding

@@ -1,5 +1,6 @@
 #include "binding/rollout.h"
 #include "binding/checked.h"
+#include "binding/model_options.h"
 #include "binding/task.h"
 #include "transformer/rollout.h"
 
@@ -97,7 +98,7 @@ std::vector<std::vector<int>> read_prompts(const Arguments& a, const Config& c) 
 
 Napi::Object create_rollout(const Arguments& a, std::shared_ptr<Model> model) {
   RolloutOptions o;
-  o.adapter = a.has("adapter") && a.raw("adapter").IsBoolean() ? (a.flag("adapter", true) ? "default" : "") : a.text("adapter", "default");
+  o.adapter = read_adapter(a);
   o.temperature = float(a.number("temperature", 1)), o.top_k = a.integer("topK", 0, 1L << 30, 0), o.top_p = float(a.number("topP", 1));
   o.min_p = float(a.number("minP", 0)), o.seed = uint64_t(a.integer("seed", 0, 1L << 53, 0)),
   o.max_new = a.integer("maxNewTokens", 1, 1L << 20, 64);
