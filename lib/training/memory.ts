@@ -36,6 +36,26 @@ export function chooseMicroBatch({ plan, requested, longest, stepTokens, total }
   return tokens;
 }
 
+/** What a step's rows come to. */
+export interface StepFacts {
+  /** Of the recipe, which counts rows as they were read. */
+  tokensPerStep?: number | undefined;
+  rowsPerStep?: number | undefined;
+  /** Most tokens of a sequence as it is trained. */
+  longest: number;
+  /** Most tokens trained for one of a row: above 1 where what is predicted stands twice. */
+  growth: number;
+  /** Where rows are prompts: the most of a step, answers to each, most tokens of an answer. */
+  answers?: { prompts: number; samples: number; tokens: number } | undefined;
+}
+
+/** Most tokens that a step trains, but for a step of one row that is longer: tokensPerStep with what is added to its rows, or so many longest rows. */
+export function mostStepTokens({ tokensPerStep, rowsPerStep = 1, longest, growth, answers }: StepFacts): number {
+  const { prompts, samples, tokens } = answers ?? { prompts: 0, samples: 1, tokens: 0 };
+  if (tokensPerStep === undefined) return rowsPerStep * samples * longest;
+  return Math.ceil(samples * (tokensPerStep * growth + prompts * tokens));
+}
+
 export interface FitFacts {
   plan: MemoryPlan;
   /** Most tokens in flight, a single longest sequence included. */

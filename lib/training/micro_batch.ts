@@ -8,7 +8,7 @@ import { readJson } from '../checkpoint/json_file.js';
 import { addon, type MemoryRequest, type NetworkConfig, type PlannedMemory, type RolloutShape } from '../native.js';
 import type { OptionsOf, Recipe } from '../options/index.js';
 import { judgesAndTeacher } from './manifest.js';
-import { checkMemory, checkSamplingMemory, chooseMicroBatch } from './memory.js';
+import { checkMemory, checkSamplingMemory, chooseMicroBatch, mostStepTokens } from './memory.js';
 import { needsOtherModel } from './preference.js';
 import { heldRollouts, rolloutOptions } from './rollouts.js';
 import type { Rows } from './rows.js';
@@ -42,7 +42,13 @@ function planned({ train, compute }: Recipe, config: NetworkConfig, { rank = 0, 
 const weightsOf = (recipe: Recipe, networks: readonly NetworkConfig[]) =>
   networks.reduce((sum, network) => sum + planned(recipe, network, { tokens: 1, train: 'none' }).fixed, 0);
 
-/** How large the rollouts of a recipe's steps are, `most` prompts at once. */
+/** Most prompts of a step. */
+function mostPrompts({ tokensPerStep = 0, rowsPerStep }: Recipe['train'], { sequences }: Pick<Rows, 'sequences'>): number {
+  const shortest = sequences.reduce((least, { ids }) => Math.min(least, ids.length), Number.POSITIVE_INFINITY);
+  return Math.min(sequences.length, rowsPerStep ?? Math.max(1, Math.floor(tokensPerStep / shortest)));
+}
+
+/** How large the rollouts of a recipe are, `most` prompts at once. */
 function rolloutShape({ method }: Recipe, rows: Pick<Rows, 'sequences' | 'longest'>, most: number): { rollout?: RolloutShape } {
   if (!('samplesPerPrompt' in method)) return {};
   const { samplesPerPrompt: samples, maxNewTokens } = method;
@@ -62,10 +68,11 @@ export function plannedMicroBatch(
   others: readonly NetworkConfig[],
 ): number {
   const { train, compute } = recipe;
+  const prompts = mostPrompts(train, rows);
   const work = {
     train: adapter === undefined ? ('all' as const) : ('adapter' as const),
     rank: adapter?.rank ?? 0,
-    ...rolloutShape(recipe, rows, train.rowsPerStep ?? Number.POSITIVE_INFINITY),
+    ...rolloutShape(recipe, rows, prompts),
   };
   const reference = needsOtherModel(recipe) || (adapter === undefined && heldRollouts(recipe)) ? [config] : [];
   const beside = weightsOf(recipe, [...reference, ...others]);
@@ -73,13 +80,15 @@ export function plannedMicroBatch(
     const { fixed, ...more } = planned(recipe, config, { tokens, ...work });
     return { fixed: fixed + beside, ...more };
   };
-  const { maxNewTokens, samplesPerPrompt = 1 } = rolloutOptions(recipe) ?? {};
+  const { maxNewTokens, samplesPerPrompt: samples = 1 } = rolloutOptions(recipe) ?? {};
   // With plm each predicted token stands twice, as content and as query.
-  const queries = recipe.method.name === 'plm' ? 1 + recipe.method.maskShare : 1;
+  const growth = recipe.method.name === 'plm' ? 1 + recipe.method.maskShare : 1;
   // An answer, and the end token that a judge may read behind it.
   const whole = config.encoder || config.rotary.kind === 'dynamic' ? rows.longest : rows.longestShared;
-  const longest = Math.ceil(whole * queries) + (maxNewTokens ?? -1) + 1;
-  const stepTokens = train.tokensPerStep ?? (train.rowsPerStep ?? 1) * samplesPerPrompt * longest;
+  const answer = maxNewTokens === undefined ? 0 : maxNewTokens + 1;
+  const longest = Math.ceil(whole * growth) + answer;
+  const { tokensPerStep, rowsPerStep } = train;
+  const stepTokens = mostStepTokens({ tokensPerStep, rowsPerStep, longest, growth, answers: { prompts, samples, tokens: answer } });
   const micro = chooseMicroBatch({ plan, requested: train.microBatchTokens, longest, stepTokens, total: machineMemory() });
   const settings = { isBf16: compute.dtype === 'bf16', isAdapter: adapter !== undefined, recomputes: train.activationCheckpointing };
   const tokens = Math.max(longest, Math.min(micro, stepTokens));

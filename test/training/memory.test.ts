@@ -2,12 +2,18 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { addon, type PlannedMemory } from '../../lib/native.js';
-import { checkMemory, chooseMicroBatch } from '../../lib/training/memory.js';
-import { ADAPTER, trained } from '../support/events.js';
+import { checkMemory, chooseMicroBatch, mostStepTokens } from '../../lib/training/memory.js';
+import { ADAPTER, stepsOf, tinyRecipe, tinyText, trained } from '../support/events.js';
 import { preferenceRecipe } from '../support/preferences.js';
 import { scratchFolder } from '../support/tiny_model.js';
 import { family, load } from '../transformer/fixtures.js';
 
+const scratch = scratchFolder();
+const rewards = () => {
+  const file = join(scratch, 'rewards.mjs');
+  writeFileSync(file, 'export const length = (rows) => rows.map(({ completion }) => completion.length);\n');
+  return [{ function: `${file}#length` }];
+};
 const GIB = 2 ** 30;
 /** Four GiB fixed, one MiB a token. */
 const plan = (tokens: number) => ({ fixed: 4 * GIB, activations: tokens * 2 ** 20, cache: 0 });
@@ -30,6 +36,37 @@ describe('tokens in flight', () => {
     expect(choose({ total: 7 * GIB })).toBe(1024);
     expect(choose({ total: 6 * GIB })).toBe(512);
     expect(choose({ total: 1 * GIB })).toBe(512);
+  });
+});
+
+describe('tokens of a step', () => {
+  const most = (change: Partial<Parameters<typeof mostStepTokens>[0]>) => mostStepTokens({ longest: 50, growth: 1, ...change });
+
+  it('are those of the recipe, with what is added to its rows, or so many longest rows', () => {
+    expect(most({ tokensPerStep: 400 })).toBe(400);
+    expect(most({ tokensPerStep: 400, growth: 1.15 })).toBe(460);
+    expect(most({ tokensPerStep: 400, answers: { prompts: 30, samples: 4, tokens: 9 } })).toBe(4 * (400 + 30 * 9));
+    expect(most({ rowsPerStep: 8 })).toBe(400);
+    expect(most({ rowsPerStep: 8, answers: { prompts: 8, samples: 4, tokens: 9 } })).toBe(1600);
+  });
+
+  it.each([
+    ['plm', { name: 'plm', maskToken: '<unk>', maskShare: 0.5 }],
+    ['grpo', { name: 'grpo', samplesPerPrompt: 3, maxNewTokens: 6 }],
+  ])('of %s are in flight at once where they are few', async (name, method) => {
+    const folder = join(scratch, `few ${name}`);
+    mkdirSync(folder, { recursive: true });
+    const train = { steps: 3, tokensPerStep: 200 };
+    const rows = Array.from({ length: 12 }, (_, n) => ({ prompt: tinyText(n).slice(0, 8 + n) }));
+    const recipe =
+      name === 'plm' ? tinyRecipe(folder, { method, train }) : preferenceRecipe(folder, { ...method, rewards: rewards() }, rows, { train });
+    recipe.train = { ...recipe.train, rowsPerStep: undefined };
+    const events = await trained(recipe);
+    const [start] = events.flatMap((event) => (event.event === 'start' ? [event] : []));
+    const tokens = stepsOf(events).map((step) => step.tokens);
+    expect(tokens).toHaveLength(3);
+    expect(Math.max(...tokens)).toBeGreaterThan(200);
+    expect(start?.microBatchTokens).toBeGreaterThanOrEqual(Math.max(...tokens));
   });
 });
 
@@ -94,14 +131,7 @@ describe('answers that a run writes', () => {
     expect(plan(1, 100, 1, 1)).toBe(of(100, 2));
   });
 
-  const scratch = scratchFolder();
   afterEach(() => vi.restoreAllMocks());
-
-  const rewards = () => {
-    const file = join(scratch, 'rewards.mjs');
-    writeFileSync(file, 'export const length = (rows) => rows.map(({ completion }) => completion.length);\n');
-    return [{ function: `${file}#length` }];
-  };
 
   it.each([
     ['ppo', 'training needs about'],
