@@ -2,10 +2,11 @@
 import type { Tokens } from '../data/index.js';
 import type { OptionsOf } from '../options/index.js';
 import type { Tokenizer } from '../tokenizer/index.js';
+import { judgedSequences, withoutEnd } from './answer_sequences.js';
 import type { FrozenModels } from './reference.js';
 import { RewardFunction } from './reward_functions.js';
 import { type Policy, RewardModel } from './reward_models.js';
-import { type Answer, judgedSequence } from './rollout_answers.js';
+import type { Answer } from './rollout_answers.js';
 
 /** `rewards` of a recipe. */
 export type RewardSources = NonNullable<OptionsOf<'ppo'>['rewards']>;
@@ -65,14 +66,37 @@ export class Judges {
     const rows = answers.map(({ prompt, text }) => rewardRow(prompts[prompt] as Tokens, text));
     const judged = await Promise.all(this.functions.map(({ judge }) => judge.rewards(rows)));
     for (const [n, { weight }] of this.functions.entries()) add(judged[n] as Float64Array, weight);
-    const sequences = answers.map((answer) => judgedSequence((prompts[answer.prompt] as Tokens).ids, answer, this.tokenizer));
-    for (const { judge, weight } of this.models) add(await judge.scores(sequences, this.microBatchTokens), weight);
+    const { distinct, placeOf } = distinctAnswers(answers, this.tokenizer);
+    const sequences = (most: number) => judgedSequences(prompts, distinct, this.tokenizer, most);
+    for (const { judge, weight } of this.models) {
+      const scores = await judge.scores(sequences, this.microBatchTokens);
+      add(
+        Float64Array.from(placeOf, (place) => scores[place] as number),
+        weight,
+      );
+    }
     return total;
   }
 
   close(): Promise<void> {
     return closeAll(this.functions);
   }
+}
+
+/**
+ * Answers that a reward model reads differently, and where among them each answer is. Equal ones to a prompt are so rewarded alike to the last bit, though
+ * a sequence rounds in its own way at every place behind a shared beginning.
+ */
+function distinctAnswers(answers: readonly Answer[], { ends }: Pick<Tokenizer, 'ends'>): { distinct: Answer[]; placeOf: Int32Array } {
+  const places = new Map<string, number>();
+  const distinct: Answer[] = [];
+  const placeOf = Int32Array.from(answers, (answer) => {
+    const key = `${answer.prompt} ${withoutEnd(answer.ids, ends)}`;
+    const place = places.get(key) ?? distinct.push(answer) - 1;
+    places.set(key, place);
+    return place;
+  });
+  return { distinct, placeOf };
 }
 
 const rewardRow = ({ unit }: Tokens, completion: string) => ({ prompt: unit?.prompt ?? '', completion, row: unit?.columns ?? {} });

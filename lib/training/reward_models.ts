@@ -9,6 +9,8 @@ import { readTensor } from '../checkpoint/safetensors.js';
 import { DataError } from '../errors/index.js';
 import type { NativeModel } from '../native.js';
 import { openTokenizer, type Tokenizer } from '../tokenizer/index.js';
+import type { PassSequence } from './batches.js';
+import { forwardAll } from './passes.js';
 import { type FrozenModels, withAdapter } from './reference.js';
 
 /** What the policy is: its base, and how it reads texts. */
@@ -57,44 +59,20 @@ export class RewardModel {
     return new RewardModel(native, false, await readConstants(folder));
   }
 
-  /** Normalised scores of sequences that end in their end token, `microBatchTokens` at a time. */
-  async scores(sequences: readonly Int32Array[], microBatchTokens: number): Promise<Float64Array> {
-    const scores = new Float64Array(sequences.length);
-    let at = 0;
-    while (at < sequences.length) {
-      const end = groupEnd(sequences, at, microBatchTokens);
-      const raw = await this.#forward(sequences.slice(at, end));
-      scores.set(
-        Float64Array.from(raw, (score) => (score - this.constants.mean) / this.constants.std),
-        at,
-      );
-      at = end;
-    }
-    return scores;
-  }
-
-  async #forward(group: readonly Int32Array[]): Promise<Float32Array> {
-    const sequenceStarts = new Int32Array(group.length + 1);
-    for (const [n, { length }] of group.entries()) sequenceStarts[n + 1] = (sequenceStarts[n] as number) + length;
-    const tokens = new Int32Array(sequenceStarts.at(-1) as number);
-    for (const [n, ids] of group.entries()) tokens.set(ids, sequenceStarts[n]);
-    const targets = new Int32Array(tokens.length).fill(-1);
-    const scoreRows = sequenceStarts.subarray(1).map((end) => end - 1);
-    const { score } = await this.native.forward({ tokens, sequenceStarts, targets, scoreRows }, { adapter: this.adapter });
-    return score as Float32Array;
+  /**
+   * Normalised scores of sequences that end in their end token, `microBatchTokens` at a time.
+   * @param sequences those to score, in units of at most so many tokens whose beginning is computed once; 0: each by itself
+   */
+  async scores(sequences: (most: number) => readonly PassSequence[], microBatchTokens: number): Promise<Float64Array> {
+    const { native, adapter } = this;
+    const all = sequences(native.sharesBeginnings ? microBatchTokens : 0);
+    const { score } = await forwardAll(native, all, microBatchTokens, () => ({ outputs: ['score'], adapter }));
+    return Float64Array.from(score as Float32Array, (raw) => (raw - this.constants.mean) / this.constants.std);
   }
 }
 
 /** What a reward model is, in words. */
 const MADE = 'method: reward makes (PEFT with task_type SEQ_CLS and modules_to_save ["score"], or a model for sequence classification)';
-
-/** End of a group of at most `most` tokens, at least one sequence. */
-function groupEnd(sequences: readonly Int32Array[], from: number, most: number): number {
-  let [end, tokens] = [from + 1, (sequences[from] as Int32Array).length];
-  while (end < sequences.length && tokens + (sequences[end] as Int32Array).length <= most)
-    tokens += (sequences[end++] as Int32Array).length;
-  return end;
-}
 
 /** reward.json: what brings scores to mean 0 and deviation 1; without it scores are taken as they are. */
 async function readConstants(folder: string): Promise<{ mean: number; std: number }> {

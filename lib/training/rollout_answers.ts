@@ -1,8 +1,6 @@
-/** Answers of the policy to a step's prompts: sampled, ended by end tokens and stop texts, and brought into the form that is trained on. */
-import type { Tokens } from '../data/index.js';
+/** Answers of the policy to a step's prompts: sampled, ended by end tokens and stop texts. */
 import type { NativeModel, NativeRollout } from '../native.js';
 import type { Tokenizer } from '../tokenizer/index.js';
-import type { StepSequence } from './update.js';
 
 export interface SamplingRules {
   samplesPerPrompt: number;
@@ -95,41 +93,4 @@ class AnswerReader {
     const found = places.filter((at) => at >= 0);
     if (found.length > 0) this.#stopAt = Math.min(...found);
   }
-}
-
-/** Prompt and answer as one sequence: the answer is trained. A step's answers are trained on in this form. */
-export function answerSequence(
-  { ids: prompt, file, line }: Pick<Tokens, 'ids' | 'file' | 'line'>,
-  { ids }: Pick<Answer, 'ids'>,
-): StepSequence {
-  const whole = new Int32Array(prompt.length + ids.length);
-  whole.set(prompt);
-  whole.set(ids, prompt.length);
-  return { ids: whole, trained: new Uint8Array(whole.length).fill(1, prompt.length), trainedTokens: ids.length, file, line };
-}
-
-/**
- * A step's answers. Those to one prompt are a unit, whose prompt is computed once, or several where they are more than `most` tokens: a unit is never
- * cut. `most` 0: each answer is by itself.
- */
-export function answerSequences(prompts: readonly Tokens[], answers: readonly Answer[], most: number): StepSequence[] {
-  let [unit, member, tokens]: [Tokens['unit'], number, number] = [undefined, 0, 0];
-  return answers.map((answer, n) => {
-    const prompt = prompts[answer.prompt] as Tokens;
-    const goesOn = answers[n - 1]?.prompt === answer.prompt && tokens + answer.ids.length <= most;
-    [unit, member, tokens] = goesOn ? [unit, member + 1, tokens] : [prompt.unit && { ...prompt.unit }, 0, prompt.ids.length];
-    tokens += answer.ids.length;
-    return { ...answerSequence(prompt, answer), ...(unit && { unit, member }) };
-  });
-}
-
-/** Prompt and answer as a reward model reads them: with one end token at the end, at which it scores. */
-export function judgedSequence(
-  prompt: Int32Array,
-  { ids }: Pick<Answer, 'ids'>,
-  { ends, eos }: Pick<Tokenizer, 'ends' | 'eos'>,
-): Int32Array {
-  const last = ids.at(-1);
-  const own = last !== undefined && ends.includes(last) ? ids.subarray(0, -1) : ids;
-  return Int32Array.from([...prompt, ...own, eos]);
 }

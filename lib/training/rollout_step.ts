@@ -6,12 +6,13 @@ import { Random, type Tokens } from '../data/index.js';
 import { type MethodState, part, stepTotals, updates } from '../methods/index.js';
 import type { OptionsOf } from '../options/index.js';
 import type { Tokenizer } from '../tokenizer/index.js';
+import { answerSequences } from './answer_sequences.js';
 import { membersAt } from './batches.js';
 import type { StepEvent } from './events.js';
 import type { Judges } from './judges.js';
 import type { Reference } from './reference.js';
 import { referenceColumns } from './reference_columns.js';
-import { type Answer, answerSequences, sampleAnswers } from './rollout_answers.js';
+import { type Answer, sampleAnswers } from './rollout_answers.js';
 import { stepFigures } from './step.js';
 import { type PreparedStep, prepareStep, type Step, takeUpdate, type Updated, type UpdateSetting } from './update.js';
 

@@ -1,7 +1,8 @@
 // Answers as they are read: where stop texts cut them, and the forms in which they are trained on and judged.
 import { expect, it } from 'vitest';
 import type { NativeModel, RolloutAnswer } from '../../lib/native.js';
-import { answerSequence, judgedSequence, sampleAnswers } from '../../lib/training/rollout_answers.js';
+import { answerSequence, judgedSequence } from '../../lib/training/answer_sequences.js';
+import { sampleAnswers } from '../../lib/training/rollout_answers.js';
 
 const END = 0;
 /** One letter an id: 97 is a. */
