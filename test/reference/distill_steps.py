@@ -100,7 +100,7 @@ def main():
     cases = {name: {"method": {"name": "distill", **options}, "steps": record(options, data)} for name, options in CASES.items()}
     FOLDER.mkdir(exist_ok=True)
     answer = {"versions": {**tiny.VERSIONS, "trl": trl.__version__}, "rate": RATE, "rowsPerStep": ROWS, "cases": cases}
-    (FOLDER / "expected.json").write_text(json.dumps(answer, separators=(",", ":")) + "\n")
+    tiny.write_json(FOLDER / "expected.json", answer)
 
 
 main()

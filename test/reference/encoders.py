@@ -6,18 +6,16 @@ usage: python encoders.py        writes fixtures/NAME/{config.json,model.safeten
 Checkpoints are written by transformers' own save_pretrained. Figures as in families.py: PyTorch's in float64, `errors` how far it is off itself in
 float32 and bfloat16. A position with a target predicts it at its own place; sequences run alone, without padding; no dropout.
 """
-import json
 import zlib
 
+import checkpoint_figures
 import torch
 import transformers
-from peft import LoraConfig, get_peft_model
-from safetensors.torch import save_file
 
 import tiny
 
-RANK, ALPHA, MASK = 3, 6, 3
-TARGETS = ["query", "key", "value", "attention.output.dense", "intermediate.dense", "output.dense"]
+MASK = 3
+LORA = {"target_modules": ["query", "key", "value", "attention.output.dense", "intermediate.dense", "output.dense"]}
 STEPS, RATE, CLIP, DECAY = 5, 2e-3, 1.0, 0.01
 SIZES = {"hidden_size": 32, "intermediate_size": 40, "num_hidden_layers": 2, "num_attention_heads": 2, "vocab_size": 48, "hidden_act": "gelu", "type_vocab_size": 2,
          "max_position_embeddings": 64, "layer_norm_eps": 1e-12, "hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0, "pad_token_id": 0}
@@ -79,17 +77,6 @@ def loss_of(model, rows):
     return total / count, torch.cat(logits)
 
 
-def adapted(folder, dtype):
-    """The model with a LoRA adapter whose B is not zero, its numbers the same in every dtype. -> model, {name: tensor}"""
-    model = get_peft_model(load(folder, dtype), LoraConfig(r=RANK, lora_alpha=ALPHA, target_modules=TARGETS, lora_dropout=0.0))
-    draw, start = torch.Generator().manual_seed(5), {}
-    for name, weight in model.named_parameters():
-        if "lora_" in name:
-            start[name] = torch.randn(weight.shape, generator=draw) * (0.1 if "lora_B" in name else weight.shape[1] ** -0.5)
-            weight.data = start[name].to(torch.float64 if dtype == torch.float64 else torch.float32)
-    return model, start
-
-
 def network(c):
     """lib/native.ts NetworkConfig of transformers' own reading of config.json."""
     head = c.hidden_size // c.num_attention_heads
@@ -99,49 +86,27 @@ def network(c):
             "encoder": {"types": c.type_vocab_size, "activation": {"gelu": "gelu", "gelu_new": "gelu_tanh"}[c.hidden_act]}}
 
 
-def record(name):
-    folder = write(name)
-    config = transformers.AutoConfig.from_pretrained(folder)
-    rows = batch(name, config.vocab_size, tiny.LENGTHS)
-    loss, logits, gradient, errors = tiny.figures(lambda dtype: load(folder, dtype), rows, loss_of)
-    _, start = adapted(folder, torch.float32)
-    low_loss, _, low_gradient, low_errors = tiny.figures(lambda dtype: adapted(folder, dtype)[0], rows, loss_of)
-    tensors = {"logits": logits, **{f"gradient/{n}": t for n, t in gradient.items()},
-               **{f"adapter/{tiny.short(n)}": t for n, t in start.items()}, **{f"adapter_gradient/{tiny.short(n)}": t for n, t in low_gradient.items()}}
-    save_file({n: t.float().contiguous() for n, t in tensors.items()}, folder / "expected.safetensors")
-    for e in (*errors.values(), *low_errors.values()):
-        e["gradients"] = {tiny.short(n): float(f"{v:.3g}") for n, v in e["gradients"].items()}
-    answer = {"versions": tiny.VERSIONS, "network": network(config), "ids": [i for i, _ in rows], "targets": [t for _, t in rows],
-              "loss": loss, "gradientNorm": tiny.norm(gradient), "errors": errors,
-              "adapter": {"rank": RANK, "alpha": ALPHA, "loss": low_loss, "gradientNorm": tiny.norm(low_gradient), "errors": low_errors}}
-    (folder / "expected.json").write_text(json.dumps(answer, separators=(",", ":")) + "\n")
-    print(f"{name:13} loss {loss:.4f}  |g| {tiny.norm(gradient):.4f}  PyTorch's errors: f32 {errors['f32']['gradient']:.1e}, bf16 {errors['bf16']['gradient']:.1e}")
-
-
 def curve(model, steps):
-    """AdamW as in lora_steps.py. -> losses and gradient norms of every step"""
-    trained, figures = {n: p for n, p in model.named_parameters() if p.requires_grad}, {"loss": [], "gradientNorm": []}
-    optimiser = torch.optim.AdamW(trained.values(), lr=RATE, betas=(0.9, 0.999), eps=1e-8, weight_decay=DECAY)
-    for rows in steps:
-        loss, _, gradient = tiny.gradients(model, rows, loss_of)
-        figures["loss"].append(loss), figures["gradientNorm"].append(tiny.norm(gradient))
-        torch.nn.utils.clip_grad_norm_(trained.values(), CLIP)
-        optimiser.step()
-    return figures
+    """-> losses and gradient norms of every step"""
+    loss, norm = zip(*tiny.train(model, steps, RATE, DECAY, CLIP, loss_of))
+    return {"loss": loss, "gradientNorm": norm}
 
 
 def record_steps(base):
     folder = tiny.FIXTURES / base
+    low, _ = checkpoint_figures.adapted(load(folder, torch.float32), torch.float32, **LORA)
     steps = [batch(f"step {n}", 48, [5 + (7 * n + 3 * k) % 16 for k in range(4)]) for n in range(STEPS)]
     answer = {"versions": tiny.VERSIONS, "base": base, "learningRate": RATE, "clip": CLIP, "weightDecay": DECAY,
               "steps": [{"ids": [i for i, _ in rows], "targets": [t for _, t in rows]} for rows in steps],
-              "lora": curve(adapted(folder, torch.float32)[0], steps), "all": curve(load(folder, torch.float32), steps)}
+              "lora": curve(low, steps), "all": curve(load(folder, torch.float32), steps)}
     (tiny.FIXTURES / "encoder_steps").mkdir(exist_ok=True)
-    (tiny.FIXTURES / "encoder_steps" / "steps.json").write_text(json.dumps(answer, separators=(",", ":")) + "\n")
+    tiny.write_json(tiny.FIXTURES / "encoder_steps" / "steps.json", answer)
     print("steps", [round(x, 4) for x in answer["all"]["loss"]])
 
 
 print(tiny.VERSIONS)
 for name in ENCODERS:
-    record(name)
+    folder = write(name)
+    vocabulary = transformers.AutoConfig.from_pretrained(folder).vocab_size
+    checkpoint_figures.record(folder, batch(name, vocabulary, tiny.LENGTHS), "targets", load, LORA, network, loss_of)
 record_steps("bert")

@@ -31,16 +31,13 @@ def steps_of_rows():
     return steps
 
 
-def run(model, steps):
-    """-> [(loss, gradient norm before clipping)] of every step"""
-    trained, figures = {n: p for n, p in model.named_parameters() if p.requires_grad}, []
-    optimiser = torch.optim.AdamW(trained.values(), lr=RATE, betas=(0.9, 0.999), eps=1e-8, weight_decay=DECAY)
-    for rows in steps:
-        loss, _, gradient = tiny.gradients(model, rows)
-        figures.append((loss, tiny.norm(gradient)))
-        torch.nn.utils.clip_grad_norm_(trained.values(), CLIP)
-        optimiser.step()
-    return figures
+def with_noise(model):
+    """An adapter whose B is not zero."""
+    for key, weight in model.named_parameters():
+        if "lora_B" in key:
+            torch.nn.init.normal_(weight, std=0.2)
+    model.peft_config["default"].base_model_name_or_path = BASE
+    return model
 
 
 def write_adapters(folder):
@@ -50,16 +47,12 @@ def write_adapters(folder):
     for n, (name, options) in enumerate(KINDS.items()):
         torch.manual_seed(20 + n)
         model = get_peft_model(tiny.load(folder, torch.float32), LoraConfig(lora_dropout=0.0, task_type="CAUSAL_LM", **options))
-        for key, weight in model.named_parameters():
-            if "lora_B" in key:
-                torch.nn.init.normal_(weight, std=0.2)
-        model.peft_config["default"].base_model_name_or_path = BASE
-        model.save_pretrained(PEFT_FOLDER / name)
+        with_noise(model).save_pretrained(PEFT_FOLDER / name)
         answer["logits"][name] = [[float(f"{x:.7g}") for x in row] for row in tiny.loss_of(model, rows)[1].tolist()]
     write_score(folder)
     for path in PEFT_FOLDER.glob("*/README.md"):
         path.unlink()
-    (PEFT_FOLDER / "expected.json").write_text(json.dumps(answer, separators=(",", ":")) + "\n")
+    tiny.write_json(PEFT_FOLDER / "expected.json", answer)
 
 
 def write_score(folder):
@@ -67,11 +60,7 @@ def write_score(folder):
     torch.manual_seed(30)
     base = tiny.forgetful(transformers.AutoModelForSequenceClassification.from_pretrained(folder, num_labels=1, dtype=torch.float32).eval())
     model = get_peft_model(base, LoraConfig(r=2, lora_alpha=4, target_modules=["q_proj", "v_proj"], lora_dropout=0.0, task_type="SEQ_CLS"))
-    for key, weight in model.named_parameters():
-        if "lora_B" in key:
-            torch.nn.init.normal_(weight, std=0.2)
-    model.peft_config["default"].base_model_name_or_path = BASE
-    model.save_pretrained(PEFT_FOLDER / "score")
+    with_noise(model).save_pretrained(PEFT_FOLDER / "score")
     model = model.double()
     rows = [ids for ids, _ in tiny.batch("score", 48, [17, 9, 12])]
     scores = [model(input_ids=torch.tensor([ids])).logits[0, 0] for ids in rows]
@@ -86,19 +75,15 @@ def write_score(folder):
 
 def saved_name(name):
     """As PEFT names a tensor in its file."""
-    return short(name).replace(".modules_to_save.default.", ".").replace(".modules_to_save.", ".")
-
-
-def short(name):
-    return name.replace(".default.", ".")
+    return tiny.short(name).replace(".modules_to_save.default.", ".").replace(".modules_to_save.", ".")
 
 
 def record(kind, make, steps):
     """-> figures of float32 and the largest relative distance of float64's; the tensors at the end go to KIND_end.safetensors"""
     model, exact = make(torch.float32), make(torch.float64)
-    figures, others = run(model, steps), run(exact, steps)
+    figures, others = (tiny.train(one, steps, RATE, DECAY, CLIP) for one in (model, exact))
     off = max(abs(a - b) / b for f, o in zip(figures, others) for a, b in zip(f, o))
-    end = {short(n): p.detach().contiguous() for n, p in model.named_parameters() if p.requires_grad}
+    end = {tiny.short(n): p.detach().contiguous() for n, p in model.named_parameters() if p.requires_grad}
     wide = dict(exact.named_parameters())
     far = max(((p - wide[n]).norm() / wide[n].norm()).item() for n, p in model.named_parameters() if p.requires_grad)
     save_file(end, STEP_FOLDER / f"{kind}_end.safetensors")
@@ -114,7 +99,7 @@ def main():
     answer = {"versions": tiny.VERSIONS, "base": BASE, "adapter": "plain", "learningRate": RATE, "clip": CLIP, "weightDecay": DECAY,
               "steps": [{"ids": [i for i, _ in rows], "trained": [m for _, m in rows]} for rows in steps],
               "lora": record("lora", start, steps), "all": record("all", lambda dtype: tiny.load(folder, dtype), steps)}
-    (STEP_FOLDER / "steps.json").write_text(json.dumps(answer, separators=(",", ":")) + "\n")
+    tiny.write_json(STEP_FOLDER / "steps.json", answer)
 
 
 print(tiny.VERSIONS)

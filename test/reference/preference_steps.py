@@ -6,7 +6,6 @@ float32, no dropout, rows in file order, one batch a step (TRL's KTO, ORPO and C
 at 1. Prompts end with a word and answers begin with a space, so that a prompt's tokens begin its row's; padding is <unk>, since with the end token as
 padding TRL takes a reward model's score before it.
 """
-import json
 import random
 import shutil
 import sys
@@ -129,7 +128,7 @@ def main():
     data = rows()
     cases = {name: {"method": method, "columns": columns, "steps": record(name, data)} for name, (method, *_, columns) in CASES.items()}
     answer = {"versions": {**tiny.VERSIONS, "trl": trl.__version__}, "rate": RATE, "rowsPerStep": ROWS, "rows": data, "cases": cases}
-    (FOLDER / "expected.json").write_text(json.dumps(answer, separators=(",", ":")) + "\n")
+    tiny.write_json(FOLDER / "expected.json", answer)
 
 
 main()

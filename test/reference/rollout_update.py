@@ -6,7 +6,6 @@ Every answer goes through the network alone. A step has several updates (`plan`:
 over all trained tensors. Kept are advantages, losses, ratios, the gradient before clipping of the last update, and after each update the log-probability of
 every answer's tokens, and their values. The value head is of noise, so that values count from the start.
 """
-import json
 
 import methods_plain as plain
 import torch
@@ -76,10 +75,6 @@ class Policy:
         return {**own(self.model), **{f"value.{n}": p for n, p in with_head.items()}} if self.critic else with_head
 
 
-def means(rows):
-    return torch.stack([row.mean() for row in rows])
-
-
 def ppo_loss(policy, before, options, chosen):
     """-> loss, ratio of every token"""
     logprob, value, old = (torch.cat([rows[n] for n in chosen]) for rows in (policy.logprob(), policy.value(), before["logprob"]))
@@ -97,7 +92,7 @@ def grpo_loss(policy, before, options, chosen):
     for n, ratio in zip(chosen, ratios):
         A, gap = before["advantage"][n], before["reference"][n] - logprob[n]
         each.append(torch.max(-A * ratio, -A * ratio.clamp(1 - CLIP, high)) + options.get("beta", 0) * (torch.exp(gap) - 1 - gap) * ratio)
-    return (means(each).mean() if options.get("loss") == "grpo" else torch.cat(each).mean()), torch.exp(torch.cat(logs))
+    return (plain.means(each).mean() if options.get("loss") == "grpo" else torch.cat(each).mean()), torch.exp(torch.cat(logs))
 
 
 def rloo_loss(policy, before, options, chosen):
@@ -158,7 +153,7 @@ def main():
     FOLDER.mkdir(exist_ok=True)
     save_file(gradients, FOLDER / "expected.safetensors")
     answer = {"versions": tiny.VERSIONS, "base": BASE, "prompts": prompts, "answers": answers, "head": head.tolist(), "cases": cases}
-    (FOLDER / "expected.json").write_text(json.dumps(answer, separators=(",", ":")) + "\n")
+    tiny.write_json(FOLDER / "expected.json", answer)
 
 
 main()

@@ -132,24 +132,22 @@ def norm(tensors):
     return sum((t.double() ** 2).sum() for t in tensors.values()).sqrt().item()
 
 
-def distance(got, expected):
-    """Relative Frobenius distance per tensor, and over all of them."""
-    apart = {n: ((got[n].double() - e.double()).norm() / e.double().norm().clamp_min(1e-30)).item() for n, e in expected.items()}
-    whole = norm({n: got[n].double() - e.double() for n, e in expected.items()}) / norm(expected)
-    return whole, apart
-
-
-def figures(make, rows, loss_of=loss_of):
-    """The same in three precisions. -> float64's loss, logits and gradients, and the errors of the other two"""
-    loss, logits, gradient = gradients(make(torch.float64), rows, loss_of)
-    errors = {}
-    for word, dtype in (("f32", torch.float32), ("bf16", torch.bfloat16)):
-        its_loss, its_logits, its_gradient = gradients(make(dtype), rows, loss_of)
-        whole, apart = distance(its_gradient, gradient)
-        errors[word] = {"loss": abs(its_loss - loss), "gradientNorm": abs(norm(its_gradient) - norm(gradient)), "gradient": whole, "gradients": apart,
-                        "logits": ((its_logits.double() - logits).norm() / logits.norm()).item()}
-    return loss, logits, gradient, errors
+def train(model, steps, rate, decay, clip, loss_of=loss_of):
+    """AdamW 0.9/0.999/1e-8 over steps of rows. -> [(loss, gradient norm before clipping)] of every step"""
+    trained, figures = {n: p for n, p in model.named_parameters() if p.requires_grad}, []
+    optimiser = torch.optim.AdamW(trained.values(), lr=rate, betas=(0.9, 0.999), eps=1e-8, weight_decay=decay)
+    for rows in steps:
+        loss, _, gradient = gradients(model, rows, loss_of)
+        figures.append((loss, norm(gradient)))
+        torch.nn.utils.clip_grad_norm_(trained.values(), clip)
+        optimiser.step()
+    return figures
 
 
 def short(name):
+    """Without the name of the adapter, as PEFT's files have it."""
     return name.replace(".default.", ".")
+
+
+def write_json(path, answer):
+    path.write_text(json.dumps(answer, separators=(",", ":")) + "\n")
