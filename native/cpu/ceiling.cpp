@@ -1,7 +1,7 @@
 #include "cpu/ceiling.h"
 #include "cpu/ceiling.body.h"
-#include "cpu/features.h"
 #include "cpu/memory.h"
+#include "cpu/variant.h"
 #include <chrono>
 #include <functional>
 
@@ -43,39 +43,6 @@ template <class T> Memory random_numbers(long n) {
 // About a millisecond of work between two looks at the clock.
 constexpr long kRounds = 100000;
 
-using Multiply = double (*)(const float*, long, float*);
-Multiply multiply_variant() {
-#if defined(ATTUNE_HAVE_AVX512)
-  if (chosen() >= Isa::avx512) return multiply_avx512;
-#endif
-#if defined(ATTUNE_HAVE_AVX2)
-  if (chosen() >= Isa::avx2) return multiply_avx2;
-#endif
-  return multiply_portable;
-}
-
-using Read = void (*)(const float*, long, float*);
-Read read_variant() {
-#if defined(ATTUNE_HAVE_AVX512)
-  if (chosen() >= Isa::avx512) return read_avx512;
-#endif
-#if defined(ATTUNE_HAVE_AVX2)
-  if (chosen() >= Isa::avx2) return read_avx2;
-#endif
-  return read_portable;
-}
-
-using Copy = void (*)(const float*, float*, long);
-Copy copy_variant() {
-#if defined(ATTUNE_HAVE_AVX512)
-  if (chosen() >= Isa::avx512) return copy_avx512;
-#endif
-#if defined(ATTUNE_HAVE_AVX2)
-  if (chosen() >= Isa::avx2) return copy_avx2;
-#endif
-  return copy_portable;
-}
-
 long whole_lines(long bytes) { return (bytes + 255) / 256 * 64; }
 
 }  // namespace
@@ -95,8 +62,8 @@ double multiply_ceiling(Team& team, DType dtype, double seconds) {
   }
 #endif
   const Memory numbers = random_numbers<float>(4096);
-  const Multiply variant = multiply_variant();
-  return rate(team, seconds, [&](int t) { return variant(numbers.as<float>(), kRounds, sinks.as<float>(size_t(t) * 256)); });
+  const auto multiply = variant(multiply_portable, ATTUNE_AVX2(multiply_avx2), ATTUNE_AVX512(multiply_avx512));
+  return rate(team, seconds, [&](int t) { return multiply(numbers.as<float>(), kRounds, sinks.as<float>(size_t(t) * 256)); });
 }
 
 double read_ceiling(Team& team, long bytes, double seconds) {
@@ -104,9 +71,9 @@ double read_ceiling(Team& team, long bytes, double seconds) {
   std::vector<Memory> buffers;
   for (int t = 0; t < team.size(); t++) buffers.push_back(random_numbers<float>(n));
   Memory sinks(size_t(team.size()) * 256);
-  const Read variant = read_variant();
+  const auto read = variant(read_portable, ATTUNE_AVX2(read_avx2), ATTUNE_AVX512(read_avx512));
   return rate(team, seconds, [&](int t) {
-    variant(buffers[size_t(t)].as<float>(), n, sinks.as<float>(size_t(t) * 256));
+    read(buffers[size_t(t)].as<float>(), n, sinks.as<float>(size_t(t) * 256));
     return 4.0 * double(n);
   });
 }
@@ -115,9 +82,9 @@ double copy_ceiling(Team& team, long bytes, double seconds) {
   const long n = whole_lines(bytes);
   std::vector<Memory> from, to;
   for (int t = 0; t < team.size(); t++) from.push_back(random_numbers<float>(n)), to.emplace_back(size_t(n) * 4);
-  const Copy variant = copy_variant();
+  const auto copy = variant(copy_portable, ATTUNE_AVX2(copy_avx2), ATTUNE_AVX512(copy_avx512));
   return rate(team, seconds, [&](int t) {
-    variant(from[size_t(t)].as<float>(), to[size_t(t)].as<float>(), n);
+    copy(from[size_t(t)].as<float>(), to[size_t(t)].as<float>(), n);
     return 8.0 * double(n);
   });
 }

@@ -1,6 +1,6 @@
 // Checks, the choice of a variant, and the lists of tasks that the variants in blocks work through.
 #include "kernels/attention/attention.h"
-#include "cpu/features.h"
+#include "cpu/variant.h"
 #include "kernels/attention/seen.h"
 #include "kernels/attention/variants.h"
 #include <algorithm>
@@ -45,15 +45,7 @@ const Blocked* variant(DType t) {
   return nullptr;
 }
 
-const Paged& paged(DType t) {
-#if defined(ATTUNE_HAVE_AVX512)
-  if (cpu::chosen() >= cpu::Isa::avx512) return paged_avx512(t);
-#endif
-#if defined(ATTUNE_HAVE_AVX2)
-  if (cpu::chosen() >= cpu::Isa::avx2) return paged_avx2(t);
-#endif
-  return paged_reference(t);
-}
+const Paged& paged(DType t) { return cpu::variant(paged_reference, ATTUNE_AVX2(paged_avx2), ATTUNE_AVX512(paged_avx512))(t); }
 
 long blocks_of(const Shape& s, long i) { return (s.starts[i + 1] - s.starts[i] + 31) / 32; }
 long chunks_of(const Shape& s, long i) { return (blocks_of(s, i) + kKeyBlocks - 1) / kKeyBlocks; }

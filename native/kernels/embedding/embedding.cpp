@@ -1,6 +1,6 @@
 // The table of variants: chosen by the instruction set of the calling thread.
 #include "kernels/embedding/embedding.h"
-#include "cpu/features.h"
+#include "cpu/variant.h"
 #include "kernels/embedding/variants.h"
 
 namespace attune::embedding {
@@ -18,12 +18,8 @@ template <class T> void clear_padding(T* x, long columns, long last) {
 
 void gather(const matmul::Weights& w, const int* ids, void* x, long first, long last) {
   const Gather g{w.dtype, w.forward.as<void>(), w.K, ids, x};
-#if defined(ATTUNE_HAVE_AVX512)
-  if (cpu::chosen() >= cpu::Isa::avx512) return forward_avx512(g, first, last);
-#endif
-#if defined(ATTUNE_HAVE_AVX2)
-  if (cpu::chosen() >= cpu::Isa::avx2) return forward_avx2(g, first, last);
-#endif
+  using Run = void (*)(const Gather&, long, long);
+  if (const Run run = cpu::variant<Run>(nullptr, ATTUNE_AVX2(forward_avx2), ATTUNE_AVX512(forward_avx512))) return run(g, first, last);
   if (w.dtype == DType::f32)
     forward_reference(w, ids, (float*)x, first, last);
   else
@@ -43,13 +39,7 @@ void forward(const matmul::Weights& w, const int* ids, long N, void* x, long fir
 
 void backward(const void* dx, DType dtype, const int* ids, long N, long H, float* dw, long from, long to) {
   const Scatter s{dtype, dx, ids, N, H, dw};
-#if defined(ATTUNE_HAVE_AVX512)
-  if (cpu::chosen() >= cpu::Isa::avx512) return backward_avx512(s, from, to);
-#endif
-#if defined(ATTUNE_HAVE_AVX2)
-  if (cpu::chosen() >= cpu::Isa::avx2) return backward_avx2(s, from, to);
-#endif
-  backward_reference(s, from, to);
+  cpu::variant(backward_reference, ATTUNE_AVX2(backward_avx2), ATTUNE_AVX512(backward_avx512))(s, from, to);
 }
 
 }  // namespace attune::embedding

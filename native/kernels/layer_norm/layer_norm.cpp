@@ -1,7 +1,7 @@
 // The table of variants: chosen by the instruction set of the calling thread.
 #include "kernels/layer_norm/layer_norm.h"
 #include "base/error.h"
-#include "cpu/features.h"
+#include "cpu/variant.h"
 #include "kernels/layer_norm/variants.h"
 
 namespace attune::layer_norm {
@@ -10,13 +10,7 @@ static const Table& table(const Shape& s) {
   if (s.columns % 32 || s.count < 1 || s.count > s.columns)
     throw Error("kernel_arguments",
                 std::string("[layer_norm] expected whole blocks of 32 columns, got ").append(std::to_string(s.columns)));
-#if defined(ATTUNE_HAVE_AVX512)
-  if (cpu::chosen() >= cpu::Isa::avx512) return avx512_table;
-#endif
-#if defined(ATTUNE_HAVE_AVX2)
-  if (cpu::chosen() >= cpu::Isa::avx2) return avx2_table;
-#endif
-  return reference_table;
+  return *cpu::variant(&reference_table, ATTUNE_AVX2(&avx2_table), ATTUNE_AVX512(&avx512_table));
 }
 
 void forward(const Forward& f, long first, long last) { table(f.s).forward(f, first, last); }

@@ -1,5 +1,6 @@
 // Checks, chooses the variant of the calling thread's instruction set, and cuts the product to the caches.
 #include "kernels/matmul/matmul.h"
+#include "cpu/variant.h"
 #include "kernels/matmul/variants.h"
 
 namespace attune::matmul {
@@ -72,16 +73,7 @@ Rows plain(const Product& p) {
 }  // namespace
 
 const Table& table() {
-#if defined(ATTUNE_HAVE_AMX)
-  if (cpu::chosen() >= cpu::Isa::amx) return amx_table;
-#endif
-#if defined(ATTUNE_HAVE_AVX512)
-  if (cpu::chosen() >= cpu::Isa::avx512) return avx512_table;
-#endif
-#if defined(ATTUNE_HAVE_AVX2)
-  if (cpu::chosen() >= cpu::Isa::avx2) return avx2_table;
-#endif
-  return reference_table;
+  return *cpu::variant(&reference_table, ATTUNE_AVX2(&avx2_table), ATTUNE_AVX512(&avx512_table), ATTUNE_AMX(&amx_table));
 }
 
 void rows(const Product& p, long first, long last, float* workspace) {

@@ -1,20 +1,12 @@
 // The table of variants: chosen by the instruction set of the calling thread.
 #include "kernels/rms_norm/rms_norm.h"
 #include "base/error.h"
-#include "cpu/features.h"
+#include "cpu/variant.h"
 #include "kernels/rms_norm/variants.h"
 
 namespace attune::rms_norm {
 
-static const Table& table() {
-#if defined(ATTUNE_HAVE_AVX512)
-  if (cpu::chosen() >= cpu::Isa::avx512) return avx512_table;
-#endif
-#if defined(ATTUNE_HAVE_AVX2)
-  if (cpu::chosen() >= cpu::Isa::avx2) return avx2_table;
-#endif
-  return reference_table;
-}
+static const Table& table() { return *cpu::variant(&reference_table, ATTUNE_AVX2(&avx2_table), ATTUNE_AVX512(&avx512_table)); }
 
 static void check(const Shape& s) {
   const bool blocks = s.columns % 32 == 0 && s.from % 32 == 0 && s.size % 32 == 0;

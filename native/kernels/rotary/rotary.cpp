@@ -1,7 +1,7 @@
 // The table of variants: chosen by the instruction set of the calling thread.
 #include "kernels/rotary/rotary.h"
 #include "base/error.h"
-#include "cpu/features.h"
+#include "cpu/variant.h"
 #include "kernels/rotary/variants.h"
 
 namespace attune::rotary {
@@ -12,13 +12,7 @@ void rotate(void* x, DType dtype, long columns, long from, long heads, long D, c
     throw Error("kernel_arguments",
                 std::string("[rotary] expected heads of a multiple of 64 columns inside the row, got D ").append(std::to_string(D)));
   const Rotation r{x, dtype, columns, from, heads, D, cos, sin, inverse};
-#if defined(ATTUNE_HAVE_AVX512)
-  if (cpu::chosen() >= cpu::Isa::avx512) return rotate_avx512(r, first, last);
-#endif
-#if defined(ATTUNE_HAVE_AVX2)
-  if (cpu::chosen() >= cpu::Isa::avx2) return rotate_avx2(r, first, last);
-#endif
-  rotate_reference(r, first, last);
+  cpu::variant(rotate_reference, ATTUNE_AVX2(rotate_avx2), ATTUNE_AVX512(rotate_avx512))(r, first, last);
 }
 
 }  // namespace attune::rotary

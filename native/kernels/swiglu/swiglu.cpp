@@ -1,7 +1,7 @@
 // The table of variants: chosen by the instruction set of the calling thread.
 #include "kernels/swiglu/swiglu.h"
 #include "base/error.h"
-#include "cpu/features.h"
+#include "cpu/variant.h"
 #include "kernels/swiglu/variants.h"
 
 namespace attune::swiglu {
@@ -9,13 +9,7 @@ namespace attune::swiglu {
 static const Table& table(long columns) {
   if (columns % 32)
     throw Error("kernel_arguments", std::string("[swiglu] expected whole blocks of 32 columns, got ").append(std::to_string(columns)));
-#if defined(ATTUNE_HAVE_AVX512)
-  if (cpu::chosen() >= cpu::Isa::avx512) return avx512_table;
-#endif
-#if defined(ATTUNE_HAVE_AVX2)
-  if (cpu::chosen() >= cpu::Isa::avx2) return avx2_table;
-#endif
-  return reference_table;
+  return *cpu::variant(&reference_table, ATTUNE_AVX2(&avx2_table), ATTUNE_AVX512(&avx512_table));
 }
 
 void forward(Activation a, DType dtype, const void* gate_up, void* act, long I, long first, long last) {
