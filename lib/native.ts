@@ -59,7 +59,7 @@ const DATA_CODES = new Set(['tensor_not_finite', 'tensor_missing', 'tensor_shape
 const REQUEST_CODES = new Set(['kernel_arguments', 'model_arguments', 'adapter_target']);
 
 /** A native failure as one of attune's errors, with the caller's stack. */
-export function nativeError(error: unknown): AttuneError {
+function nativeError(error: unknown): AttuneError {
   if (error instanceof AttuneError) return error;
   const { code = 'native_failure', message = String(error) } = error as { code?: string; message?: string };
   if (DATA_CODES.has(code)) return new DataError(code, message, { cause: error });

@@ -12,8 +12,8 @@ import { checkCompiler, checkNode, missingBuildTools } from './toolchain.mjs';
 
 const require = createRequire(import.meta.url);
 
-export const buildFolder = () => (process.env.ATTUNE_BUILD_DIR ? resolve(process.env.ATTUNE_BUILD_DIR) : resolve(root, 'build/cmake'));
-export const addonPath = (config = 'Release') => resolve(buildFolder(), config, 'attune.node');
+const buildFolder = () => (process.env.ATTUNE_BUILD_DIR ? resolve(process.env.ATTUNE_BUILD_DIR) : resolve(root, 'build/cmake'));
+const addonPath = (config = 'Release') => resolve(buildFolder(), config, 'attune.node');
 
 /** Builds and returns the path of the addon. `defines` are CMake cache entries, `NAME=value`. */
 export async function buildNative({ config = 'Release', defines = [] } = {}) {

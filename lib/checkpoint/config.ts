@@ -57,7 +57,7 @@ const FAMILIES: Record<string, Family> = {
 };
 
 /** Architectures of decoders that attune knows, by the names in config.json. */
-export const ARCHITECTURES = Object.keys(FAMILIES);
+const ARCHITECTURES = Object.keys(FAMILIES);
 
 const CAUSAL = 'ForCausalLM';
 const SCORES = 'ForSequenceClassification';

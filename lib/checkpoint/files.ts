@@ -103,7 +103,7 @@ export function writeFault(error: unknown, path: string): unknown {
 }
 
 /** Forces a folder's list of names to the disk; systems that cannot do so are left alone. */
-export async function syncFolder(path: string): Promise<void> {
+async function syncFolder(path: string): Promise<void> {
   const folder = await open(path, 'r').catch(() => undefined);
   await folder?.sync().catch(() => {});
   await folder?.close();

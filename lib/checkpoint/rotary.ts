@@ -11,7 +11,7 @@ const KINDS: Record<string, RotaryConfig['kind']> = {
 };
 
 /** Rope scalings that attune knows, by their names in config.json. */
-export const ROPE_TYPES = Object.keys(KINDS);
+const ROPE_TYPES = Object.keys(KINDS);
 
 /**
  * @param context `max_position_embeddings`

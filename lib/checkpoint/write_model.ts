@@ -54,7 +54,7 @@ export async function writeModelFolder(
 }
 
 /** Copies the tokenizer's files, templates and generation settings that `from` has. */
-export async function copyCompanions(from: string, to: string): Promise<void> {
+async function copyCompanions(from: string, to: string): Promise<void> {
   for (const name of COPIED) {
     const source = join(from, name);
     if (!(await exists(source))) continue;
@@ -66,7 +66,7 @@ export async function copyCompanions(from: string, to: string): Promise<void> {
 const bytes = ({ shape, stored }: TensorToWrite) => sizeOf(shape) * STORED_BYTES[stored];
 
 /** Tensors in order, a new file where the next would make one too large. */
-export function shardsOf(tensors: readonly TensorToWrite[], most: number): TensorToWrite[][] {
+function shardsOf(tensors: readonly TensorToWrite[], most: number): TensorToWrite[][] {
   const shards: TensorToWrite[][] = [[]];
   let size = 0;
   for (const tensor of tensors) {

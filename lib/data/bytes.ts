@@ -15,7 +15,7 @@ export interface Line {
 }
 
 /** The file's bytes, unpacked where its name ends in `.gz`. */
-export async function* fileBytes(file: string): AsyncGenerator<Buffer> {
+async function* fileBytes(file: string): AsyncGenerator<Buffer> {
   const source = createReadStream(file, { highWaterMark: 1 << 18 });
   const out = file.endsWith('.gz') ? source.pipe(createGunzip()) : source;
   source.on('error', (error) => out.destroy(error));

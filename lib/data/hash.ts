@@ -1,15 +1,6 @@
-/** Hashes that tell whether data is still the same, for manifests and for `--resume`. */
+/** The hash that tells whether rows are still the same. */
 import { createHash } from 'node:crypto';
-import { createReadStream } from 'node:fs';
-import { pipeline } from 'node:stream/promises';
 import type { Tokens } from './types.js';
-
-/** SHA-256 of a file as it lies there, in hexadecimal. */
-export async function fileHash(file: string): Promise<string> {
-  const hash = createHash('sha256');
-  await pipeline(createReadStream(file), hash);
-  return hash.digest('hex');
-}
 
 type Hashed = Pick<Tokens, 'ids' | 'trained' | 'source' | 'unit' | 'member'>;
 

@@ -65,7 +65,7 @@ export function detectMapping(row: Row, accepts: Accepts = ROWS_ALONE): Mapping 
 }
 
 /** Kinds that the row's columns make. */
-export const fittingKinds = (row: Row) => KINDS.filter((kind) => mappingOf(row, kind) !== undefined);
+const fittingKinds = (row: Row) => KINDS.filter((kind) => mappingOf(row, kind) !== undefined);
 
 function mappingOf(row: Row, kind: Kind): Mapping | undefined {
   if (kind === 'rows') return rowMapping(row);

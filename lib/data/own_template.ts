@@ -19,7 +19,7 @@ export function ownMapping(row: Row, template: OwnTemplate, accepts: Accepts, pl
 }
 
 /** Names in braces, each once. Of a template with an answer, prompts need the prompt alone. */
-export function placeholdersOf(template: OwnTemplate, kind: Kind = 'rows'): string[] {
+function placeholdersOf(template: OwnTemplate, kind: Kind = 'rows'): string[] {
   const used = kind === 'prompts' && 'prompt' in template ? [template.prompt] : Object.values(template);
   const parts = used.flatMap(parseTemplate);
   return [...new Set(parts.flatMap((part) => ('placeholder' in part ? [part.placeholder] : [])))];

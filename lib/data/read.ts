@@ -18,7 +18,7 @@ const READERS: Record<string, (file: string) => AsyncGenerator<Row>> = {
 };
 
 /** Endings of files that hold rows; each may be followed by `.gz`. */
-export const ENDINGS = Object.keys(READERS);
+const ENDINGS = Object.keys(READERS);
 
 /**
  * The rows of one file, in order, read as they are asked for.

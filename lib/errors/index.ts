@@ -93,7 +93,7 @@ export function nearest(name: string, known: readonly string[]): string | undefi
 const plain = (name: string) => name.toLowerCase().replace(/[-_]/g, '');
 
 /** Levenshtein distance. */
-export function editDistance(a: string, b: string): number {
+function editDistance(a: string, b: string): number {
   let row = Array.from({ length: b.length + 1 }, (_, j) => j);
   for (let i = 1; i <= a.length; i++) {
     const next = [i];

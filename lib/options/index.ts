@@ -1,10 +1,9 @@
 /** Recipes: one schema for types, defaults, JSON Schema, help and messages. */
-export { COMPUTE_FLAGS, type ComputeFlag, computeFlagHelp, readComputeFlags } from './flags.js';
 export { type RecipeKey, recipeKeys } from './keys.js';
 export { METHOD_NAMES, type MethodName, type MethodOptions, methodOptions, type OptionsOf } from './methods.js';
-export { DTYPES, type Dtype, LINEAR_LAYERS, TEMPLATE_NAMES } from './parts.js';
+export type { Dtype } from './parts.js';
 export { isHubId, resolveModel } from './paths.js';
-export { DPO_LOSSES, DPO_SCORE_LOSSES, type DpoLoss, dpoTerms } from './preference_methods.js';
+export { DPO_SCORE_LOSSES, type DpoLoss, dpoTerms } from './preference_methods.js';
 export { parseRecipe, type ReadOptions, type ReadRecipe, type ReadStage, readRecipe } from './read.js';
 export { type Difference, HARMLESS_KEYS, recipeDifferences, resolvedRecipe, resolvedStages, withMaxLength } from './resolve.js';
 export {

@@ -2,22 +2,22 @@
 import * as z from 'zod';
 import { nearest } from '../errors/index.js';
 
-export const DTYPES = ['bf16', 'f32'] as const;
+const DTYPES = ['bf16', 'f32'] as const;
 export type Dtype = (typeof DTYPES)[number];
 
-export const dtypeSchema = z
+const dtypeSchema = z
   .enum(DTYPES)
   .default('bf16')
   .describe('Arithmetic of the forward and backward pass. Adapters and optimiser state are always f32.');
 
-export const deviceSchema = z
+const deviceSchema = z
   .string()
   .regex(/^(auto|cpu|cuda(:\d+)?)$/)
   .default('auto')
   .describe('Where the arithmetic runs.')
   .meta({ expected: 'auto, cpu, cuda or cuda:0' });
 
-export const threadsSchema = z
+const threadsSchema = z
   .union([z.literal('auto'), z.int().min(1).max(1024)])
   .default('auto')
   .describe('Number of CPU threads; the result is the same for every number.');
@@ -28,7 +28,7 @@ export const computeSchema = z
   .describe('Where and in what arithmetic the work is done.');
 
 /** Linear layers that an adapter can sit on, by the last part of their name in the checkpoint. */
-export const LINEAR_LAYERS = ['q_proj', 'k_proj', 'v_proj', 'o_proj', 'gate_proj', 'up_proj', 'down_proj'] as const;
+const LINEAR_LAYERS = ['q_proj', 'k_proj', 'v_proj', 'o_proj', 'gate_proj', 'up_proj', 'down_proj'] as const;
 
 const target = z
   .string()
@@ -76,7 +76,7 @@ export const adapterSchema = adapterKeys
   .default(null)
   .describe('A LoRA adapter to train. Left out or null: all weights are trained.');
 
-export const sourceSchema = z.strictObject({
+const sourceSchema = z.strictObject({
   path: z.string().min(1).describe('A file or a glob, from the recipe’s folder: .txt .md .jsonl .json .csv .tsv .parquet, also with .gz.'),
   weight: z
     .number()

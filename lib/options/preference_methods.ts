@@ -31,8 +31,8 @@ export const reward = z.strictObject({
 
 /** Losses of log-ratio scores, which a divergence may bend; and losses of the log-ratios or log-probabilities themselves. */
 export const DPO_SCORE_LOSSES = ['sigmoid', 'hinge', 'ipo', 'exo', 'robust', 'discopop', 'sigmoidNorm'] as const;
-export const DPO_RATIO_LOSSES = ['nca', 'bco', 'sppo', 'aot', 'aotUnpaired', 'apoZero', 'apoDown'] as const;
-export const DPO_LOSSES = [...DPO_SCORE_LOSSES, ...DPO_RATIO_LOSSES, 'sft'] as const;
+const DPO_RATIO_LOSSES = ['nca', 'bco', 'sppo', 'aot', 'aotUnpaired', 'apoZero', 'apoDown'] as const;
+const DPO_LOSSES = [...DPO_SCORE_LOSSES, ...DPO_RATIO_LOSSES, 'sft'] as const;
 export type DpoLoss = (typeof DPO_LOSSES)[number];
 
 /** Losses that read `labelSmoothing`. */

@@ -87,7 +87,7 @@ function purpose(path: Path, schema: JsonSchema): string {
 }
 
 /** The value at `path`, or undefined. */
-export function valueAt(value: unknown, path: Path): unknown {
+function valueAt(value: unknown, path: Path): unknown {
   return path.reduce<unknown>(
     (at, key) => (at !== null && typeof at === 'object' ? (at as Record<string, unknown>)[key] : undefined),
     value,

@@ -30,7 +30,7 @@ export interface StageValue {
 }
 
 /** Stands for a folder that an earlier stage makes. */
-export const FROM_STAGE = 'made-by-an-earlier-stage';
+const FROM_STAGE = 'made-by-an-earlier-stage';
 
 /** Groups whose keys are defaults one by one. */
 const GROUPS = ['compute', 'adapter', 'checks', 'train', 'evaluate'];

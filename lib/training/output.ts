@@ -97,7 +97,7 @@ async function trainedAdapter(native: NativeModel, adapter: Adapter): Promise<Ad
 }
 
 /** Where the end product of a run goes. */
-export const outputFolder = ({ out, adapter }: Pick<Run, 'out' | 'adapter'>) => join(out, adapter === undefined ? 'model' : 'adapter');
+const outputFolder = ({ out, adapter }: Pick<Run, 'out' | 'adapter'>) => join(out, adapter === undefined ? 'model' : 'adapter');
 
 /** The output of a run that was finished already, so that resuming it changes nothing. */
 export async function finishedOutput(run: Run): Promise<string | undefined> {

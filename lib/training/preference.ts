@@ -13,7 +13,7 @@ import { cacheFile, comesAgain, computeKnown, type KnownReference, readKnown, wr
 import type { Rows } from './rows.js';
 
 /** What the recipe's policy is held to, where its method learns from rows and has such a thing. */
-export function wantedReference({ method }: Pick<Recipe, 'method'>): string | undefined {
+function wantedReference({ method }: Pick<Recipe, 'method'>): string | undefined {
   return 'reference' in method && methods[method.name].needs.rollouts !== true ? method.reference : undefined;
 }
 

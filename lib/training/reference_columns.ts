@@ -29,7 +29,7 @@ function knownLogprob(known: KnownReference | undefined, sequences: Sequences): 
 }
 
 /** (N) log-probabilities of the sequences' trained tokens under the reference, without dropout. */
-export async function referenceLogprob(
+async function referenceLogprob(
   { recipe, microBatchTokens }: Pick<UpdateSetting, 'recipe' | 'microBatchTokens'>,
   { native, adapter }: Reference,
   sequences: Sequences,

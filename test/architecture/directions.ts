@@ -10,7 +10,7 @@ interface LibRoom {
 
 const ALL = ['errors', 'options', 'native', 'kernels', 'data', 'tokenizer', 'checkpoint', 'methods', 'training', 'evaluation', 'guide'];
 
-export const LIB: Record<string, LibRoom> = {
+const LIB: Record<string, LibRoom> = {
   errors: { rooms: [] },
   // A schema's whole point is its message: it throws the typed errors.
   options: { rooms: ['errors'] },
@@ -29,7 +29,7 @@ export const LIB: Record<string, LibRoom> = {
 };
 
 /** `lib/data/read.ts` is of room `data`, `lib/native.ts` of room `native`. */
-export const libRoom = (path: string) => path.match(/^lib\/([^/.]+)/)?.[1];
+const libRoom = (path: string) => path.match(/^lib\/([^/.]+)/)?.[1];
 
 /** Why `file` may not have this import, or undefined. */
 export function libFault(file: string, { specifier, typeOnly }: Import): string | undefined {
@@ -46,7 +46,7 @@ export function libFault(file: string, { specifier, typeOnly }: Import): string 
 }
 
 /** What a room of native may include beside itself; `kernels` stands for each kernel room, which may also include others of its kind. */
-export const NATIVE: Record<string, readonly string[]> = {
+const NATIVE: Record<string, readonly string[]> = {
   base: [],
   cpu: ['base'],
   cuda: ['base'],
@@ -59,7 +59,7 @@ export const NATIVE: Record<string, readonly string[]> = {
 };
 
 /** `kernels/matmul/matmul.cpp` is of room `kernels`, its kernel is `matmul`. Paths are from native/. */
-export const nativeRoom = (path: string) => path.split('/')[0] ?? '';
+const nativeRoom = (path: string) => path.split('/')[0] ?? '';
 export const kernelOf = (path: string) => path.match(/^kernels\/([^/]+)\//)?.[1];
 
 /** Why `file` (from native/) may not have this include, or undefined. */

@@ -1,11 +1,10 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { fileHash, sequencesHash } from '../../lib/data/hash.js';
+import { sequencesHash } from '../../lib/data/hash.js';
 import { epochLength, epochOrder } from '../../lib/data/order.js';
 import { microBatches, packBatch } from '../../lib/data/pack.js';
 import { type Cursor, StepPlan, type StepRules } from '../../lib/data/plan.js';
 import { Random } from '../../lib/data/random.js';
-import { makeRoom } from './room.js';
 
 /** Sequences of any lengths, from up to three sources, some with nothing trained; ids are unique. */
 const sequence = fc.record({
@@ -182,10 +181,6 @@ describe('hashes', () => {
     ];
     expect(new Set([base, ...others].map(sequencesHash)).size).toBe(7);
     expect(sequencesHash([...base])).toBe(sequencesHash(base));
-  });
-
-  it('of a file are those of sha256sum', async () => {
-    expect(await fileHash(makeRoom().write('abc.txt', 'abc'))).toBe('ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad');
   });
 });
 

@@ -1,7 +1,7 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { computeFlagHelp, parseRecipe, readComputeFlags, readRecipe, recipeJsonSchema, recipeKeys } from '../../lib/options/index.js';
+import { parseRecipe, readRecipe, recipeJsonSchema, recipeKeys } from '../../lib/options/index.js';
 import { failure, file, LEAST, room } from './room.js';
 
 const refused = (text: string, set: string[] = []) => failure(() => readRecipe(file(text), { set }));
@@ -145,15 +145,5 @@ describe('what is derived from the schema', () => {
     );
     for (const one of keys) expect(one.description, one.key).not.toBe('');
     expect(keys.find((one) => one.key === 'train.steps')?.expected).toBe('a whole number of at least 1');
-  });
-
-  it('reads the flags of the commands, with the same defaults and messages', () => {
-    expect(readComputeFlags({})).toEqual({ device: 'auto', dtype: 'bf16', threads: 'auto' });
-    expect(readComputeFlags({ dtype: 'f32', threads: '2', device: 'cuda:1' })).toEqual({ device: 'cuda:1', dtype: 'f32', threads: 2 });
-    expect(failure(() => readComputeFlags({ dtype: 'f63' })).message).toBe(
-      '--dtype must be one of bf16, f32, not "f63"; did you mean f32?',
-    );
-    expect(failure(() => readComputeFlags({ threads: '0' })).message).toContain('--threads must be auto or a whole number of at least 1');
-    expect(computeFlagHelp('device')).toMatchObject({ expected: 'auto, cpu, cuda or cuda:0', default: 'auto' });
   });
 });

@@ -7,9 +7,9 @@ import { type JsonObject, tinyTensors, writeTokenizer, writeWeights } from './ti
 const WORDS = 'cells divide and grow while light falls on leaves that drink water from deep roots'.split(' ');
 const DIGITS = [...'0123456789'];
 const SPECIAL = '[PAD] [UNK] [CLS] [SEP] [MASK]'.split(' ');
-export const PIECES = [...SPECIAL, ...WORDS, ...DIGITS, ...DIGITS.map((digit) => `##${digit}`)];
+const PIECES = [...SPECIAL, ...WORDS, ...DIGITS, ...DIGITS.map((digit) => `##${digit}`)];
 
-export const ENCODER_CONFIG: JsonObject = {
+const ENCODER_CONFIG: JsonObject = {
   architectures: ['BertForMaskedLM'],
   model_type: 'bert',
   vocab_size: PIECES.length,
@@ -22,7 +22,7 @@ export const ENCODER_CONFIG: JsonObject = {
 };
 
 /** Writes the folder and returns its path. `pieces` are the lines of vocab.txt. */
-export function writeTinyEncoder(folder: string, pieces = PIECES): string {
+function writeTinyEncoder(folder: string, pieces = PIECES): string {
   mkdirSync(folder, { recursive: true });
   writeFileSync(join(folder, 'config.json'), JSON.stringify(ENCODER_CONFIG));
   writeFileSync(join(folder, 'vocab.txt'), `${pieces.join('\n')}\n`);

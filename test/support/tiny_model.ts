@@ -24,7 +24,7 @@ export function placesIn(folder: string): () => string {
 }
 
 /** 256 bytes and three special tokens, rounded up: rows beyond the tokenizer's ids are as in published models. */
-export const TINY_VOCABULARY = 264;
+const TINY_VOCABULARY = 264;
 
 export const TINY_CONFIG: JsonObject = {
   architectures: ['LlamaForCausalLM'],

@@ -38,7 +38,7 @@ export function str(value: Value): string {
 }
 
 /** Python's `repr(value)`. */
-export function repr(value: Value): string {
+function repr(value: Value): string {
   if (isText(value)) return quoted(value.value);
   if (isList(value)) return listed(value);
   if (isMapping(value)) return `{${[...value.value].map(([key, of]) => `${quoted(key)}: ${repr(of)}`).join(', ')}}`;
