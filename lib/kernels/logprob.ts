@@ -75,7 +75,10 @@ export function logprobBackward(args: LogprobBackwardArguments, options?: Kernel
   );
 }
 
-/** How `logprob` is cut on a machine with these caches: rows per pass, rows per block for so many rows and threads, vocabulary columns per part. */
+/**
+ * How `logprob` is cut on a machine with these caches: rows per pass, rows per block for so many rows and threads (and where the `topK` likeliest
+ * are sought), vocabulary columns per part.
+ */
 export function logprobPlan(args: {
   isa: Variant;
   dtype: 'f32' | 'bf16';
@@ -85,9 +88,15 @@ export function logprobPlan(args: {
   rows?: number;
   vocabulary?: number;
   threads?: number;
+  topK?: number;
 }) {
-  return callKernel<{ rows: number; gradientRows: number; chunk: number; part: number; evenRows: number; byParts: boolean }>(
-    'logprob_plan',
-    args,
-  );
+  return callKernel<{
+    rows: number;
+    gradientRows: number;
+    chunk: number;
+    part: number;
+    evenRows: number;
+    topRows: number;
+    byParts: boolean;
+  }>('logprob_plan', args);
 }

@@ -11,15 +11,17 @@ interface Problem {
   bias?: boolean;
 }
 
-const biasOf = (V: number) => numbers(V, 9);
+const biasOf = ({ V, bias }: Problem) => (bias ? numbers(V, 9) : undefined);
 
 /** In double: the four outputs of each row. */
-function plain({ R, V, H, softcap = 0, bias }: Problem, hidden: Numbers, weight: Numbers, targets: Int32Array) {
+function plain(problem: Problem, hidden: Numbers, weight: Numbers, targets: Int32Array) {
+  const { R, V, H, softcap = 0 } = problem;
+  const bias = biasOf(problem);
   const out = { logprob: new Float64Array(R), lse: new Float64Array(R), entropy: new Float64Array(R), mean: new Float64Array(R) };
   const logits: Float64Array[] = [];
   for (let m = 0; m < R; m++) {
     const z = Float64Array.from({ length: V }, (_, v) => {
-      let sum = bias ? biasOf(V)[v]! : 0;
+      let sum = bias?.[v] ?? 0;
       for (let k = 0; k < H; k++) sum += hidden[m * H + k]! * weight[v * H + k]!;
       return softcap ? softcap * Math.tanh(sum / softcap) : sum;
     });
@@ -59,12 +61,14 @@ function plainBackward(problem: Problem, hidden: Numbers, weight: Numbers, targe
   return { dhidden, dweight, dbias };
 }
 
-function data({ R, V, H, softcap, bias }: Problem, dtype: DType, scale = 3) {
+function data(problem: Problem, dtype: DType, scale = 3) {
+  const { R, V, H, softcap } = problem;
+  const bias = biasOf(problem);
   const stored = (values: Float32Array) => (dtype === 'bf16' ? roundBf16(values) : values);
   const next = random(R + 7 * V);
   const targets = Int32Array.from({ length: R }, () => Math.floor(next() * V));
   const [hidden, weight] = [stored(numbers(R * H, 1)), stored(numbers(V * H, 2, scale / Math.sqrt(H)))];
-  return { hidden, weight, targets, vocabulary: V, columns: H, dtype, ...(softcap && { softcap }), ...(bias && { bias: biasOf(V) }) };
+  return { hidden, weight, targets, vocabulary: V, columns: H, dtype, ...(softcap && { softcap }), ...(bias && { bias }) };
 }
 const gradients = (R: number): Required<Gradients> => {
   const [g, gLse, gEntropy, gMean] = [3, 4, 5, 6].map((seed) => numbers(R, seed)) as [
@@ -224,6 +228,22 @@ describe('the plan', () => {
     expect(of(65, 2)[1]).toBe(false);
     expect(of(1, 2)).toEqual([32, true]);
     expect(logprobPlan({ isa: 'amx', dtype: 'bf16', columns: 576, rows: 1, threads: 2, vocabulary: 8192 }).byParts).toBe(false);
+  });
+});
+
+describe('the rows of a search for the likeliest', () => {
+  const of = (rows: number, topK: number, threads: number) =>
+    logprobPlan({ isa: 'amx', dtype: 'bf16', columns: 576, rows, topK, threads, l2: 2 << 20 }).topRows;
+  it('are as many as pay for the weights, and give each thread a block', () => {
+    expect(of(2048, 64, 2)).toBe(512);
+    expect(of(1100, 64, 2)).toBe(288);
+    expect(of(64, 64, 2)).toBe(32);
+    expect(of(1, 64, 2)).toBe(32);
+    expect(of(0, 64, 2)).toBe(32);
+  });
+  it('are fewer where each keeps many', () => {
+    expect(of(2048, 1024, 2)).toBe(128);
+    expect(of(2048, 4096, 2)).toBe(32);
   });
 });
 

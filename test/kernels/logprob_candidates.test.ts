@@ -17,6 +17,7 @@ const PROBLEMS: Problem[] = [
   { R: 1, V: 31, H: 32, K: 31 },
   { R: 33, V: 33, H: 64, K: 5 },
   { R: 65, V: 1000, H: 20, K: 64 },
+  { R: 3, V: 140, H: 200, K: 9 },
   { R: 9, V: 100, H: 48, K: 100, softcap: 3 },
   { R: 5, V: 45, H: 33, K: 7, softcap: 3, bias: true },
 ];
@@ -128,6 +129,15 @@ describe.each(kernelVariants('logprob'))('candidates of logprob %s', (variant) =
       expect(alone.out.topIds).toEqual(part(one.out.topIds!, K));
       expect(alone.out.topLogprob).toEqual(part(one.out.topLogprob!, K));
       expect(alone.back.dhidden).toEqual(part(one.back.dhidden, H));
+    });
+    it('keeps the lower ids of equal ones, wherever they stand', () => {
+      const [V, H, K, kinds] = [520, 24, 45, 13];
+      const args = data({ R: 4, V, H, K }, dtype);
+      // Id v has the weights of kind v mod 13, so that 40 ids each are equal to the last bit.
+      for (let v = kinds; v < V; v++) args.weight.copyWithin(v * H, (v % kinds) * H, ((v % kinds) + 1) * H);
+      const got = logprob({ ...args, topK: K }, { variant });
+      const expected = plain(args).flatMap(({ z }) => largest(z, K));
+      expect(Array.from(got.topIds!)).toEqual(expected);
     });
     it('orders equal ones by id, and shows a NaN in its row alone', () => {
       const args = data({ R: 3, V: 70, H: 12, K: 2 }, dtype);

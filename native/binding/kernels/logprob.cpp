@@ -149,6 +149,8 @@ Napi::Object plan(const Arguments& a, Team&) {
   Napi::Object out = Napi::Object::New(a.env());
   out.Set("rows", double(c.rows)), out.Set("gradientRows", double(c.gradient_rows)), out.Set("chunk", double(c.chunk));
   out.Set("part", double(logprob::kPart)), out.Set("evenRows", double(logprob::even_rows(R, c.gradient_rows, threads)));
+  const long K = a.integer("topK", 1, logprob::kTopMost, 1);
+  out.Set("topRows", double(logprob::top_rows(R, K, c.rows, threads, a.integer("l2", 1 << 10, 1L << 40, 2 << 20))));
   out.Set("byParts", logprob::by_parts(R, parts, threads));
   return out;
 }

@@ -1,25 +1,18 @@
-// The bodies of embedding, compiled once per instruction set. A row of W lies spread over squares of 32 x 32: 32 single numbers (fp32) or 16 pairs
-// (bf16) in each, a line apart, so the gather is bound by the lines it touches and needs no vectors; the scatter adds whole lines.
+// The bodies of embedding, compiled once per instruction set. A row of W lies spread over squares of 32 x 32, as a column of each, so the gather is
+// bound by the lines it touches and needs no vectors; the scatter adds whole lines.
 #pragma once
-#include "cpu/vector.h"
 #include "kernels/embedding/variants.h"
+#include "kernels/matmul/square.body.h"
 
 namespace attune::ATTUNE_ISA::embedding_body {
 using attune::embedding::Gather;
 using attune::embedding::Scatter;
 
-static inline void line(const float* square, long n, float* out) {
-  for (long k = 0; k < 32; k++) out[k] = square[k * 32 + n];
-}
-static inline void line(const bf16* square, long n, bf16* out) {
-  for (long p = 0; p < 16; p++) memcpy((void*)(out + 2 * p), square + n / 16 * 512 + p * 32 + n % 16 * 2, 4);
-}
-
 template <class T> static void forward_of(const Gather& g, long first, long last) {
   for (long m = first; m < last; m++) {
     const long id = g.ids[m];
     const T* squares = (const T*)g.panels + id / 32 * 32 * g.H;
-    for (long k = 0; k < g.H; k += 32) line(squares + k * 32, id % 32, (T*)g.x + rows_index(m, k, g.H));
+    for (long k = 0; k < g.H; k += 32) column_of_square(squares + k * 32, id % 32, (T*)g.x + rows_index(m, k, g.H));
   }
 }
 static void forward(const Gather& g, long first, long last) {

@@ -1,19 +1,46 @@
-// Plain loops for all instruction sets: K of V entries are a small share of the products that logprob does beside them.
+// Checks, puts candidates in the order of their ids, and shares out what a variant does with them: panels of the head, or blocks of its columns.
 #include "kernels/logprob/candidates.h"
 #include "base/error.h"
+#include "kernels/logprob/passes.h"
+#include <climits>
 #include <cmath>
 #include <vector>
 
 namespace attune::logprob {
 namespace {
 
-float number(const void* x, DType t, long i) {
-  return t == DType::f32 ? static_cast<const float*>(x)[i] : to_float(static_cast<const bf16*>(x)[i]);
+void check(const Candidates& c) {
+  const auto fail = [](const char* message) { throw Error("kernel_arguments", std::string("[logprob] candidates: ").append(message)); };
+  if (c.f.R * c.K > INT_MAX) fail("expected fewer than 2^31 ids");
+  for (long i = 0; i < c.f.R * c.K; i++)
+    if (c.ids[i] < 0 || c.ids[i] >= c.f.V) fail("expected ids below V");
 }
 
-void check(const Candidates& c) {
-  for (long i = 0; i < c.f.R * c.K; i++)
-    if (c.ids[i] < 0 || c.ids[i] >= c.f.V) throw Error("kernel_arguments", "[logprob] candidates: expected ids below V");
+// By counting: R K + V steps.
+struct Sorted {
+  std::vector<int> start;
+  std::vector<Entry> entry;
+  ById by_id;
+
+  explicit Sorted(const Candidates& c) : start(c.f.head->N + 2), entry(c.f.R * c.K) {
+    const matmul::Weights& w = *c.f.head;
+    for (size_t i = 0; i < entry.size(); i++) start[c.ids[i] + 2]++;
+    for (long v = 1; v <= w.N; v++) start[v + 1] += start[v];
+    // start[v + 1] is the first of id v, and the first of id v + 1 when all of v have their place.
+    for (long m = 0, i = 0; m < c.f.R; m++)
+      for (long k = 0; k < c.K; k++, i++) entry[start[c.ids[i] + 1]++] = {int(m), int(i)};
+    by_id = {w.dtype, w.forward.as<void>(), c.f.hidden, w.N, w.K, c.f.R, start.data(), entry.data()};
+  }
+};
+
+// What stands in logprob is the product with the head.
+void finish(const Candidates& c, long m) {
+  for (long i = m * c.K; i < (m + 1) * c.K; i++) {
+    double z = c.logprob[i];
+    if (c.f.bias) z += c.f.bias[c.ids[i]];
+    if (c.f.softcap > 0) z = c.f.softcap * std::tanh(z / c.f.softcap);
+    c.logprob[i] = float(z - c.f.lse[m]);
+  }
 }
 
 // d loss / d (the logit before the softcap) of candidate i.
@@ -23,41 +50,26 @@ float slope(const Candidates& c, long i, float g) {
   return float(g * (1 - y * y));
 }
 
-void add_to_row(const Backward& b, const Candidates& c, const float* slopes, long m) {
-  const matmul::Weights& w = *b.f.head;
-  for (long h = 0; h < w.K; h++) {
-    const long i = rows_index(m, h, w.K);
-    double sum = number(b.dhidden, w.dtype, i);
-    for (long k = 0; k < c.K; k++) sum += double(slopes[m * c.K + k]) * matmul::at(w, c.ids[m * c.K + k], h);
-    if (w.dtype == DType::f32)
-      store(static_cast<float*>(b.dhidden) + i, float(sum));
-    else
-      store(static_cast<bf16*>(b.dhidden) + i, float(sum));
-  }
-}
-
-// Columns h .. h + 32 of the weights: one thread owns them, whatever ids repeat.
-void add_to_weights(const Backward& b, const Candidates& c, const float* slopes, long h) {
-  const long H = b.f.head->K;
-  for (long i = 0; i < c.f.R * c.K; i++)
-    for (long j = h; j < h + 32; j++)
-      b.dweight[rows_index(c.ids[i], j, H)] += slopes[i] * number(b.f.hidden, b.f.head->dtype, rows_index(i / c.K, j, H));
+void add_terms(const Table& t, Team& team, const Backward& b, const Candidates& c, const float* slope) {
+  const Sorted sorted(c);
+  const long R = c.f.R, N = c.f.head->N, H = c.f.head->K;
+  std::vector<float> sums(team.size() * R * 32);
+  team.tasks(H / 32, [&](long block, int thread) { t.add_to_hidden(sorted.by_id, slope, block, b.dhidden, &sums[thread * R * 32]); });
+  if (b.dweight) team.tasks(N / 32, [&](long panel, int) { t.add_to_weights(sorted.by_id, slope, panel, b.dweight); });
 }
 
 }  // namespace
 
 void candidates(Team& team, const Candidates& c) {
   check(c);
-  const matmul::Weights& w = *c.f.head;
-  team.rows(c.f.R, [&](long first, long last, int) {
-    for (long i = first * c.K; i < last * c.K; i++) {
-      const long m = i / c.K, v = c.ids[i];
-      double z = c.f.bias ? c.f.bias[v] : 0;
-      for (long h = 0; h < w.K; h++) z += double(number(c.f.hidden, w.dtype, rows_index(m, h, w.K))) * matmul::at(w, v, h);
-      if (c.f.softcap > 0) z = c.f.softcap * std::tanh(z / c.f.softcap);
-      c.logprob[i] = float(z - c.f.lse[m]);
-    }
-  });
+  if (c.f.R * c.K == 0) return;
+  const Table* t = table();
+  if (!t) return candidates_reference(team, c);
+  const Sorted sorted(c);
+  const long H = c.f.head->K;
+  std::vector<float> row(team.size() * H);
+  team.tasks(c.f.head->N / 32, [&](long panel, int thread) { t->products(sorted.by_id, panel, c.logprob, &row[thread * H]); });
+  team.tasks(c.f.R, [&](long m, int) { finish(c, m); });
 }
 
 void candidates_backward(Team& team, const Backward& b, const Candidates& c, const float* g, char* workspace) {
@@ -72,10 +84,11 @@ void candidates_backward(Team& team, const Backward& b, const Candidates& c, con
   Backward with = b;
   with.g_lse = g_lse.data();
   backward(team, with, workspace);
-  team.rows(R, [&](long first, long last, int) {
-    for (long m = first; m < last; m++) add_to_row(b, c, slopes.data(), m);
-  });
-  if (b.dweight) team.tasks(b.f.head->K / 32, [&](long h, int) { add_to_weights(b, c, slopes.data(), h * 32); });
+  if (slopes.empty()) return;
+  if (const Table* t = table())
+    add_terms(*t, team, b, c, slopes.data());
+  else
+    candidate_terms_reference(team, b, c, slopes.data());
   for (long i = 0; b.dbias && i < R * c.K; i++) b.dbias[c.ids[i]] += slopes[i];
 }
 

@@ -5,9 +5,10 @@
 //
 // The derivative of lse is the term g_lse of logprob.h, so that the backward pass is that one with g_lse - sum_k g_mk, then rank-one terms of the ids.
 // An id may stand more than once in a row, and may be the target. A row whose lse is not finite gives NaN (top: for ids 0 .. K-1).
-// Order of summation: z in one chain in double over H; rank-one terms of a row k ascending, of a weight tokens then k ascending, after all of logprob's.
-// A row's numbers depend neither on other rows nor on the number of threads.
-// Memory: candidates: R K + R floats backward. top: top_bytes, a block of 32 rows of logits per thread, 32 V floats: logits (R, V) never exist.
+// Order of summation: z over H in fp32 in two chains of 16 lanes; rank-one terms after all of logprob's, of a row id then k ascending, of a weight tokens
+// then k ascending. (The reference: in double, of a row k ascending.) A row's numbers depend neither on other rows nor on the number of threads.
+// Memory: candidates: 2 R K + V numbers for the order of ids; backward R K + R + 32 R T floats more. top: top_bytes; the K best of a row so far lie where
+// they are wanted: logits (R, V) never exist.
 // Reference: Agarwal et al. 2023, "On-policy distillation of language models", for what it serves.
 #pragma once
 #include "kernels/logprob/logprob.h"

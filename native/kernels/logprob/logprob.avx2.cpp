@@ -1,6 +1,5 @@
 #include "kernels/logprob/table.body.h"
 
 namespace attune::logprob {
-using namespace ATTUNE_ISA;
-const Table avx2_table{logprob_body::forward_part, logprob_body::slopes, logprob_body::accumulate, logprob_body::add, logprob_body::finish};
+const Table avx2_table = ATTUNE_ISA::logprob_body::table;
 }  // namespace attune::logprob

@@ -3,9 +3,7 @@
 #include "kernels/logprob/passes.h"
 
 namespace attune::logprob {
-namespace {
 
-// Null: the reference.
 const Table* table() {
 #if defined(ATTUNE_HAVE_AMX)
   if (cpu::chosen() >= cpu::Isa::amx) return &amx_table;
@@ -18,6 +16,8 @@ const Table* table() {
 #endif
   return nullptr;
 }
+
+namespace {
 
 void check(const Forward& f) {
   const auto fail = [](const char* message) { throw Error("kernel_arguments", std::string("[logprob] ").append(message)); };

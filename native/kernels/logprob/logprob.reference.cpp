@@ -1,5 +1,6 @@
 // The oracle: one row and one vocabulary entry at a time, in double. Panels of 32 vocabulary rows are unpacked once for all rows.
 #include "kernels/logprob/passes.h"
+#include <algorithm>
 #include <cmath>
 
 namespace attune::logprob {
@@ -7,13 +8,15 @@ namespace {
 
 float number(const void* x, DType t, long i) { return t == DType::f32 ? ((const float*)x)[i] : to_float(((const bf16*)x)[i]); }
 
-// Rows v .. v + 32 of W as (32, H).
-std::vector<float> panel(const matmul::Weights& w, long v) {
-  std::vector<float> out(32 * w.K);
-  for (long i = 0; i < 32; i++)
+// Rows v .. v + rows of W as (rows, H).
+std::vector<float> entries(const matmul::Weights& w, long v, long rows) {
+  std::vector<float> out(rows * w.K);
+  for (long i = 0; i < rows; i++)
     for (long k = 0; k < w.K; k++) out[i * w.K + k] = matmul::at(w, v + i, k);
   return out;
 }
+std::vector<float> panel(const matmul::Weights& w, long v) { return entries(w, v, 32); }
+std::vector<float> entry(const matmul::Weights& w, long v) { return entries(w, v, 1); }
 std::vector<double> row(const Forward& f, long m) {
   std::vector<double> out(f.head->K);
   for (long k = 0; k < f.head->K; k++) out[k] = number(f.hidden, f.head->dtype, rows_index(m, k, f.head->K));
@@ -50,6 +53,16 @@ double slope(const Backward& b, long m, long v, double z) {
   return s;
 }
 
+void put_row(const Backward& b, long m, const std::vector<double>& sums) {
+  for (size_t k = 0; k < sums.size(); k++) {
+    const long i = rows_index(m, long(k), b.f.head->K);
+    if (b.f.head->dtype == DType::f32)
+      store((float*)b.dhidden + i, float(sums[k]));
+    else
+      store((bf16*)b.dhidden + i, float(sums[k]));
+  }
+}
+
 void dhidden_rows(const Backward& b, long first, long last) {
   const long H = b.f.head->K;
   std::vector<std::vector<double>> h, sums;
@@ -62,15 +75,7 @@ void dhidden_rows(const Backward& b, long first, long last) {
         for (long k = 0; k < H; k++) sums[m - first][k] += s * w[i * H + k];
       }
   }
-  for (long m = first; m < round32(last); m++)
-    for (long k = 0; k < H; k++) {
-      const float x = m < last ? float(sums[m - first][k]) : 0;
-      const long i = rows_index(m, k, H);
-      if (b.f.head->dtype == DType::f32)
-        store((float*)b.dhidden + i, x);
-      else
-        store((bf16*)b.dhidden + i, x);
-    }
+  for (long m = first; m < round32(last); m++) put_row(b, m, m < last ? sums[m - first] : std::vector<double>(H));
 }
 
 void dweight_panel(const Backward& b, long v) {
@@ -115,6 +120,51 @@ void forward_reference(Team& team, const Forward& f) {
       f.lse[m] = float(lse), f.logprob[m] = float(s.target - lse);
       if (f.entropy) f.entropy[m] = float(std::log(s.sum) - s.dot / s.sum);
       if (f.mean) f.mean[m] = float(s.level / double(f.V));
+    }
+  });
+}
+
+void candidates_reference(Team& team, const Candidates& c) {
+  team.rows(c.f.R, [&](long first, long last, int) {
+    for (long m = first; m < last; m++) {
+      const std::vector<double> h = row(c.f, m);
+      for (long i = m * c.K; i < (m + 1) * c.K; i++)
+        c.logprob[i] = float(logit(c.f, h, entry(*c.f.head, c.ids[i]).data(), c.ids[i]) - c.f.lse[m]);
+    }
+  });
+}
+
+void candidate_terms_reference(Team& team, const Backward& b, const Candidates& c, const float* slope) {
+  const long H = b.f.head->K;
+  team.rows(c.f.R, [&](long first, long last, int) {
+    for (long m = first; m < last; m++) {
+      std::vector<double> sums(H);
+      for (long k = 0; k < H; k++) sums[k] = number(b.dhidden, b.f.head->dtype, rows_index(m, k, H));
+      for (long i = m * c.K; i < (m + 1) * c.K; i++) {
+        const std::vector<float> w = entry(*b.f.head, c.ids[i]);
+        for (long k = 0; k < H; k++) sums[k] += double(slope[i]) * w[k];
+      }
+      put_row(b, m, sums);
+    }
+  });
+  // 32 columns of all ids belong to one thread.
+  if (b.dweight)
+    team.tasks(H / 32, [&](long block, int) {
+      for (long i = 0; i < c.f.R * c.K; i++)
+        for (long k = block * 32; k < block * 32 + 32; k++)
+          b.dweight[rows_index(c.ids[i], k, H)] += slope[i] * number(b.f.hidden, b.f.head->dtype, rows_index(i / c.K, k, H));
+    });
+}
+
+void top_reference(Team& team, const Top& t) {
+  team.rows(t.f.R, [&](long first, long last, int) {
+    for (long m = first; m < last; m++) {
+      const std::vector<double> h = row(t.f, m);
+      std::vector<std::pair<float, int>> z;  // (- logit, id): in their order
+      for (long v = 0; v < t.f.V; v++) z.emplace_back(float(-logit(t.f, h, entry(*t.f.head, v).data(), v)), int(v));
+      // Numbers that cannot be compared are not sorted.
+      if (std::isfinite(t.f.lse[m])) std::partial_sort(z.begin(), z.begin() + t.K, z.end());
+      for (long k = 0; k < t.K; k++) t.ids[m * t.K + k] = z[k].second, t.logprob[m * t.K + k] = -z[k].first;
     }
   });
 }

@@ -31,6 +31,11 @@ long even_rows(long R, long most, int threads) {
   return blocks ? round32((R + blocks - 1) / blocks) : 32;
 }
 
+long top_rows(long R, long K, long most, int threads, long l2) {
+  const long kept = rounded(l2 / 2 / (K * long(sizeof(float) + sizeof(int))), 32, most);
+  return even_rows(R, std::clamp(round32((R + threads - 1) / threads), 32L, kept), threads);
+}
+
 bool by_parts(long R, long parts, int threads) { return parts > 1 && R <= kFewRows && (R + 63) / 64 < threads; }
 
 size_t product_floats(const matmul::Plan& p) { return size_t(p.rows) * p.columns + p.depth * 32 + p.rows * p.depth; }

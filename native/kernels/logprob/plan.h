@@ -27,6 +27,8 @@ Cut cut(DType dtype, long H);  // for cpu::chosen() and this machine
 // Rows of each block where `R` rows are cut into blocks of at most `most`: about even, and a block for every thread as long as it has 64 rows (below
 // that, bringing the weights costs more than multiplying by them).
 long even_rows(long R, long most, int threads);
+// Rows whose K likeliest are sought in one pass over the weights: what they keep stays in half of L2, and every thread has a block, however few the rows.
+long top_rows(long R, long K, long most, int threads, long l2_bytes);
 // Whether a backward pass is shared out by parts.
 bool by_parts(long R, long parts, int threads);
 

@@ -1,6 +1,7 @@
 // The functions of logprob for the instruction set that includes this, both dtypes.
 #pragma once
-#include "kernels/logprob/logprob.body.h"
+#include "kernels/logprob/candidates.body.h"
+#include "kernels/logprob/top.body.h"
 
 namespace attune::ATTUNE_ISA::logprob_body {
 
@@ -22,5 +23,11 @@ static void accumulate(const Sums& s, float* workspace) {
 static void finish(DType dtype, const float* sums, long H, long rows, void* out) {
   dtype == DType::f32 ? finish_of(sums, H, rows, (float*)out) : finish_of(sums, H, rows, (bf16*)out);
 }
+static void likeliest(const Likeliest& l, float* workspace) {
+  l.logits.dtype == DType::f32 ? likeliest_of<float>(l, workspace) : likeliest_of<bf16>(l, workspace);
+}
+
+static constexpr attune::logprob::Table table{forward_part, slopes,   accumulate,    add,           finish,
+                                              likeliest,    products, add_to_hidden, add_to_weights};
 
 }  // namespace attune::ATTUNE_ISA::logprob_body

@@ -1,67 +1,71 @@
-// The K likeliest ids of each row: logits of 32 rows at a time, then a partial sort of each.
+// The K likeliest ids of each row: checks, blocks of rows shared out, and logits to log-probabilities.
 #include "base/error.h"
 #include "kernels/logprob/arena.h"
 #include "kernels/logprob/candidates.h"
+#include "kernels/logprob/passes.h"
 #include <cmath>
-#include <numeric>
-#include <vector>
 
 namespace attune::logprob {
 namespace {
 
-struct Scratch {
-  float *product, *logits;  // logits (32, V)
-  int* order;               // (V,)
-};
+struct Layout {
+  Cut cut;
+  long rows, blocks;
+  struct Thread {
+    float *product, *limit;
+  };
+  std::vector<Thread> thread;
+  size_t bytes;
 
-Scratch take(Arena& arena, const Top& t) {
-  float* product = arena.take<float>(long(matmul::workspace_floats()));
-  float* logits = arena.take<float>(32 * t.f.V);
-  return {product, logits, arena.take<int>(t.f.V)};
-}
+  Layout(const Top& t, int threads, char* at) : cut(logprob::cut(t.f.head->dtype, t.f.head->K)) {
+    Arena arena(at);
+    rows = top_rows(t.f.R, t.K, cut.rows, threads, cpu::l2_bytes()), blocks = (t.f.R + rows - 1) / rows;
+    for (int i = 0; i < threads; i++) {
+      float* product = arena.take<float>(long(product_floats(cut.logits)));
+      thread.push_back({product, arena.take<float>(rows)});
+    }
+    bytes = arena.bytes();
+  }
+};
 
 void check(const Top& t) {
   if (t.K < 1 || t.K > std::min(t.f.V, kTopMost))
     throw Error("kernel_arguments", "[logprob] topK: expected 1 to the vocabulary's size and 4096 at most, got " + std::to_string(t.K));
 }
 
-// Row m, whose products with the vocabulary are z (V,).
-void of_row(const Top& t, long m, float* z, int* order) {
-  const float lse = t.f.lse[m];
-  for (long v = 0; t.f.bias && v < t.f.V; v++) z[v] += t.f.bias[v];
-  for (long v = 0; t.f.softcap > 0 && v < t.f.V; v++) z[v] = float(t.f.softcap * std::tanh(double(z[v]) / t.f.softcap));
-  std::iota(order, order + t.f.V, 0);
-  // Numbers that cannot be compared are not sorted.
-  const bool finite = std::isfinite(lse);
-  if (finite) std::partial_sort(order, order + t.K, order + t.f.V, [z](int a, int b) { return z[a] != z[b] ? z[a] > z[b] : a < b; });
-  for (long k = 0; k < t.K; k++) t.ids[m * t.K + k] = order[k], t.logprob[m * t.K + k] = finite ? z[order[k]] - lse : NAN;
+void of_blocks(const Table& table, Team& team, const Top& t, char* workspace) {
+  const Layout l(t, team.size(), workspace);
+  team.tasks(l.blocks, [&](long block, int thread) {
+    const long m = block * l.rows, rows = std::min(l.rows, t.f.R - m);
+    const Logits z = logits(t.f, l.cut, m, rows, 0, t.f.head->N);
+    table.likeliest({z, t.K, t.ids + m * t.K, t.logprob + m * t.K, l.thread[thread].limit}, l.thread[thread].product);
+  });
 }
 
-void of_block(const Top& t, long first, long rows, const Scratch& s) {
-  const long H = t.f.head->K;
-  matmul::Product p{};
-  p.a = static_cast<const char*>(t.f.hidden) + first * H * bytes_of(t.f.head->dtype), p.a_columns = H, p.w = t.f.head;
-  p.finish = matmul::Finish::store_float, p.c = s.logits, p.scale = 1, p.logical_columns = t.f.V;
-  matmul::rows(p, 0, rows, s.product);
-  for (long r = 0; r < rows; r++) of_row(t, first + r, s.logits + r * t.f.V, s.order);
+// Numbers that cannot be compared were not ordered.
+void finish(const Top& t, long m) {
+  const float lse = t.f.lse[m];
+  int* ids = t.ids + m * t.K;
+  float* logprob = t.logprob + m * t.K;
+  for (long k = 0; k < t.K; k++)
+    if (std::isfinite(lse))
+      logprob[k] -= lse;
+    else
+      ids[k] = int(k), logprob[k] = NAN;
 }
 
 }  // namespace
 
-size_t top_bytes(const Top& t, int threads) {
-  Arena arena(nullptr);
-  for (int i = 0; i < threads; i++) take(arena, t);
-  return arena.bytes();
-}
+size_t top_bytes(const Top& t, int threads) { return table() && t.f.R ? Layout(t, threads, nullptr).bytes : 64; }
 
 void top(Team& team, const Top& t, char* workspace) {
   check(t);
-  Arena arena(workspace);
-  std::vector<Scratch> scratch;
-  for (int i = 0; i < team.size(); i++) scratch.push_back(take(arena, t));
-  team.rows(t.f.R, [&](long first, long last, int thread) {
-    for (long m = first; m < last; m += 32) of_block(t, m, std::min(32L, last - m), scratch[thread]);
-  });
+  if (t.f.R == 0) return;
+  if (const Table* of = table())
+    of_blocks(*of, team, t, workspace);
+  else
+    top_reference(team, t);
+  team.tasks(t.f.R, [&](long m, int) { finish(t, m); });
 }
 
 }  // namespace attune::logprob

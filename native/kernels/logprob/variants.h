@@ -62,6 +62,28 @@ struct Sums {
   bool fresh;
 };
 
+// The K likeliest of a block of rows over the whole vocabulary, in the order of candidates.h.
+struct Likeliest {
+  Logits logits;
+  long K;
+  int* ids;      // (rows, K)
+  float* logit;  // (rows, K)
+  float* limit;  // (rows,) scratch: the least logit that is kept
+};
+
+// Candidates in the order of their ids: those of id v are entry[start[v]] .. entry[start[v + 1] - 1], rows ascending.
+struct Entry {
+  int row, at;  // at: its place in (R, K)
+};
+struct ById {
+  DType dtype;
+  const void* panels;  // W (N, H) in squares (kernels/matmul/product.h)
+  const void* hidden;  // (R, H) rows layout
+  long N, H, R;        // physical
+  const int* start;    // (N + 1,)
+  const Entry* entry;  // (R K)
+};
+
 struct Table {
   void (*forward_part)(const ForwardPart& p, float* workspace);
   void (*slopes)(const Slopes& s, float* workspace);
@@ -70,6 +92,13 @@ struct Table {
   void (*add)(float* to, const float* from, long n);
   // Sums to rows of dtype; rows .. round32(rows) become zero.
   void (*finish)(DType dtype, const float* sums, long H, long rows, void* out);
+  void (*likeliest)(const Likeliest& l, float* workspace);
+  // product[at] of ids 32 panel .. 32 panel + 32. row: scratch for H numbers.
+  void (*products)(const ById& c, long panel, float* product, float* row);
+  // dhidden += slope[at] W[id], columns 32 block .. 32 block + 32. sums: scratch (R, 32).
+  void (*add_to_hidden)(const ById& c, const float* slope, long block, void* dhidden, float* sums);
+  // dweight[id] += slope[at] hidden[row] of ids 32 panel .. 32 panel + 32.
+  void (*add_to_weights)(const ById& c, const float* slope, long panel, float* dweight);
 };
 extern const Table avx2_table, avx512_table, amx_table;
 

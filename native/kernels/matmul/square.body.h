@@ -89,6 +89,14 @@ static inline void turn32(const float* in, float* out) {
 }
 #endif
 
+// Column n of a square of panels: 32 numbers of the contraction, a line apart each (fp32) or each pair (bf16). Bound by the lines it touches.
+static inline void column_of_square(const float* square, long n, float* out) {
+  for (long k = 0; k < 32; k++) out[k] = square[k * 32 + n];
+}
+static inline void column_of_square(const bf16* square, long n, bf16* out) {
+  for (long p = 0; p < 16; p++) memcpy((void*)(out + 2 * p), square + n / 16 * 512 + p * 32 + n % 16 * 2, 4);
+}
+
 // A square of panels as fp32 [32 of the contraction][32 columns].
 static inline void square_to_float(const float* in, bool turned, float* out) {
   if (turned) return turn32(in, out);
