@@ -1,5 +1,5 @@
-// Products of given ids with rows, and their rank-one terms, compiled once per instruction set. A row of the head is a column of squares and touches as
-// many lines as its 15 (bf16) or 31 (fp32) neighbours together: all walk over the ids in their order, so that each line is brought once.
+// Products of given ids with rows, and their rank-one terms, compiled once per instruction set. A row of the head is a column of squares: alone it
+// touches as many lines as the 16 rows beside each other that share them. So all walk over the ids in their order, and each line is brought once.
 #pragma once
 #include "kernels/logprob/variants.h"
 #include "kernels/matmul/square.body.h"
