@@ -9,6 +9,9 @@ const [R, V, H, K] = [256, 49_152, 576, 64];
 /** Rows on which errors are measured: double sums take minutes for all. */
 const JUDGED = 2;
 type DType = 'f32' | 'bf16';
+type What = 'none' | 'ids' | 'top';
+
+const shape = (what: What, rest = '') => `${R} x ${V} x ${H}${what === 'none' ? '' : `, ${what} ${K}`}${rest}`;
 
 function data(dtype: DType) {
   const next = random(3);
@@ -23,7 +26,7 @@ const few = ({ args, candidates }: ReturnType<typeof data>) => ({
   candidates: candidates.slice(0, JUDGED * K),
 });
 
-function forward(dtype: DType, what: 'none' | 'ids' | 'top'): BenchCase {
+function forward(dtype: DType, what: What): BenchCase {
   const prepare = () => {
     const all = data(dtype);
     const inputs = { ...all.args, ...(what === 'ids' && { candidates: all.candidates }), ...(what === 'top' && { topK: K }) };
@@ -36,7 +39,7 @@ function forward(dtype: DType, what: 'none' | 'ids' | 'top'): BenchCase {
       ...(what !== 'none' && { error: (variant: Variant) => relativeError(judged(variant), judged('reference')) }),
     };
   };
-  return { kernel: 'logprob', shape: `${R} x ${V} x ${H}, ${what} ${K}`, dtype, flops: (what === 'top' ? 4 : 2) * R * V * H, prepare };
+  return { kernel: 'logprob', shape: shape(what), dtype, flops: (what === 'top' ? 4 : 2) * R * V * H, prepare };
 }
 
 function backward(dtype: DType, what: 'none' | 'ids', dweight: boolean): BenchCase {
@@ -54,8 +57,7 @@ function backward(dtype: DType, what: 'none' | 'ids', dweight: boolean): BenchCa
       ...(what === 'ids' && { error: (variant: Variant) => relativeError(judged(variant), judged('reference')) }),
     };
   };
-  const shape = `${R} x ${V} x ${H}, ${what} ${K}${dweight ? ', weights' : ''}`;
-  return { kernel: 'logprob_backward', shape, dtype, flops: (dweight ? 8 : 4) * R * V * H, prepare };
+  return { kernel: 'logprob_backward', shape: shape(what, dweight ? ', dw' : ''), dtype, flops: (dweight ? 8 : 4) * R * V * H, prepare };
 }
 
 export const cases: BenchCase[] = (['f32', 'bf16'] as const).flatMap((dtype) => [

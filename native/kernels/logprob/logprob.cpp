@@ -1,20 +1,12 @@
 // Checks, and the choice of the variant by the instruction set of the calling thread.
 #include "kernels/logprob/logprob.h"
+#include "cpu/variant.h"
 #include "kernels/logprob/passes.h"
 
 namespace attune::logprob {
 
 const Table* table() {
-#if defined(ATTUNE_HAVE_AMX)
-  if (cpu::chosen() >= cpu::Isa::amx) return &amx_table;
-#endif
-#if defined(ATTUNE_HAVE_AVX512)
-  if (cpu::chosen() >= cpu::Isa::avx512) return &avx512_table;
-#endif
-#if defined(ATTUNE_HAVE_AVX2)
-  if (cpu::chosen() >= cpu::Isa::avx2) return &avx2_table;
-#endif
-  return nullptr;
+  return cpu::variant<const Table*>(nullptr, ATTUNE_AVX2(&avx2_table), ATTUNE_AVX512(&avx512_table), ATTUNE_AMX(&amx_table));
 }
 
 namespace {
