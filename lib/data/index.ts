@@ -8,6 +8,7 @@ export { sequencesHash } from './hash.js';
 export { type Accepts, acceptedRows, type Kind } from './kinds.js';
 export { loadDataset } from './load.js';
 export { mismatchedRows } from './mismatched.js';
+export { drawn } from './order.js';
 export { microBatches, packBatch, sharedMicroBatches } from './pack.js';
 export { largestSharedUnit, packShared, type SharedBatch } from './pack_shared.js';
 export { type Cursor, StepPlan, type StepRules } from './plan.js';

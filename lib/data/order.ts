@@ -31,7 +31,7 @@ function repeated(source: readonly number[], weight: number, random: Random): nu
 }
 
 /** `count` of the items, drawn without putting back, in their old order. */
-function drawn(items: readonly number[], count: number, random: Random): number[] {
+export function drawn(items: readonly number[], count: number, random: Random): number[] {
   return random
     .shuffle([...items])
     .slice(0, count)

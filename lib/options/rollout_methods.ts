@@ -23,6 +23,9 @@ const rewards = z
   .describe('What judges the answers: reward models, JavaScript functions, or both, added up with their weights.');
 const rankedBy = 'What ranks the answers, as rewards of ppo. Left out: people do, in the file of answers, before the next stage.';
 
+const prompts =
+  'Most prompts that are answered, in file order: drawn with train.seed, or the first ones where train.shuffle is false. Left out: all.';
+
 /** What is sampled. */
 const sampling = {
   maxNewTokens: z.int().min(1).default(64).describe('Most tokens of an answer.'),
@@ -128,6 +131,7 @@ export const rloo = z.strictObject({
 export const sample = z.strictObject({
   name: z.literal('sample'),
   rewards: rewards.optional().describe(rankedBy),
+  prompts: z.int().min(1).optional().describe(prompts),
   samplesPerPrompt: samplesPerPrompt(4),
   ...sampling,
 });

@@ -2,10 +2,12 @@
 import {
   acceptedRows,
   type Dataset,
+  drawn,
   holdOut,
   largestSharedUnit,
   largestUnit,
   loadDataset,
+  Random,
   type Tokens,
   type Warning,
 } from '../data/index.js';
@@ -72,4 +74,18 @@ export async function loadRows(recipe: WholeRecipe, tokenizer: Tokenizer, option
     longestShared,
     warnings: datasets.flatMap(({ warnings }) => warnings),
   };
+}
+
+/** At most `most` of the prompts, in file order: drawn with the seed, or the first ones. Undefined: all. */
+export function fewerPrompts(rows: Rows, most: number | undefined, { shuffle, seed }: Pick<Recipe['train'], 'shuffle' | 'seed'>): Rows {
+  const there = rows.sequences.length;
+  if (most === undefined || most === there) return rows;
+  if (most > there) {
+    const message = `method.prompts is ${most}, and the data has ${there} prompts: all of them are answered`;
+    return { ...rows, warnings: [...rows.warnings, { code: 'fewer_prompts', message }] };
+  }
+  const all = Array.from(rows.sequences.keys());
+  const places = new Set(shuffle ? drawn(all, most, new Random(seed)) : all.slice(0, most));
+  const sequences = rows.sequences.filter((_, place) => places.has(place));
+  return { ...rows, sequences, longest: largestUnit(sequences), longestShared: largestSharedUnit(sequences) };
 }

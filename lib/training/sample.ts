@@ -20,7 +20,7 @@ import { FrozenModels } from './reference.js';
 import { type Answer, sampleAnswers } from './rollout_answers.js';
 import { samplingSeed } from './rollout_step.js';
 import { checkRoom } from './rollouts.js';
-import { loadRows } from './rows.js';
+import { fewerPrompts, loadRows } from './rows.js';
 import { RunFolder } from './run_folder.js';
 import { refuseOtherRun } from './same_recipe.js';
 import { noneSampled, type SampledCounts, type SampledRow, sampledRows } from './sampled_rows.js';
@@ -72,14 +72,15 @@ async function openSampling(read: ReadRecipe, options: TrainOptions, functions: 
   checkDevice(read);
   const { base, tokenizer, recipe: fitting } = await openBase(read, options);
   const recipe = { ...fitting, out };
-  const rows = await loadRows({ ...recipe, evaluate: null }, tokenizer, { place: read.place, signal });
+  const method = recipe.method as OptionsOf<'sample'>;
+  const loaded = await loadRows({ ...recipe, evaluate: null }, tokenizer, { place: read.place, signal });
+  const rows = fewerPrompts(loaded, method.prompts, recipe.train);
   checkRoom(recipe, base, rows.longest, read.place('method.maxNewTokens'));
   const data = await dataHashes(rows.datasets, signal);
   const hashes = { base: await baseHashes(base, signal), data, beside: await besideHashes(recipe, signal) };
   if (resume) await refuseOtherRun(out, recipe, hashes);
   // A new adapter is zero: the base answers.
   const adapter = recipe.adapter !== null && 'from' in recipe.adapter ? await startingAdapter(recipe, base, read) : undefined;
-  const method = recipe.method as OptionsOf<'sample'>;
   await checkSampling({ ...recipe, method }, base.config, rows, { prompts: PROMPTS, judged: JUDGED_TOKENS });
   const { dtype, threads } = recipe.compute;
   const native = await loadNative(base, { dtype, threads });

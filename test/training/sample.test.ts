@@ -1,7 +1,7 @@
 // Answers sampled for ranking: rows for the next stage, ranked by a function or by people.
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { parseRecipe, readRecipe, type StagedInput } from '../../lib/options/index.js';
 import { previewRecipe } from '../../lib/training/preview.js';
 import { ADAPTER, stepsOf, stoppedWhen, tinyRecipe, trained, writeRows } from '../support/events.js';
@@ -107,6 +107,62 @@ it('tells of prompts whose answers are all alike, and fails where nothing is lef
   expect(rows).toBe(0);
   expect(dropped['all alike']).toBeGreaterThan(0);
 }, 30_000);
+
+describe('a number of prompts', () => {
+  const answered = async (prompts: number, train: object = {}, out = place()) => {
+    const recipe = journey();
+    const { stages, ...outside } = recipe as unknown as { stages: { method: object }[] };
+    const [, { method, ...rest }] = stages as [object, { method: object }];
+    const alone = {
+      ...outside,
+      ...rest,
+      method: { ...method, prompts },
+      train: { ...recipe.train, ...train },
+      out,
+    } as unknown as typeof recipe;
+    const events = await trained(alone);
+    const report = JSON.parse(readFileSync(join(out, 'report.json'), 'utf8'));
+    const rows = readFileSync(join(out, 'answers.jsonl'), 'utf8').trimEnd().split('\n');
+    return { alone, events, report, numbers: rows.map((row) => Number(JSON.parse(row).prompt.split(' ')[1])) };
+  };
+
+  it('is drawn with the seed and answered in file order, and counted; its recipe says so', async () => {
+    const { alone, events, report, numbers } = await answered(20);
+    expect(events.filter(({ event }) => event === 'sampled')).toMatchObject([{ prompts: 16, of: 20 }, { prompts: 20 }]);
+    expect(report.prompts).toBe(20);
+    expect(numbers).toEqual(numbers.toSorted((a, b) => a - b));
+    expect(Math.max(...numbers)).toBeGreaterThan(20);
+    expect((await answered(20)).numbers).toEqual(numbers);
+    expect((await answered(20, { seed: 2 })).numbers).not.toEqual(numbers);
+    expect(readRecipe(join(alone.out, 'recipe.yaml')).recipe.method).toMatchObject({ prompts: 20 });
+    const other = { ...alone, method: { ...(alone as unknown as { method: object }).method, prompts: 21 } } as typeof alone;
+    await expect(trained(other, { resume: true })).rejects.toMatchObject({
+      code: 'recipe_changed',
+      message: expect.stringContaining('method.prompts'),
+    });
+  }, 30_000);
+
+  it('is the first of the data without shuffling', async () => {
+    const { numbers, report } = await answered(3, { shuffle: false });
+    expect(report.prompts).toBe(3);
+    expect(Math.max(...numbers)).toBeLessThan(3);
+  });
+
+  it('beyond those that are there is told, and all are answered', async () => {
+    const { events, report } = await answered(41);
+    expect(report.prompts).toBe(40);
+    const message = 'method.prompts is 41, and the data has 40 prompts: all of them are answered';
+    expect(events.filter(({ event }) => event === 'warning')).toMatchObject([{ code: 'fewer_prompts', message }]);
+  }, 30_000);
+
+  it('is a whole number of at least 1, for a stage that samples', () => {
+    const of = (method: object) => () => parseRecipe({ model: 'x', data: 'y.jsonl', method } as Parameters<typeof parseRecipe>[0]);
+    expect(of({ name: 'sample', prompts: 0 })).toThrow('method.prompts must be a whole number of at least 1');
+    expect(of({ name: 'sample', prompts: 1.5 })).toThrow('method.prompts must be a whole number of at least 1');
+    expect(of({ name: 'sample', promts: 5 })).toThrow('did you mean prompts?');
+    expect(of({ name: 'sft', prompts: 5 })).toThrow('prompts');
+  });
+});
 
 it('refuses what cannot be', async () => {
   const stages = (list: object[]) => () => parseRecipe({ model: 'x', data: 'y.jsonl', stages: list });
