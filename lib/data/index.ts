@@ -10,7 +10,7 @@ export { loadDataset } from './load.js';
 export { mismatchedRows } from './mismatched.js';
 export { drawn } from './order.js';
 export { microBatches, packBatch, sharedMicroBatches } from './pack.js';
-export { largestSharedUnit, packShared, type SharedBatch } from './pack_shared.js';
+export { largestSharedUnit, packShared, type SharedBatch, sharedTokensOf } from './pack_shared.js';
 export { type Cursor, StepPlan, type StepRules } from './plan.js';
 export { describeCounts, type Preview, type PreviewRow, previewRows, renderPreview } from './preview.js';
 export { Random, type RandomState } from './random.js';

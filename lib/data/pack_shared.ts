@@ -42,6 +42,8 @@ export interface SharedBatch {
   steps?: BatchSteps;
 }
 
+type Sized = Pick<Packable, 'ids' | 'unit' | 'member'>;
+
 /** Tokens with which all sequences of a unit begin, at least one less than any of them has: each keeps a branch of its own. */
 export function sharedLength(members: readonly Pick<Packable, 'ids'>[]): number {
   const [first] = members;
@@ -61,11 +63,17 @@ export function sharedTokens(members: readonly Pick<Packable, 'ids'>[]): number 
   return whole - (members.length - 1) * sharedLength(members);
 }
 
-/** The most that a unit comes to: what a micro-batch must have room for. */
-export function largestSharedUnit(sequences: readonly Pick<Packable, 'ids' | 'unit' | 'member'>[]): number {
+/** What each unit comes to. */
+function unitSizes(sequences: readonly Sized[]): number[] {
   const starts = unitStarts(sequences);
-  return starts.subarray(0, -1).reduce((most, start, n) => Math.max(most, sharedTokens(sequences.slice(start, starts[n + 1]))), 0);
+  return Array.from(starts.subarray(0, -1), (start, n) => sharedTokens(sequences.slice(start, starts[n + 1])));
 }
+
+/** The most that a unit comes to: what a micro-batch must have room for. */
+export const largestSharedUnit = (sequences: readonly Sized[]) => unitSizes(sequences).reduce((most, size) => Math.max(most, size), 0);
+
+/** What all units come to: the tokens of one pass over the sequences. */
+export const sharedTokensOf = (sequences: readonly Sized[]) => unitSizes(sequences).reduce((sum, size) => sum + size, 0);
 
 /** Where a sequence lies: its first `shared` tokens from `beginning` on, the others from `branch` on. */
 interface Place {

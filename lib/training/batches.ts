@@ -3,7 +3,7 @@
  * computed once, where the network can: its log-probabilities and gradients are those of the sequences alone, but for rounding. Dropout is drawn
  * once for such a beginning, with the key of the unit's first sequence.
  */
-import { microBatches, type PackRules, packBatch, packShared, sharedMicroBatches, type Tokens } from '../data/index.js';
+import { microBatches, type PackRules, packBatch, packShared, sharedMicroBatches, sharedTokensOf, type Tokens } from '../data/index.js';
 import type { ForwardBatch, NativeModel } from '../native.js';
 
 /** What a sequence must have to go through the network. */
@@ -24,6 +24,10 @@ export const membersAt = <T>(sequences: readonly T[], places: ArrayLike<number>)
 /** Places of sequences, so many tokens at a time; units stay whole. */
 export const cutInto = ({ sharesBeginnings }: Sharing, sequences: readonly PassSequence[], tokens: number): Int32Array[] =>
   (sharesBeginnings ? sharedMicroBatches : microBatches)(sequences, allOf(sequences), tokens);
+
+/** Tokens of one pass over sequences: what a unit begins with counts once where the network computes it once. */
+export const passTokens = ({ sharesBeginnings }: Sharing, sequences: readonly PassSequence[]): number =>
+  sharesBeginnings ? sharedTokensOf(sequences) : sequences.reduce((sum, { ids }) => sum + ids.length, 0);
 
 export interface PassBatch extends ForwardBatch {
   /** (S) where each sequence is scored. */

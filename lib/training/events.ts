@@ -41,8 +41,12 @@ export interface StepEvent {
   learningRate: number;
   /** L2 over all trained tensors, before clipping. */
   gradientNorm: number;
+  /** Of the step's rows, each whole: a prompt counts with each of its answers, as other trainers count it. */
   tokens: number;
+  /** Of one pass over them: a prompt that its answers share counts once, as it is computed once. */
+  computedTokens: number;
   trainedTokens: number;
+  /** `tokens` over the whole time of the step, its reference, rollouts and judges included. */
   tokensPerSecond: number;
   /** Resident memory of the process. */
   memoryMiB: number;

@@ -56,7 +56,7 @@ export async function takeRolloutStep(
     taken.push(await takeUpdate(setting, shareOf(prepared, answers), { update: before.updates + taken.length + 1, learningRate }));
   const trained = answered.columns.sequenceStarts.at(-1) as number;
   const { loss, gradientNorm, ...metrics } = meansOf(taken);
-  const figures = { ...stepFigures(answered.sequences, trained, start), ...stepTotals([prepared], 1).metrics, ...metrics };
+  const figures = { ...stepFigures(setting.native, answered.sequences, trained, start), ...stepTotals([prepared], 1).metrics, ...metrics };
   const event = { event: 'step' as const, step, loss, learningRate, gradientNorm, ...figures };
   return { event, state: { updates: before.updates + taken.length, method: prepared.state } };
 }

@@ -1,8 +1,8 @@
 /** One step over rows of a recipe: their columns, forward, loss and backward of every micro-batch, then one update. */
 import { columnsOf, type Tokens } from '../data/index.js';
 import type { MethodState } from '../methods/index.js';
-import { addon } from '../native.js';
-import { allOf, membersAt } from './batches.js';
+import { addon, type NativeModel } from '../native.js';
+import { allOf, membersAt, type PassSequence, passTokens } from './batches.js';
 import type { StepEvent } from './events.js';
 import { hiddenRows, type Masks } from './masks.js';
 import type { Reference } from './reference.js';
@@ -40,8 +40,8 @@ export async function takeStep(setting: StepSetting, step: number, rows: Int32Ar
   const prepared = await rowStep(setting, step, sequences, before, true);
   const updated = await takeUpdate(setting, prepared, { update: step, learningRate: rate });
   const { loss, gradientNorm, metrics, counts } = updated;
-  const event = { step, loss, learningRate: rate, gradientNorm, ...stepFigures(sequences, counts.trainedTokens, start), ...metrics };
-  return { event: { event: 'step', ...event }, state: prepared.state };
+  const figures = stepFigures(setting.native, sequences, counts.trainedTokens, start);
+  return { event: { event: 'step', step, loss, learningRate: rate, gradientNorm, ...figures, ...metrics }, state: prepared.state };
 }
 
 /** Rows as a prepared step. */
@@ -63,8 +63,8 @@ export async function rowStep(
 export const residentMiB = () => Math.round(addon().residentMemory().now / 2 ** 20);
 
 /** What every step's event tells of its work. `start`: `performance.now()` before it. */
-export function stepFigures(sequences: readonly Pick<Tokens, 'ids'>[], trainedTokens: number, start: number) {
+export function stepFigures(native: NativeModel, sequences: readonly PassSequence[], trainedTokens: number, start: number) {
   const tokens = sequences.reduce((sum, { ids }) => sum + ids.length, 0);
   const tokensPerSecond = tokens / ((performance.now() - start) / 1000);
-  return { tokens, trainedTokens, tokensPerSecond, memoryMiB: residentMiB() };
+  return { tokens, computedTokens: passTokens(native, sequences), trainedTokens, tokensPerSecond, memoryMiB: residentMiB() };
 }

@@ -9,6 +9,7 @@ const step = (n: number): StepEvent => ({
   learningRate: 2e-4,
   gradientNorm: 0.8312,
   tokens: 1000,
+  computedTokens: 1000,
   trainedTokens: 900,
   tokensPerSecond: 500,
   memoryMiB: 812,

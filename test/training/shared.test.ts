@@ -37,11 +37,15 @@ async function compareBoth(recipe: Parameters<typeof trained>[0]) {
   const [one, other] = [await run(recipe, true), await run(recipe, false)];
   expect(one.tokens).toBeLessThan(0.9 * other.tokens);
   expect(one.steps).toHaveLength(other.steps.length);
-  for (const [n, wanted] of other.steps.entries())
+  for (const [n, wanted] of other.steps.entries()) {
+    expect(wanted.computedTokens).toBe(wanted.tokens);
+    expect(one.steps[n]?.tokens).toBe(wanted.tokens);
+    expect(one.steps[n]?.computedTokens).toBeLessThan(0.9 * wanted.tokens);
     for (const name of ['loss', 'gradientNorm'] as const) {
       const [a, b] = [Number(one.steps[n]?.[name]), Number(wanted[name])];
       expect(Math.abs(a - b), `${name} of step ${n + 1}: ${a} and ${b}`).toBeLessThan(2e-5 * Math.abs(b) + 1e-7);
     }
+  }
 }
 
 const TRAIN = { learningRate: 5e-3, schedule: 'constant', warmup: 0, rowsPerStep: 4, shuffle: false };
@@ -60,6 +64,13 @@ describe.each(PAIRS)('%s', (_name, method, rows) => {
     const change = { adapter: { ...ADAPTER, dropout: 0 }, train: { ...TRAIN, steps: 2, microBatchTokens } };
     await compareBoth(preferenceRecipe(place(), method, rows, change));
   });
+});
+
+it.each([true, false])('tells the tokens of a pass beside those of the rows (a prompt once: %s)', async (shares) => {
+  const change = { adapter: { ...ADAPTER, dropout: 0 }, train: { ...TRAIN, steps: 2 } };
+  const { steps, tokens } = await run(preferenceRecipe(place(), { name: 'orpo' }, tinyPairs(8), change), shares);
+  expect(steps.reduce((sum, step) => sum + step.computedTokens, 0)).toBe(tokens);
+  expect(steps.every((step) => step.computedTokens < step.tokens)).toBe(shares);
 });
 
 const ROLLOUTS = { samplesPerPrompt: 4, maxNewTokens: 6 };
