@@ -35,11 +35,12 @@ export class Collector {
 
   /** Checks, cuts and counts one row: its sequences are kept together or not at all. */
   add(bundle: Bundle, encoded: readonly Encoded[]): void {
-    const { maxLength, checks } = this.options;
+    const { maxLength, checks, framed, tokenizer } = this.options;
     const { counts } = this.dataset;
     counts.in++;
     const overlong = this.#units.overlong(bundle);
-    const pieces = encoded.map(({ ids, trained }) => cutRow(ids, trained, maxLength, overlong));
+    const frame = framed === true ? tokenizer : undefined;
+    const pieces = encoded.map(({ ids, trained }) => cutRow(ids, trained, maxLength, overlong, frame));
     const reason = this.#fault(bundle, encoded, pieces);
     if (reason === undefined) this.#keep(bundle, encoded, pieces);
     else if (reason in FAULTS && checks[FAULTS[reason as Fault].key] !== 'drop') throw faultError(reason as Fault, bundle);

@@ -25,6 +25,8 @@ export interface DatasetOptions {
   /** Longest sequence in tokens; Infinity for no limit. */
   maxLength: number;
   overlong: Overlong;
+  /** Whether each piece of a row has begin and end token of its own, as encoders read them around every text. Default: pieces lie end to end. */
+  framed?: boolean;
   /** Which documents get an end token. Default `always`, as training wants it. */
   end?: EncodeRules['end'];
   /** What `rowsPerStep` counts of a ranking: its pairs, or 1 where the method takes it whole. Default `pairs`. */

@@ -56,6 +56,7 @@ export async function evaluateModel(model: LoadedModel, options: EvaluationData)
     checks: { nothingTrained: 'drop', noStop: 'keep', doubleBos: 'keep' },
     maxLength,
     overlong: 'truncate',
+    framed: isEncoder,
     signal,
   }).catch((error) => Promise.reject(nothingLeft(error)));
   const sequences = isEncoder ? withHiddenWords(model, dataset.sequences) : dataset.sequences;

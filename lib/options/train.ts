@@ -18,7 +18,7 @@ const keys = z.strictObject({
     .enum(['drop', 'split', 'truncate'])
     .default('split')
     .describe(
-      'What happens to rows longer than maxLength: dropped, cut into pieces that lose nothing, or cut after maxLength tokens. All are counted. Answers of pairs, rankings and thumbs are cut, not split; prompts alone are dropped.',
+      'What happens to rows longer than maxLength: dropped, cut into pieces that lose nothing, or cut after maxLength tokens. All are counted. Each piece for an encoder begins with [CLS] and ends with [SEP]. Answers of pairs, rankings and thumbs are cut, not split; prompts alone are dropped.',
     ),
   steps: whole().optional().describe('Number of steps. Excludes epochs.'),
   epochs: z.number().gt(0).optional().describe('Passes over the data. Excludes steps. Without either: 1.'),

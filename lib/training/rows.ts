@@ -46,12 +46,14 @@ export function loadDatasets(
   options: LoadRowsOptions,
 ): (data: readonly DataSource[]) => Promise<Dataset> {
   const { template, checks, train } = recipe;
-  const { trained } = methods[recipe.method.name].needs;
+  const { trained, plan } = methods[recipe.method.name].needs;
   const { maxLength, overlong } = train;
   const chat = openChat(tokenizer);
   const accepts = acceptedRows(recipe.method.name, Object.fromEntries(Object.values(methods).map(({ name, needs }) => [name, needs.rows])));
   const rankings = recipe.method.name === 'reward' && recipe.method.ranking === 'plackettLuce' ? 'whole' : 'pairs';
-  return (data) => loadDataset({ data, tokenizer, chat, template, accepts, rankings, trained, checks, maxLength, overlong, ...options });
+  // Hidden words are an encoder's, which reads a begin and an end token around every text.
+  const cut = { maxLength, overlong, framed: plan === 'masked' };
+  return (data) => loadDataset({ data, tokenizer, chat, template, accepts, rankings, trained, checks, ...cut, ...options });
 }
 
 /** @throws DataError with file and line for the first row that is wrong */

@@ -95,6 +95,33 @@ describe('checks, and rows that are too long', () => {
     );
   });
 
+  it('frames every piece with the begin and end token of the row, where that is asked for', () => {
+    const row = fc.array(fc.tuple(fc.integer({ min: 4, max: 9 }), fc.nat(1)), { minLength: 1, maxLength: 40 });
+    const ends = fc.record({ bos: fc.constantFrom(2, null), hasEnd: fc.boolean() });
+    fc.assert(
+      fc.property(row, ends, fc.integer({ min: 1, max: 12 }), (tokens, { bos, hasEnd }, length) => {
+        const [head, tail] = [bos === null ? [] : [bos], hasEnd ? [3] : []];
+        const ids = Int32Array.from([...head, ...tokens.map(([id]) => id), ...tail]);
+        const trained = Uint8Array.from(ids, (_, n) => (n === 0 ? 0 : (tokens[n - head.length]?.[1] ?? 1)));
+        const pieces = cutRow(ids, trained, length, 'split', { bos, eos: 3 });
+        const room = length - head.length - tail.length;
+        if (room < 1 && ids.length > length) {
+          expect(pieces).toEqual([]);
+          return;
+        }
+        const inner = pieces.map((piece) => [...piece.ids].slice(head.length, piece.ids.length - tail.length));
+        expect(inner.flat()).toEqual(tokens.map(([id]) => id));
+        for (const [n, piece] of pieces.entries()) {
+          expect([...piece.ids]).toEqual([...head, ...(inner[n] as number[]), ...tail]);
+          expect(piece.ids.length).toBeLessThanOrEqual(length);
+          expect([piece.trained[0], piece.trainedTokens]).toEqual([0, piece.trained.filter(Boolean).length]);
+        }
+        expect(pieces.slice(0, -1).every((piece) => piece.ids.length === length)).toBe(true);
+        expect(cutRow(ids, trained, length, 'truncate', { bos, eos: 3 })).toEqual(pieces.slice(0, 1));
+      }),
+    );
+  });
+
   it('a row of which nothing trained is left is dropped and counted, or an error', async () => {
     const long = { prompt: 'A long question. '.repeat(20), completion: 'yes' };
     const path = jsonl({ prompt: 'Q', completion: 'A' }, long);

@@ -1,11 +1,14 @@
 // Masked language modelling from a recipe, on a tiny encoder.
-import { writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { openModelFolder } from '../../lib/checkpoint/model_folder.js';
 import { previewRows, renderPreview } from '../../lib/data/preview.js';
 import { loadModel } from '../../lib/evaluation/model.js';
+import { openTokenizer } from '../../lib/tokenizer/index.js';
+import { readInput } from '../../lib/training/prepare.js';
 import { previewRecipe } from '../../lib/training/preview.js';
+import { loadRows } from '../../lib/training/rows.js';
 import { ADAPTER, evaluationsOf, stepsOf, tinyRecipe, trained } from '../support/events.js';
 import { expectSameBytes, expectSameLosses } from '../support/same_run.js';
 import { encoderRecipe } from '../support/tiny_encoder.js';
@@ -52,6 +55,46 @@ describe('hidden words', () => {
     }
     expect(rows.flatMap(({ ids }) => ids)).toContain(tokenizer.mask);
     expect(renderPreview(dataset, tokenizer, 2, false)).toMatch(/⟦\[MASK\] ← \w+⟧/);
+  });
+});
+
+describe('texts that are too long', () => {
+  const recorded = JSON.parse(readFileSync(new URL('../reference/overflow.json', import.meta.url), 'utf8'));
+  const cutting = (train: object) => {
+    const recipe = encoderRecipe(place(), { train });
+    writeFileSync(recipe.data, recorded.texts.map((text: string) => `${JSON.stringify({ text })}\n`).join(''));
+    return recipe;
+  };
+  const rowsOf = async (recipe: ReturnType<typeof cutting>) => {
+    const { recipe: whole } = readInput(recipe);
+    const rows = await loadRows(whole as Parameters<typeof loadRows>[0], await openTokenizer(recipe.model), {});
+    return recorded.texts.map((_: string, n: number) => rows.sequences.filter(({ line }) => line === n + 1).map(({ ids }) => [...ids]));
+  };
+
+  it.each([3, 5, 8, 64])('are cut at %s tokens as transformers cuts them, each piece between [CLS] and [SEP]', async (maxLength) => {
+    const { split, truncate } = recorded.cases.find((one: { maxLength: number }) => one.maxLength === maxLength);
+    expect(await rowsOf(cutting({ maxLength, overlong: 'split' }))).toEqual(split);
+    expect(await rowsOf(cutting({ maxLength, overlong: 'truncate' }))).toEqual(truncate.map((ids: number[]) => [ids]));
+  });
+
+  it('are left out where there is room for the two tokens alone, and end a run that has no others', async () => {
+    const refused = { code: 'nothing_trained', message: expect.stringContaining('overlong 9); raise train.maxLength') };
+    await expect(trained(cutting({ maxLength: 2 }))).rejects.toMatchObject(refused);
+  });
+
+  it('are measured up to the longest length, [SEP] behind it', async () => {
+    const recipe = cutting({});
+    const model = await loadModel(recipe.model, { dtype: 'f32', threads: 1 });
+    const forward = model.native.forward.bind(model.native);
+    const seen: number[] = [];
+    const noting: typeof forward = (batch, how) => {
+      seen.push(...Array.from(batch.sequenceStarts.subarray(1), (end) => batch.tokens[end - 1] as number));
+      return forward(batch, how);
+    };
+    Object.defineProperty(model.native, 'forward', { value: noting, configurable: true, writable: true });
+    await model.evaluate({ data: recipe.data, maxLength: 5 });
+    expect(seen).toEqual(recorded.texts.map(() => 3));
+    model.dispose();
   });
 });
 
