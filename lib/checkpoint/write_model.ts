@@ -2,27 +2,12 @@
 import { copyFile, cp, mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { StoredType } from '../native.js';
+import { COMPANIONS } from './companions.js';
 import { exists, writeWhole } from './files.js';
 import type { Json } from './json_file.js';
 import type { ModelFolder } from './model_folder.js';
 import { STORED_BYTES } from './numbers.js';
 import { sizeOf, type TensorToWrite, writeSafetensors } from './safetensors.js';
-
-/** Files of the base that describe text, not weights; copied as they are. */
-const COPIED = [
-  'tokenizer.model',
-  'tokenizer.json',
-  'tokenizer_config.json',
-  'special_tokens_map.json',
-  'added_tokens.json',
-  'vocab.json',
-  'vocab.txt',
-  'merges.txt',
-  'chat_template.jinja',
-  'chat_template.json',
-  'additional_chat_templates',
-  'generation_config.json',
-];
 
 /** Largest size of a file of weights: transformers' own 5 GB, which every hub and file system takes. */
 const SHARD_BYTES = 5_000_000_000;
@@ -55,12 +40,10 @@ export async function writeModelFolder(
 
 /** Copies the tokenizer's files, templates and generation settings that `from` has. */
 async function copyCompanions(from: string, to: string): Promise<void> {
-  for (const name of COPIED) {
-    const source = join(from, name);
-    if (!(await exists(source))) continue;
-    if (name === 'additional_chat_templates') await cp(source, join(to, name), { recursive: true });
-    else await copyFile(source, join(to, name));
-  }
+  // The hub's cache holds links; a folder of one's own holds what they lead to.
+  for (const name of COMPANIONS) if (await exists(join(from, name))) await copyFile(join(from, name), join(to, name));
+  const templates = 'additional_chat_templates';
+  if (await exists(join(from, templates))) await cp(join(from, templates), join(to, templates), { recursive: true, dereference: true });
 }
 
 const bytes = ({ shape, stored }: TensorToWrite) => sizeOf(shape) * STORED_BYTES[stored];

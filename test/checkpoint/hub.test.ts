@@ -60,6 +60,13 @@ describe('a model named by hub id', () => {
     expect(readdirSync(folder).sort()).toEqual(['config.json', map.a, map.b, 'model.safetensors.index.json']);
   });
 
+  it('comes with every file that a tokenizer may be of', async () => {
+    const words = ['tokenizer.model', 'vocab.txt', 'vocab.json', 'merges.txt', 'special_tokens_map.json', 'chat_template.jinja'];
+    const { env } = await start({ ...FILES, ...Object.fromEntries(words.map((name) => [name, name])) });
+    const found = readdirSync(await fetchModel('owner/name', { env }));
+    expect(found.sort()).toEqual(['config.json', 'model.safetensors', 'tokenizer.json', ...words].sort());
+  });
+
   it('goes on where a line broke', async () => {
     const { stub, env } = await start();
     stub.cutAfter = 100_000;
