@@ -5,7 +5,15 @@ export type { Dtype } from './parts.js';
 export { isHubId, resolveModel } from './paths.js';
 export { DPO_SCORE_LOSSES, type DpoLoss, dpoTerms } from './preference_methods.js';
 export { parseRecipe, type ReadOptions, type ReadRecipe, type ReadStage, readRecipe } from './read.js';
-export { type Difference, HARMLESS_KEYS, recipeDifferences, resolvedRecipe, resolvedStages, withMaxLength } from './resolve.js';
+export {
+  broughtAdapter,
+  type Difference,
+  HARMLESS_KEYS,
+  recipeDifferences,
+  resolvedRecipe,
+  resolvedStages,
+  withMaxLength,
+} from './resolve.js';
 export {
   type AdapterFrom,
   type Checks,

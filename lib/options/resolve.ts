@@ -83,6 +83,10 @@ function leaves(value: unknown, key = '', found = new Map<string, unknown>()): M
   return found;
 }
 
+/** The folder of the adapter that training goes on from; undefined: the adapter is new, or all weights are trained. */
+export const broughtAdapter = ({ adapter }: Pick<Recipe, 'adapter'>): string | undefined =>
+  adapter !== null && 'from' in adapter ? adapter.from : undefined;
+
 /**
  * The recipe with `train.maxLength` as a number, now that the model's context is known.
  * @throws RequestError `beyond_context` where it asks for more than the model can see

@@ -1,14 +1,12 @@
 /** What a run over recorded preferences needs beside model and rows: the frozen reference, and remarks on the rows. */
 import { join } from 'node:path';
-import type { Adapter } from '../checkpoint/adapter.js';
 import { exists } from '../checkpoint/files.js';
-import { type ModelFolder, openModelFolder } from '../checkpoint/model_folder.js';
+import { openModelFolder } from '../checkpoint/model_folder.js';
 import type { Counts, Warning } from '../data/index.js';
 import { methods } from '../methods/index.js';
-import type { NativeModel } from '../native.js';
-import type { Recipe } from '../options/index.js';
+import { broughtAdapter, type Recipe } from '../options/index.js';
 import { baseHashes, type Hashes, hashFile } from './manifest.js';
-import { FrozenModels, openReference, type Reference } from './reference.js';
+import { FrozenModels, type LoadedPolicy, openReference, type Reference } from './reference.js';
 import { cacheFile, comesAgain, computeKnown, type KnownReference, readKnown, writeKnown } from './reference_cache.js';
 import type { Rows } from './rows.js';
 
@@ -20,12 +18,7 @@ function wantedReference({ method }: Pick<Recipe, 'method'>): string | undefined
 /** Whether the reference is a second model in memory: where all weights are trained. */
 export const needsOtherModel = (recipe: Recipe) => recipe.adapter === null && wantedReference(recipe) !== undefined;
 
-export interface PreferenceSource {
-  recipe: Recipe;
-  base: ModelFolder;
-  native: NativeModel;
-  /** As it was before the run. */
-  adapter: Adapter | undefined;
+export interface PreferenceSource extends LoadedPolicy {
   rows: Pick<Rows, 'sequences' | 'heldOut'>;
   microBatchTokens: number;
   hashes: { base: Hashes };
@@ -49,10 +42,9 @@ export interface HeldReference {
 export async function openHeldReference(source: PreferenceSource, signal?: AbortSignal): Promise<HeldReference | undefined> {
   const wanted = wantedReference(source.recipe);
   if (wanted === undefined) return undefined;
-  const { recipe, base, native, adapter, rows } = source;
-  const frozen = new FrozenModels(recipe.compute, { base, native, isAdapter: adapter !== undefined });
-  const start = adapter && { start: adapter, brought: recipe.adapter !== null && 'from' in recipe.adapter };
-  const open = () => openReference(wanted, base, start, frozen);
+  const { recipe, rows } = source;
+  const frozen = FrozenModels.beside(source);
+  const open = () => openReference(wanted, source, frozen);
   try {
     const held = comesAgain(recipe.train, rows.sequences)
       ? await keptReference(source, open, signal)
@@ -87,8 +79,7 @@ async function keptReference(
 /** Hashes of the files that the reference is made of. */
 async function referenceHashes(recipe: Recipe, base: Hashes, signal?: AbortSignal): Promise<Hashes> {
   const wanted = wantedReference(recipe) as string;
-  const brought = recipe.adapter !== null && 'from' in recipe.adapter ? recipe.adapter.from : undefined;
-  const folder = wanted === 'start' ? brought : wanted === 'base' ? undefined : wanted;
+  const folder = wanted === 'start' ? broughtAdapter(recipe) : wanted === 'base' ? undefined : wanted;
   if (folder === undefined) return base;
   if (!(await exists(join(folder, 'adapter_config.json')))) return baseHashes(await openModelFolder(folder), signal);
   const files = ['adapter_config.json', 'adapter_model.safetensors'];

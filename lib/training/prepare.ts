@@ -1,13 +1,10 @@
 /** Everything before the first step: recipe, base, rows, adapter, memory, and for `--resume` the checkpoint. Nothing is written here. */
 import { resolve } from 'node:path';
-import type { Adapter } from '../checkpoint/adapter.js';
 import { checkNewFolder } from '../checkpoint/files.js';
 import type { HubProgress } from '../checkpoint/hub.js';
-import type { ModelFolder } from '../checkpoint/model_folder.js';
 import { type Checkpoint, latestCheckpoint } from '../checkpoint/resume.js';
 import type { Tokens } from '../data/index.js';
 import { RequestError } from '../errors/index.js';
-import type { NativeModel } from '../native.js';
 import { parseRecipe, type ReadRecipe, type Recipe, type RecipeInput, readRecipe, type StagedInput } from '../options/index.js';
 import type { Tokenizer } from '../tokenizer/index.js';
 import { closeAll, openRewardFunctions } from './judges.js';
@@ -16,6 +13,7 @@ import { hideableRows, type Masks, masksOf } from './masks.js';
 import { networksBeside, plannedMicroBatch } from './micro_batch.js';
 import { openBase } from './open_base.js';
 import { type HeldReference, openHeldReference, preferenceWarnings } from './preference.js';
+import type { LoadedPolicy } from './reference.js';
 import { checkRollouts, checkRoom, openRollouts, type RolloutParts, rolloutOptions, withoutEvaluation } from './rollouts.js';
 import { loadRows, type Rows } from './rows.js';
 import { type RunHashes, RunState } from './run_state.js';
@@ -38,13 +36,8 @@ export interface TrainOptions {
 export type TrainInput = string | RecipeInput | StagedInput | ReadRecipe;
 
 /** A run that can take its first step. */
-export interface Run {
+export interface Run extends LoadedPolicy {
   out: string;
-  recipe: Recipe;
-  base: ModelFolder;
-  native: NativeModel;
-  /** As it was before the run; undefined: all weights are trained. */
-  adapter: Adapter | undefined;
   rows: Rows;
   sequences: Tokens[];
   microBatchTokens: number;

@@ -8,13 +8,22 @@ import { type ModelFolder, openModelFolder } from '../checkpoint/model_folder.js
 import { loadNative, nativeAdapter } from '../checkpoint/native_model.js';
 import { DataError } from '../errors/index.js';
 import type { NativeModel } from '../native.js';
-import type { Recipe } from '../options/index.js';
+import { broughtAdapter, type Recipe } from '../options/index.js';
 
 /** A model that is asked and never trained. */
 export interface Reference {
   native: NativeModel;
   /** The adapter in use; false: the base alone. */
   adapter: string | false;
+}
+
+/** The model that a run trains, loaded. */
+export interface LoadedPolicy {
+  recipe: Recipe;
+  base: ModelFolder;
+  native: NativeModel;
+  /** As it was before the run; undefined: all weights are trained. */
+  adapter: Adapter | undefined;
 }
 
 /** Models beside the one that is trained, each loaded once. Where an adapter is trained, its base is frozen and no other is needed. */
@@ -25,6 +34,10 @@ export class FrozenModels {
     private readonly compute: Recipe['compute'],
     private readonly trained: { base: ModelFolder; native: NativeModel; isAdapter: boolean },
   ) {}
+
+  static beside({ recipe, base, native, adapter }: LoadedPolicy): FrozenModels {
+    return new FrozenModels(recipe.compute, { base, native, isAdapter: adapter !== undefined });
+  }
 
   /** The weights of a folder, frozen: those of the trained model's base where they are the same and stay as they are. */
   async of(folder: ModelFolder): Promise<NativeModel> {
@@ -44,17 +57,15 @@ export class FrozenModels {
 /** Name of the reference among a model's adapters. */
 const REFERENCE = 'reference';
 
-/**
- * Opens the reference that a recipe names: `start` (the policy as it was before step 1), `base`, or a folder of an adapter or a model.
- * @param adapter that the policy starts from; undefined where all weights are trained
- */
+/** Opens the reference that a recipe names: `start` (the policy as it was before step 1), `base`, or a folder of an adapter or a model. */
 export async function openReference(
   wanted: string,
-  base: ModelFolder,
-  adapter: { start: Adapter; brought: boolean } | undefined,
+  { recipe, base, adapter }: Pick<LoadedPolicy, 'recipe' | 'base' | 'adapter'>,
   frozen: FrozenModels,
 ): Promise<Reference> {
-  if (wanted === 'start' && adapter?.brought === true) return withAdapter(await frozen.of(base), adapter.start, REFERENCE);
+  // A new adapter is zero: there the policy starts as its base.
+  const start = broughtAdapter(recipe) === undefined ? undefined : adapter;
+  if (wanted === 'start' && start !== undefined) return withAdapter(await frozen.of(base), start, REFERENCE);
   if (wanted === 'start' || wanted === 'base') return { native: await frozen.of(base), adapter: false };
   if (await exists(join(wanted, 'adapter_config.json'))) return frozenAdapter(wanted, base, REFERENCE, frozen);
   await checkThere(wanted, REFERENCE);

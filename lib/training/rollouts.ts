@@ -12,7 +12,7 @@ import type { NativeModel } from '../native.js';
 import type { Recipe } from '../options/index.js';
 import type { Tokenizer } from '../tokenizer/index.js';
 import { closeAll, Judges, type openRewardFunctions } from './judges.js';
-import { FrozenModels, openReference, type Reference } from './reference.js';
+import { FrozenModels, type LoadedPolicy, openReference, type Reference } from './reference.js';
 import type { RolloutOptions } from './rollout_step.js';
 
 /** Options of the recipe's method, where it learns from its own answers. */
@@ -89,30 +89,26 @@ export interface RolloutParts {
   close(): Promise<void>;
 }
 
-export interface RolloutSource {
-  recipe: Recipe;
-  base: ModelFolder;
-  native: NativeModel;
-  adapter: Adapter | undefined;
+export interface RolloutSource extends LoadedPolicy {
   tokenizer: Tokenizer;
   microBatchTokens: number;
 }
 
 /** Opens judges and reference beside a loaded model. `functions` are closed with the rest, also where this fails. */
 export async function openRollouts(
-  { recipe, base, native, adapter, tokenizer, microBatchTokens }: RolloutSource,
+  source: RolloutSource,
   functions: Awaited<ReturnType<typeof openRewardFunctions>>,
 ): Promise<RolloutParts> {
+  const { recipe, base, tokenizer, microBatchTokens } = source;
   const options = rolloutOptions(recipe) as RolloutOptions;
-  const frozen = new FrozenModels(recipe.compute, { base, native, isAdapter: adapter !== undefined });
+  const frozen = FrozenModels.beside(source);
   const close = async () => {
     await closeAll(functions);
     await frozen.dispose();
   };
   try {
     const judges = await Judges.open(options.rewards, functions, { base, tokenizer, microBatchTokens }, frozen);
-    const start = adapter && { start: adapter, brought: recipe.adapter !== null && 'from' in recipe.adapter };
-    const reference = heldRollouts(recipe) ? await openReference(options.reference, base, start, frozen) : undefined;
+    const reference = heldRollouts(recipe) ? await openReference(options.reference, source, frozen) : undefined;
     return { judges, reference, valueSet: valuePlace(recipe) === 'adapter' ? VALUE : undefined, close };
   } catch (error) {
     await close();

@@ -1,13 +1,10 @@
 /** The teacher of a distillation: what it would say at every trained token of a step, as its likeliest ids and their log-probabilities. */
 import { join } from 'node:path';
-import type { Adapter } from '../checkpoint/adapter.js';
 import { exists } from '../checkpoint/files.js';
-import { type ModelFolder, openModelFolder } from '../checkpoint/model_folder.js';
-import type { NativeModel } from '../native.js';
-import type { Recipe } from '../options/index.js';
+import { openModelFolder } from '../checkpoint/model_folder.js';
 import type { Tokenizer } from '../tokenizer/index.js';
 import { cutInto, membersAt, type PassSequence, passBatch } from './batches.js';
-import { checkSameVocabulary, checkThere, FrozenModels, frozenAdapter, type Reference } from './reference.js';
+import { checkSameVocabulary, checkThere, FrozenModels, frozenAdapter, type LoadedPolicy, type Reference } from './reference.js';
 import { baseOf, checkTokenizer } from './reward_models.js';
 
 export interface Teacher extends Reference {
@@ -20,19 +17,12 @@ export interface Teacher extends Reference {
 /** Name of a teacher's adapter among those of its base, and of the teacher in messages. */
 const TEACHER = 'teacher';
 
-export interface TeacherSource {
-  recipe: Recipe;
-  base: ModelFolder;
-  native: NativeModel;
-  adapter: Adapter | undefined;
-  tokenizer: Tokenizer;
-}
-
 /**
  * Opens the recipe's teacher, where its method has one: a model's folder, or a PEFT adapter's, which shares the frozen base that it stands on.
  * @throws DataError `missing_model`, `vocabulary_differs`, `tokenizer_differs`, and what opening a model throws
  */
-export async function openTeacher({ recipe, base, native, adapter, tokenizer }: TeacherSource): Promise<Teacher | undefined> {
+export async function openTeacher(policy: LoadedPolicy & { tokenizer: Tokenizer }): Promise<Teacher | undefined> {
+  const { recipe, base, tokenizer } = policy;
   if (recipe.method.name !== 'distill') return undefined;
   const { teacher: folder, topK, temperature } = recipe.method;
   await checkThere(folder, TEACHER);
@@ -40,7 +30,7 @@ export async function openTeacher({ recipe, base, native, adapter, tokenizer }: 
   const isAdapter = await exists(join(folder, 'adapter_config.json'));
   const model = isAdapter ? await baseOf(folder, { base, tokenizer }, TEACHER) : await openModelFolder(folder);
   checkSameVocabulary(model, base, TEACHER);
-  const frozen = new FrozenModels(recipe.compute, { base, native, isAdapter: adapter !== undefined });
+  const frozen = FrozenModels.beside(policy);
   const opened = isAdapter
     ? frozenAdapter(folder, model, TEACHER, frozen)
     : frozen.of(model).then((own) => ({ native: own, adapter: false as const }));
