@@ -4,14 +4,12 @@ import { join } from 'node:path';
 import { DataError } from '../errors/index.js';
 import type { AdapterTarget, NetworkConfig, StoredTensor } from '../native.js';
 import { type Adapter, HEAD_NAME, peftName } from './adapter.js';
+import { ADAPTER_CONFIG, ADAPTER_WEIGHTS } from './adapter_folder.js';
 import { linearLayers } from './expected_tensors.js';
 import { Fields, type Json, readJson } from './json_file.js';
 import { readTensor, storedTensor } from './safetensors.js';
 import { readHeader } from './safetensors_header.js';
 import type { LinearLayer } from './tensor.js';
-
-const CONFIG = 'adapter_config.json';
-const WEIGHTS = 'adapter_model.safetensors';
 
 /**
  * Reads an adapter for a network of `config`.
@@ -22,9 +20,9 @@ export async function readAdapter(folder: string, config: NetworkConfig): Promis
     throw new DataError('missing_adapter', 'no such adapter folder', { file: folder, cause });
   });
   if (!found.isDirectory()) throw new DataError('missing_adapter', 'is a file; expected a PEFT adapter folder', { file: folder });
-  const file = join(folder, CONFIG);
+  const file = join(folder, ADAPTER_CONFIG);
   const settings = settingsOf(await readJson(file), file);
-  const path = join(folder, WEIGHTS);
+  const path = join(folder, ADAPTER_WEIGHTS);
   const stored = new Map((await readHeader(path)).map((entry) => [entry.name, storedTensor(entry, path)]));
   const head = await readHead(stored, settings.hasHead, config, path);
   const targets: AdapterTarget[] = [];
@@ -137,7 +135,7 @@ function checkModules(modules: string[] | string, targets: AdapterTarget[], conf
   // Single layers may be left out by layers_to_transform or exclude_modules; a kind of layer that no block has may not.
   const kind = lost?.name.split('.').at(-1);
   if (kind !== undefined && !targets.some(({ name }) => name.endsWith(`.${kind}`)))
-    throw new DataError('bad_adapter', `target_modules names ${kind}, but ${WEIGHTS} has no tensors for it`, { file });
+    throw new DataError('bad_adapter', `target_modules names ${kind}, but ${ADAPTER_WEIGHTS} has no tensors for it`, { file });
 }
 
 function matcher(modules: string[] | string): (name: string) => boolean {

@@ -2,6 +2,7 @@
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Adapter, factorShapes, HEAD_NAME, peftName } from './adapter.js';
+import { ADAPTER_CONFIG, ADAPTER_WEIGHTS } from './adapter_folder.js';
 import { writeWhole } from './files.js';
 import { writeSafetensors } from './safetensors.js';
 
@@ -21,8 +22,8 @@ export async function writeAdapter(folder: string, adapter: Adapter, base: strin
   const { head } = adapter;
   if (head !== undefined) tensors.push({ name: HEAD_NAME, shape: [1, head.length], stored: 'f32', pieces: () => [head] });
   const inOrder = tensors.sort((x, y) => (x.name < y.name ? -1 : 1));
-  await writeSafetensors(join(folder, 'adapter_model.safetensors'), inOrder);
-  await writeWhole(join(folder, 'adapter_config.json'), `${JSON.stringify(peftConfig(adapter, base), undefined, 2)}\n`);
+  await writeSafetensors(join(folder, ADAPTER_WEIGHTS), inOrder);
+  await writeWhole(join(folder, ADAPTER_CONFIG), `${JSON.stringify(peftConfig(adapter, base), undefined, 2)}\n`);
 }
 
 /** PEFT has no task of masked words: an encoder's adapter names none. */

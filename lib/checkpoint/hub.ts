@@ -5,6 +5,7 @@
 import { mkdir, readFile, rm, symlink } from 'node:fs/promises';
 import { dirname, join, relative } from 'node:path';
 import { type AttuneError, DataError, WorkError } from '../errors/index.js';
+import { ADAPTER_CONFIG } from './adapter_folder.js';
 import { exists, writeFault, writeWhole } from './files.js';
 import { download, type FileFacts, fileFacts, request } from './hub_download.js';
 import { cachePlaces, type HubId, type HubSettings, hubSettings, parseHubId, wantedFiles } from './hub_files.js';
@@ -80,7 +81,7 @@ async function listFiles(id: HubId, settings: HubSettings, signal?: AbortSignal)
 
 async function fetchAll(run: Run, names: readonly string[]): Promise<void> {
   const first = wantedFiles(names);
-  if (!first.includes('config.json') && !first.includes('adapter_config.json'))
+  if (!first.includes('config.json') && !first.includes(ADAPTER_CONFIG))
     throw new DataError('hub_missing', `${run.id.name} has no config.json: it is no model that attune can read`);
   const meter = new Meter(run.options);
   const index = first.filter((name) => name.endsWith('.index.json'));

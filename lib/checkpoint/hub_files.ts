@@ -2,6 +2,7 @@
 import { readFile } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { join, resolve } from 'node:path';
+import { ADAPTER_CONFIG, ADAPTER_WEIGHTS } from './adapter_folder.js';
 import { COMPANIONS } from './companions.js';
 
 /** Where the hub is and what is known of the user, from the environment. */
@@ -52,7 +53,7 @@ export function cachePlaces(cache: string, { name, revision }: HubId) {
 }
 
 /** Files that attune reads, beside the weights; only those at the top of the repository. */
-const WANTED = new Set(['config.json', ...COMPANIONS, 'adapter_config.json', 'adapter_model.safetensors']);
+const WANTED = new Set(['config.json', ...COMPANIONS, ADAPTER_CONFIG, ADAPTER_WEIGHTS]);
 
 /** Of a repository's files those to fetch first; weights in shards are named by the index, which is among them. */
 export function wantedFiles(names: readonly string[]): string[] {

@@ -2,6 +2,7 @@
 import { totalmem } from 'node:os';
 import { join } from 'node:path';
 import type { Adapter } from '../checkpoint/adapter.js';
+import { isAdapterFolder } from '../checkpoint/adapter_folder.js';
 import { networkConfig } from '../checkpoint/config.js';
 import { exists } from '../checkpoint/files.js';
 import { readJson } from '../checkpoint/json_file.js';
@@ -24,7 +25,7 @@ export async function networksBeside({ method }: Pick<Recipe, 'method'>): Promis
   const found: NetworkConfig[] = [];
   for (const [, folder] of judgesAndTeacher(method)) {
     const file = join(folder, 'config.json');
-    if ((await exists(file)) && !(await exists(join(folder, 'adapter_config.json')))) found.push(networkConfig(await readJson(file), file));
+    if ((await exists(file)) && !(await isAdapterFolder(folder))) found.push(networkConfig(await readJson(file), file));
   }
   return found;
 }

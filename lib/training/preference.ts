@@ -1,6 +1,6 @@
 /** What a run over recorded preferences needs beside model and rows: the frozen reference, and remarks on the rows. */
 import { join } from 'node:path';
-import { exists } from '../checkpoint/files.js';
+import { ADAPTER_CONFIG, ADAPTER_WEIGHTS, isAdapterFolder } from '../checkpoint/adapter_folder.js';
 import { openModelFolder } from '../checkpoint/model_folder.js';
 import type { Counts, Warning } from '../data/index.js';
 import { methods } from '../methods/index.js';
@@ -81,8 +81,8 @@ async function referenceHashes(recipe: Recipe, base: Hashes, signal?: AbortSigna
   const wanted = wantedReference(recipe) as string;
   const folder = wanted === 'start' ? broughtAdapter(recipe) : wanted === 'base' ? undefined : wanted;
   if (folder === undefined) return base;
-  if (!(await exists(join(folder, 'adapter_config.json')))) return baseHashes(await openModelFolder(folder), signal);
-  const files = ['adapter_config.json', 'adapter_model.safetensors'];
+  if (!(await isAdapterFolder(folder))) return baseHashes(await openModelFolder(folder), signal);
+  const files = [ADAPTER_CONFIG, ADAPTER_WEIGHTS];
   return Object.fromEntries(await Promise.all(files.map(async (name) => [name, await hashFile(join(folder, name), signal)] as const)));
 }
 

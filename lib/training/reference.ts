@@ -1,9 +1,8 @@
 /** The frozen policy that the KL is measured against, and models beside the one that is trained. */
 import { stat } from 'node:fs/promises';
-import { join } from 'node:path';
 import { type Adapter, refuseHead } from '../checkpoint/adapter.js';
+import { isAdapterFolder } from '../checkpoint/adapter_folder.js';
 import { readAdapter } from '../checkpoint/adapter_read.js';
-import { exists } from '../checkpoint/files.js';
 import { type ModelFolder, openModelFolder } from '../checkpoint/model_folder.js';
 import { loadNative, nativeAdapter } from '../checkpoint/native_model.js';
 import { DataError } from '../errors/index.js';
@@ -67,7 +66,7 @@ export async function openReference(
   const start = broughtAdapter(recipe) === undefined ? undefined : adapter;
   if (wanted === 'start' && start !== undefined) return withAdapter(await frozen.of(base), start, REFERENCE);
   if (wanted === 'start' || wanted === 'base') return { native: await frozen.of(base), adapter: false };
-  if (await exists(join(wanted, 'adapter_config.json'))) return frozenAdapter(wanted, base, REFERENCE, frozen);
+  if (await isAdapterFolder(wanted)) return frozenAdapter(wanted, base, REFERENCE, frozen);
   await checkThere(wanted, REFERENCE);
   const other = await openModelFolder(wanted);
   checkSameVocabulary(other, base, REFERENCE);

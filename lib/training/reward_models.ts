@@ -1,6 +1,7 @@
 /** Reward models as judges: a scalar head, mostly on an adapter over the very weights that the policy stands on. */
 import { realpath, stat } from 'node:fs/promises';
 import { join } from 'node:path';
+import { ADAPTER_CONFIG, isAdapterFolder } from '../checkpoint/adapter_folder.js';
 import { readAdapter } from '../checkpoint/adapter_read.js';
 import { exists } from '../checkpoint/files.js';
 import { Fields, readJson, readJsonIfThere } from '../checkpoint/json_file.js';
@@ -36,7 +37,7 @@ export class RewardModel {
       throw new DataError('missing_reward_model', 'no such folder of a reward model', { file: folder, cause });
     });
     await checkTokenizer(folder, folder, policy);
-    if (!(await exists(join(folder, 'adapter_config.json')))) return RewardModel.whole(folder, policy, frozen);
+    if (!(await isAdapterFolder(folder))) return RewardModel.whole(folder, policy, frozen);
     const base = await baseOf(folder, policy);
     const adapter = await readAdapter(folder, base.config);
     const { head } = adapter;
@@ -85,7 +86,7 @@ async function readConstants(folder: string): Promise<{ mean: number; std: numbe
 
 /** The base of such an adapter: the policy's, unless the adapter names another folder that is there. */
 export async function baseOf(folder: string, policy: Policy, who = 'reward model'): Promise<ModelFolder> {
-  const named = (await readJson(join(folder, 'adapter_config.json'))).base_model_name_or_path;
+  const named = (await readJson(join(folder, ADAPTER_CONFIG))).base_model_name_or_path;
   const other = typeof named === 'string' ? await realpath(named).catch(() => undefined) : undefined;
   if (other === undefined || other === (await realpath(policy.base.folder))) return policy.base;
   await checkTokenizer(other, folder, policy, who);

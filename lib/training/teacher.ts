@@ -1,6 +1,4 @@
-/** The teacher of a distillation: what it would say at every trained token of a step, as its likeliest ids and their log-probabilities. */
-import { join } from 'node:path';
-import { exists } from '../checkpoint/files.js';
+import { isAdapterFolder } from '../checkpoint/adapter_folder.js';
 import { openModelFolder } from '../checkpoint/model_folder.js';
 import type { Tokenizer } from '../tokenizer/index.js';
 import { cutInto, membersAt, type PassSequence, passBatch } from './batches.js';
@@ -27,7 +25,7 @@ export async function openTeacher(policy: LoadedPolicy & { tokenizer: Tokenizer 
   const { teacher: folder, topK, temperature } = recipe.method;
   await checkThere(folder, TEACHER);
   await checkTokenizer(folder, folder, { base, tokenizer }, TEACHER);
-  const isAdapter = await exists(join(folder, 'adapter_config.json'));
+  const isAdapter = await isAdapterFolder(folder);
   const model = isAdapter ? await baseOf(folder, { base, tokenizer }, TEACHER) : await openModelFolder(folder);
   checkSameVocabulary(model, base, TEACHER);
   const frozen = FrozenModels.beside(policy);
