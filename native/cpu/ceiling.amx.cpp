@@ -1,25 +1,14 @@
 // Four products of 16 x 32 by 32 x 16 a step, operands from L1: what the inner loop of every matrix kernel does, and nothing else.
+#include "cpu/amx.h"
 #include "cpu/ceiling_variants.h"
-#include <immintrin.h>
 #include <string.h>
 
 namespace attune::cpu {
 
 double multiply_amx(const bf16* numbers, long rounds, float* sink) {
-  struct __attribute__((packed)) {
-    unsigned char palette, start, reserved[14];
-    unsigned short columns[16];
-    unsigned char rows[16];
-  } shape;
-  memset(&shape, 0, sizeof shape);
-  shape.palette = 1;
-  for (int t = 0; t < 8; t++) shape.columns[t] = 64, shape.rows[t] = 16;
-  asm volatile("" ::"r"(&shape) : "memory");  // GCC 12 does not know that ldtilecfg reads all 64 bytes
-  _tile_loadconfig(&shape);
-  _tile_zero(0);
-  _tile_zero(1);
-  _tile_zero(2);
-  _tile_zero(3);
+  using namespace ATTUNE_ISA;
+  const Tiles on;
+  tiles_zero();
   for (long r = 0; r < rounds; r++) {
     const bf16* at = numbers + (r & 1) * 2048;  // 4 KiB by turns, so that the operands are loaded anew
     _tile_loadd(4, at, 64);
@@ -35,7 +24,6 @@ double multiply_amx(const bf16* numbers, long rounds, float* sink) {
   _tile_stored(0, out, 64);
   asm volatile("" ::"r"(out) : "memory");
   memcpy(sink, out, 256);
-  _tile_release();
   return 4.0 * 2 * 16 * 16 * 32 * double(rounds);
 }
 
