@@ -44,10 +44,11 @@ export class RunFolder {
     return this.#metrics !== undefined;
   }
 
-  /** Adds an event to metrics.jsonl. */
-  async tell(event: TrainingEvent): Promise<void> {
+  /** Adds an event to metrics.jsonl -> the event. */
+  async tell<E extends TrainingEvent>(event: E): Promise<E> {
     this.#waiting.push(`${JSON.stringify(event)}\n`);
     await this.#write();
+    return event;
   }
 
   /** Forces what was told to the disk. */
