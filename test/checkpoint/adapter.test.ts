@@ -10,7 +10,8 @@ import { linearLayers } from '../../lib/checkpoint/expected_tensors.js';
 import { openModelFolder } from '../../lib/checkpoint/model_folder.js';
 import { DataError, RequestError } from '../../lib/errors/index.js';
 import { stories260k, WITHOUT } from '../support/shared.js';
-import { type JsonObject, type RawTensor, scratchFolder, TINY_CONFIG, writeTinyAdapter } from '../support/tiny_model.js';
+import { writeTinyAdapter } from '../support/tiny_adapter.js';
+import { type JsonObject, type RawTensor, scratchFolder, TINY_CONFIG } from '../support/tiny_model.js';
 
 const scratch = scratchFolder();
 const config = networkConfig(TINY_CONFIG, 'config.json');

@@ -7,13 +7,13 @@ import { linearLayers } from '../../lib/checkpoint/expected_tensors.js';
 import { mergeAdapter } from '../../lib/checkpoint/merge.js';
 import { type ModelFolder, openModelFolder } from '../../lib/checkpoint/model_folder.js';
 import { readTensor } from '../../lib/checkpoint/safetensors.js';
+import { writeTinyAdapter } from '../support/tiny_adapter.js';
 import {
   generator,
   scratchFolder,
   TINY_CONFIG,
   type TinyOptions,
   tinyTensors,
-  writeTinyAdapter,
   writeTinyModel,
   writeWeights,
 } from '../support/tiny_model.js';

@@ -9,7 +9,8 @@ import { networkConfig } from '../../lib/checkpoint/config.js';
 import { linearLayers } from '../../lib/checkpoint/expected_tensors.js';
 import { ADAPTER, tinyRecipe, tinyText } from '../support/events.js';
 import { HubStub } from '../support/hub_stub.js';
-import { placesIn, scratchFolder, TINY_CONFIG, writeTinyAdapter, writeTinyModel } from '../support/tiny_model.js';
+import { writeTinyAdapter } from '../support/tiny_adapter.js';
+import { placesIn, scratchFolder, TINY_CONFIG, writeTinyModel } from '../support/tiny_model.js';
 
 const program = resolve(import.meta.dirname, '../../bin/attune.js');
 const isBuilt = existsSync(resolve(program, '../../dist/cli/main.js'));

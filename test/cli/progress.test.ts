@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { describeStep, duration, Progress } from '../../lib/cli/progress.js';
+import { describeStep, duration } from '../../lib/cli/event_words.js';
+import { Progress } from '../../lib/cli/progress.js';
 import type { StepEvent } from '../../lib/training/events.js';
 
 const step = (n: number): StepEvent => ({

@@ -1,7 +1,6 @@
 /** Real files: those of ../shared, as other programs wrote them. */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { gunzipSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
 import type { DatasetOptions } from '../../lib/data/dataset.js';
 import { loadDataset } from '../../lib/data/load.js';
@@ -10,7 +9,7 @@ import { StepPlan } from '../../lib/data/plan.js';
 import { readRows } from '../../lib/data/read.js';
 import { holdOut } from '../../lib/data/split.js';
 import { openChat, openTokenizer } from '../../lib/tokenizer/index.js';
-import { sharedPath, stories260k, WITHOUT } from '../support/shared.js';
+import { rowsIn, sharedPath, stories260k, WITHOUT } from '../support/shared.js';
 import { all, failure } from './room.js';
 
 const root = sharedPath('data') ?? '';
@@ -18,18 +17,9 @@ const shared = describe.skipIf(root === '');
 const at = (...parts: string[]) => join(root, ...parts);
 const values = async (path: string) => (await all(readRows(path))).map(({ value }) => value);
 
-function parsed(path: string): Record<string, unknown>[] {
-  const bytes = readFileSync(path);
-  const text = (path.endsWith('.gz') ? gunzipSync(bytes) : bytes).toString();
-  return text
-    .split('\n')
-    .filter(Boolean)
-    .map((line) => JSON.parse(line));
-}
-
 shared(`files of ../shared ${WITHOUT}`, () => {
   it.each(['snappy', 'zstd_rg100', 'gzip_nodict'])('Parquet, %s', async (packing) => {
-    expect(await values(at(`docs/parquet/dolly_500_${packing}.parquet`))).toEqual(parsed(at('docs/parquet/expected_rows_1200_1699.jsonl')));
+    expect(await values(at(`docs/parquet/dolly_500_${packing}.parquet`))).toEqual(rowsIn(at('docs/parquet/expected_rows_1200_1699.jsonl')));
   });
 
   it('Parquet of messages, and of every type', async () => {
@@ -49,7 +39,7 @@ shared(`files of ../shared ${WITHOUT}`, () => {
 
   it('CSV with quotes and line ends inside fields, lines counted', async () => {
     const rows = await all(readRows(at('docs/csv/dolly_200.csv')));
-    expect(rows.map(({ value }) => value)).toEqual(parsed(at('instruct/dolly_dev.jsonl.gz')).slice(600, 800));
+    expect(rows.map(({ value }) => value)).toEqual(rowsIn(at('instruct/dolly_dev.jsonl.gz')).slice(600, 800));
     const lines = readFileSync(at('docs/csv/dolly_200.csv'), 'utf8').split('\n');
     for (const { value, line } of rows)
       expect(lines[line - 1]?.replace(/^"/, '').slice(0, 10)).toBe(
@@ -99,7 +89,7 @@ describe.skipIf(stories260k === undefined)(`a real tokenizer on real rows ${WITH
     });
 
   it('dolly: the trained tokens are the response and the end token, and only they', async () => {
-    const rows = parsed(at('instruct/dolly_small.jsonl'));
+    const rows = rowsIn(at('instruct/dolly_small.jsonl'));
     const { sequences, counts } = await load('instruct/dolly_small.jsonl', { maxLength: 1e9 });
     expect(counts).toMatchObject({ in: 600, kept: 600, dropped: {} });
     for (const { ids, trained, line } of sequences) {
@@ -134,7 +124,7 @@ describe.skipIf(stories260k === undefined)(`a real tokenizer on real rows ${WITH
     const { sequences, counts, mappings } = await load(name, { chat, maxLength: 1e9 });
     expect(counts).toMatchObject({ in: 221, kept: 221 });
     expect(mappings[0]).toMatchObject({ shape: 'conversations', template: 'chat' });
-    for (const [n, row] of parsed(at(name)).slice(0, 40).entries()) {
+    for (const [n, row] of rowsIn(at(name)).slice(0, 40).entries()) {
       const turns = row.conversations as { from: string }[];
       const own = sequences[n]?.trained ?? new Uint8Array();
       const runs = own.reduce((sum, flag, i) => sum + Number(flag === 1 && own[i - 1] !== 1), 0);

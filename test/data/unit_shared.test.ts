@@ -1,7 +1,4 @@
-/** Preferences, thumbs and prompts of ../shared with a real tokenizer. */
-import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { gunzipSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
 import { columnsOf } from '../../lib/data/columns.js';
 import type { DatasetOptions } from '../../lib/data/dataset.js';
@@ -14,26 +11,17 @@ import { StepPlan } from '../../lib/data/plan.js';
 import { holdOut } from '../../lib/data/split.js';
 import type { Tokens } from '../../lib/data/types.js';
 import { openChat, openTokenizer } from '../../lib/tokenizer/index.js';
-import { sharedPath, stories260k, WITHOUT } from '../support/shared.js';
+import { rowsIn, sharedPath, stories260k, WITHOUT } from '../support/shared.js';
 import { failure, makeRoom } from './room.js';
 
 const at = (name: string) => join(sharedPath('data') ?? '', name);
 const { write } = makeRoom();
 
-function parsed(name: string): Record<string, unknown>[] {
-  const bytes = readFileSync(at(name));
-  const text = (name.endsWith('.gz') ? gunzipSync(bytes) : bytes).toString();
-  return text
-    .split('\n')
-    .filter(Boolean)
-    .map((line) => JSON.parse(line));
-}
-
 /** The first rows of a file, changed where `change` says so. */
 const some = (name: string, count: number, change: (row: Record<string, unknown>) => unknown = (row) => row) =>
   write(
     `${count}-${name.replaceAll('/', '-').replace(/\.gz$/, '')}`,
-    parsed(name)
+    rowsIn(at(name))
       .slice(0, count)
       .map((row) => `${JSON.stringify(change(row))}\n`)
       .join(''),
@@ -65,7 +53,7 @@ describe.skipIf(stories260k === undefined)(`real preferences ${WITHOUT}`, async 
     const path = some('preference/hh_helpful_dev.jsonl.gz', 300);
     const { sequences, counts } = await load(path, ['pairs']);
     expect(counts).toMatchObject({ in: 300, kept: 300, dropped: {}, pieces: 600, units: { pairs: 300 } });
-    const rows = parsed('preference/hh_helpful_dev.jsonl.gz');
+    const rows = rowsIn(at('preference/hh_helpful_dev.jsonl.gz'));
     for (const [n, one] of sequences.entries()) {
       const row = rows[Math.floor(n / 2)];
       const answer = String(n % 2 === 0 ? row?.chosen : row?.rejected);
@@ -97,7 +85,7 @@ describe.skipIf(stories260k === undefined)(`real preferences ${WITHOUT}`, async 
   });
 
   it('UltraFeedback: equal answers are found, or dropped where the recipe says so', async () => {
-    const rows = parsed('preference/ultrafeedback_dev.jsonl.gz').slice(0, 220);
+    const rows = rowsIn(at('preference/ultrafeedback_dev.jsonl.gz')).slice(0, 220);
     const path = some('preference/ultrafeedback_dev.jsonl.gz', 220);
     const equal = rows.flatMap(({ chosen, rejected }, n) => (chosen === rejected ? [n + 1] : []));
     expect(equal.length).toBeGreaterThan(0);
@@ -154,7 +142,7 @@ describe.skipIf(stories260k === undefined)(`real preferences ${WITHOUT}`, async 
     const gsm = some('math/gsm8k_train.jsonl.gz', 50);
     const { sequences } = await load(gsm, ['prompts'], { template: { prompt: 'Q: {question}\nA:' } });
     expect(sequences.map(({ unit }) => unit?.columns.final)).toEqual(
-      parsed('math/gsm8k_train.jsonl.gz')
+      rowsIn(at('math/gsm8k_train.jsonl.gz'))
         .slice(0, 50)
         .map(({ final }) => final),
     );

@@ -7,7 +7,8 @@ import { evaluate } from '../../lib/evaluation/index.js';
 import { merge } from '../../lib/evaluation/merge.js';
 import { compareLogits } from '../../lib/evaluation/parity.js';
 import { tinyText } from '../support/events.js';
-import { scratchFolder, TINY_CONFIG, writeTinyAdapter, writeTinyModel } from '../support/tiny_model.js';
+import { writeTinyAdapter } from '../support/tiny_adapter.js';
+import { scratchFolder, TINY_CONFIG, writeTinyModel } from '../support/tiny_model.js';
 
 const scratch = scratchFolder();
 

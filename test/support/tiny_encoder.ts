@@ -2,7 +2,8 @@
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { tinyRecipe } from './events.js';
-import { type JsonObject, tinyTensors, writeTokenizer, writeWeights } from './tiny_model.js';
+import { type JsonObject, tinyTensors, writeWeights } from './tiny_model.js';
+import { writeTokenizer } from './tiny_tokenizer.js';
 
 const WORDS = 'cells divide and grow while light falls on leaves that drink water from deep roots'.split(' ');
 const DIGITS = [...'0123456789'];

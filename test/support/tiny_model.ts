@@ -1,4 +1,4 @@
-// Writes tiny checkpoints for tests: a Hugging Face folder with random weights and a byte-level tokenizer, and PEFT adapters for it.
+// Writes tiny checkpoints for tests: a Hugging Face folder with random weights.
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -7,6 +7,7 @@ import { networkConfig } from '../../lib/checkpoint/config.js';
 import { expectedTensors } from '../../lib/checkpoint/expected_tensors.js';
 import { fromFloat32 } from '../../lib/checkpoint/numbers.js';
 import type { StoredType } from '../../lib/native.js';
+import { writeTokenizer } from './tiny_tokenizer.js';
 
 export type JsonObject = Record<string, unknown>;
 
@@ -125,91 +126,4 @@ export function writeWeights(folder: string, tensors: RawTensor[], shards = 1): 
   if (shards === 1) return;
   const map = Object.fromEntries(groups.flatMap((group, n) => group.map(({ name }) => [name, file(n)])));
   writeFileSync(join(folder, 'model.safetensors.index.json'), JSON.stringify({ metadata: {}, weight_map: map }));
-}
-
-/** Byte-level tokenizer without merges: id 0–255 are bytes, then <s> (added first), </s> and <unk>. */
-export function writeTokenizer(folder: string): void {
-  const special = (id: number, content: string) => ({
-    id,
-    content,
-    single_word: false,
-    lstrip: false,
-    rstrip: false,
-    normalized: false,
-    special: true,
-  });
-  const tokenizer = {
-    version: '1.0',
-    truncation: null,
-    padding: null,
-    added_tokens: [special(256, '<s>'), special(257, '</s>'), special(258, '<unk>')],
-    normalizer: null,
-    pre_tokenizer: { type: 'ByteLevel', add_prefix_space: false, trim_offsets: true, use_regex: true },
-    post_processor: {
-      type: 'TemplateProcessing',
-      single: [{ SpecialToken: { id: '<s>', type_id: 0 } }, { Sequence: { id: 'A', type_id: 0 } }],
-      pair: [{ Sequence: { id: 'A', type_id: 0 } }, { Sequence: { id: 'B', type_id: 1 } }],
-      special_tokens: { '<s>': { id: '<s>', ids: [256], tokens: ['<s>'] } },
-    },
-    decoder: { type: 'ByteLevel', add_prefix_space: true, trim_offsets: true, use_regex: true },
-    model: {
-      type: 'BPE',
-      dropout: null,
-      unk_token: null,
-      continuing_subword_prefix: null,
-      end_of_word_suffix: null,
-      fuse_unk: false,
-      byte_fallback: false,
-      vocab: byteVocabulary(),
-      merges: [],
-    },
-  };
-  writeFileSync(join(folder, 'tokenizer.json'), JSON.stringify(tokenizer));
-  const config = {
-    tokenizer_class: 'PreTrainedTokenizerFast',
-    bos_token: '<s>',
-    eos_token: '</s>',
-    unk_token: '<unk>',
-    model_max_length: 256,
-  };
-  writeFileSync(join(folder, 'tokenizer_config.json'), JSON.stringify(config));
-}
-
-/** GPT-2's table: printable bytes stand for themselves, the other 68 move up to U+0100. */
-function byteVocabulary(): Record<string, number> {
-  const printable = (byte: number) => (byte > 32 && byte < 127) || (byte > 160 && byte !== 173);
-  let moved = 256;
-  return Object.fromEntries(Array.from({ length: 256 }, (_, byte) => [String.fromCharCode(printable(byte) ? byte : moved++), byte]));
-}
-
-/** Writes a PEFT adapter whose B is not zero. `edit` may bend config and tensors first. */
-export function writeTinyAdapter(
-  folder: string,
-  targets: { name: string; inputs: number; outputs: number }[],
-  { rank = 4, alpha = 8, seed = 3, edit = (_config: JsonObject, tensors: RawTensor[]) => tensors } = {},
-): string {
-  const draw = generator(seed);
-  const factor = (name: string, shape: number[], spread: number): RawTensor => {
-    const values = Float32Array.from({ length: (shape[0] as number) * (shape[1] as number) }, () => spread * draw());
-    return { name, dtype: 'F32', shape, bytes: new Uint8Array(values.buffer) };
-  };
-  const tensors = targets.flatMap(({ name, inputs, outputs }) => [
-    factor(`base_model.model.${name}.lora_A.weight`, [rank, inputs], 0.2),
-    factor(`base_model.model.${name}.lora_B.weight`, [outputs, rank], 0.2),
-  ]);
-  const modules = [...new Set(targets.map(({ name }) => name.split('.').at(-1)))];
-  const config: JsonObject = {
-    peft_type: 'LORA',
-    r: rank,
-    lora_alpha: alpha,
-    lora_dropout: 0,
-    bias: 'none',
-    target_modules: modules,
-    task_type: 'CAUSAL_LM',
-  };
-  const { header, data } = packTensors(edit(config, tensors));
-  mkdirSync(folder, { recursive: true });
-  writeFileSync(join(folder, 'adapter_config.json'), JSON.stringify(config));
-  writeFileSync(join(folder, 'adapter_model.safetensors'), safetensorsBytes(header, data));
-  return folder;
 }
