@@ -1,7 +1,7 @@
 /** LoRA adapters: what one is, which layers it sits on, and how PEFT names its tensors. */
 import { DataError, nearest, RequestError } from '../errors/index.js';
 import type { AdapterTarget, NetworkConfig } from '../native.js';
-import { linearLayers } from './expected_tensors.js';
+import { adaptableLayers, linearLayers } from './expected_tensors.js';
 import type { LinearLayer } from './tensor.js';
 
 /** An adapter with its numbers in memory. */
@@ -32,10 +32,10 @@ export function refuseHead({ head }: Adapter, folder: string): void {
 /** alpha / rank, or alpha / √rank with rsLoRA. */
 export const scaleOf = ({ alpha, rank, rsLora }: Pick<Adapter, 'alpha' | 'rank' | 'rsLora'>) => alpha / (rsLora ? Math.sqrt(rank) : rank);
 
-/** Layers that `targets` names: as PEFT, a name stands for every layer that ends in it. */
+/** Layers that `targets` names: as PEFT, a name stands for every layer that ends in it; all-linear leaves out the head of an encoder. */
 export function chosenLayers(targets: 'all-linear' | readonly string[], config: NetworkConfig): LinearLayer[] {
-  const layers = linearLayers(config);
-  if (targets === 'all-linear') return layers;
+  if (targets === 'all-linear') return linearLayers(config);
+  const layers = adaptableLayers(config);
   const matches = (target: string, { name }: LinearLayer) => name === target || name.endsWith(`.${target}`);
   const empty = targets.find((target) => !layers.some((layer) => matches(target, layer)));
   if (empty !== undefined) {
@@ -47,8 +47,8 @@ export function chosenLayers(targets: 'all-linear' | readonly string[], config: 
   return layers.filter((layer) => targets.some((target) => matches(target, layer)));
 }
 
-/** An encoder calls three layers `dense`, one of its head too: those are told apart by what they are part of. */
-const shortName = (name: string) => /(?:attention\.output|intermediate|output)\.dense$|[^.]+$/.exec(name)?.[0] as string;
+/** An encoder calls four layers `dense`, one of them of its head: they are told apart by what they are part of. */
+const shortName = (name: string) => /(?:attention\.output|intermediate|output|transform)\.dense$|[^.]+$/.exec(name)?.[0] as string;
 
 /** The shortest list of names that stands for exactly these layers. */
 export function moduleNames(layers: readonly { name: string }[], config: NetworkConfig): string[] {

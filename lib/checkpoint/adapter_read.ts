@@ -3,9 +3,9 @@ import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { DataError } from '../errors/index.js';
 import type { AdapterTarget, NetworkConfig, StoredTensor } from '../native.js';
-import { type Adapter, HEAD_NAME, peftName } from './adapter.js';
+import { type Adapter, HEAD_NAME, moduleNames, peftName } from './adapter.js';
 import { ADAPTER_CONFIG, ADAPTER_WEIGHTS } from './adapter_folder.js';
-import { linearLayers } from './expected_tensors.js';
+import { adaptableLayers } from './expected_tensors.js';
 import { Fields, type Json, readJson } from './json_file.js';
 import { readTensor, storedTensor } from './safetensors.js';
 import { readHeader } from './safetensors_header.js';
@@ -28,8 +28,7 @@ export async function readAdapter(folder: string, config: NetworkConfig): Promis
   const targets: AdapterTarget[] = [];
   for (const layer of layersOf(stored, config, path)) targets.push(await readTarget(layer, settings.rank, stored, path));
   checkModules(settings.targetModules, targets, config, file);
-  const last = [...new Set(targets.map(({ name }) => name.split('.').at(-1) as string))].sort();
-  const targetModules = Array.isArray(settings.targetModules) ? settings.targetModules : last;
+  const targetModules = Array.isArray(settings.targetModules) ? settings.targetModules : moduleNames(targets, config);
   const { hasHead: _, ...figures } = settings;
   return { ...figures, targetModules, targets, ...(head && { head }) };
 }
@@ -93,7 +92,7 @@ function settingsOf(json: Json, file: string): Settings {
 
 /** Layers that the file has factors for. Every tensor must be the A or B of a linear layer of the network. */
 function layersOf(stored: Map<string, StoredTensor>, config: NetworkConfig, path: string): LinearLayer[] {
-  const layers = linearLayers(config);
+  const layers = adaptableLayers(config);
   const known = new Set(layers.flatMap(({ name }) => [peftName(name, 'A'), peftName(name, 'B')]));
   const foreign = [...stored.keys()].find((name) => !known.has(name));
   if (foreign !== undefined) {
@@ -131,7 +130,7 @@ async function readFinite(tensor: StoredTensor, path: string): Promise<Float32Ar
 function checkModules(modules: string[] | string, targets: AdapterTarget[], config: NetworkConfig, file: string): void {
   const have = new Set(targets.map(({ name }) => name));
   const matches = matcher(modules);
-  const lost = linearLayers(config).find(({ name }) => matches(name) && !have.has(name));
+  const lost = adaptableLayers(config).find(({ name }) => matches(name) && !have.has(name));
   // Single layers may be left out by layers_to_transform or exclude_modules; a kind of layer that no block has may not.
   const kind = lost?.name.split('.').at(-1);
   if (kind !== undefined && !targets.some(({ name }) => name.endsWith(`.${kind}`)))

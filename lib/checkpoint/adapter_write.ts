@@ -27,7 +27,7 @@ export async function writeAdapter(folder: string, adapter: Adapter, base: strin
 }
 
 /** PEFT has no task of masked words: an encoder's adapter names none. */
-const taskOf = ([first]: Adapter['targets']) => (first?.name.startsWith('bert.') ? null : 'CAUSAL_LM');
+const taskOf = ([first]: Adapter['targets']) => (/^(bert|cls)\./.test(first?.name ?? '') ? null : 'CAUSAL_LM');
 
 /** Every key that PEFT 0.21 writes for a LoRA adapter. */
 function peftConfig({ rank, alpha, rsLora, dropout, targetModules, targets, head }: Adapter, base: string): Record<string, unknown> {

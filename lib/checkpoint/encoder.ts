@@ -61,7 +61,7 @@ function refuseOthers(fields: Fields): void {
     throw fields.fault('quantization_config', 'quantised checkpoints are not supported; use the f32, f16 or bf16 one');
 }
 
-/** The linear layers of all blocks: what LoRA may sit on. */
+/** The linear layers of all blocks. */
 export function encoderLinears({ hidden, inner, heads, layers }: NetworkConfig): LinearLayer[] {
   const attention = `num_attention_heads ${heads}, hidden_size ${hidden}`;
   const mlp = `intermediate_size ${inner}, hidden_size ${hidden}`;
@@ -77,6 +77,15 @@ export function encoderLinears({ hidden, inner, heads, layers }: NetworkConfig):
   return Array.from({ length: layers }, (_, n) => block.map((one) => ({ ...one, name: `bert.encoder.layer.${n}.${one.name}` }))).flat();
 }
 
+/** The linear layer of the head, between the last block and the vocabulary: LoRA may sit on it too. */
+export const encoderHead = ({ hidden }: NetworkConfig): LinearLayer => ({
+  name: 'cls.predictions.transform.dense',
+  inputs: hidden,
+  outputs: hidden,
+  bias: true,
+  because: `hidden_size ${hidden}`,
+});
+
 const WORDS = 'bert.embeddings.word_embeddings.weight';
 const VOCABULARY_BIAS = 'cls.predictions.bias';
 
@@ -91,7 +100,6 @@ export function encoderTensors(config: NetworkConfig): ExpectedTensor[] {
     { name: `${name}.bias`, shape: [outputs], because },
     ...(name.endsWith('.output.dense') ? norm(name.replace(/dense$/, 'LayerNorm')) : []),
   ];
-  const dense = { name: 'cls.predictions.transform.dense', inputs: hidden, outputs: hidden, bias: true, because: width };
   return [
     rows(WORDS, vocabulary, 'vocab_size'),
     rows('bert.embeddings.position_embeddings.weight', context, 'max_position_embeddings'),
@@ -99,7 +107,7 @@ export function encoderTensors(config: NetworkConfig): ExpectedTensor[] {
     ...norm('bert.embeddings.LayerNorm'),
     ...encoderLinears(config).flatMap(linear),
     { name: VOCABULARY_BIAS, shape: [vocabulary], because: `vocab_size ${vocabulary}` },
-    ...linear(dense),
+    ...linear(encoderHead(config)),
     ...norm('cls.predictions.transform.LayerNorm'),
   ];
 }

@@ -1,9 +1,9 @@
 /** Names and shapes of the tensors that a network of a given config has, as transformers names them, and why they have those shapes. */
 import type { NetworkConfig } from '../native.js';
-import { encoderLinears, encoderTensors } from './encoder.js';
+import { encoderHead, encoderLinears, encoderTensors } from './encoder.js';
 import type { ExpectedTensor, LinearLayer } from './tensor.js';
 
-/** The linear layers of all blocks, in the order of the forward pass: what LoRA may sit on. */
+/** The linear layers of all blocks, in the order of the forward pass: those that `all-linear` means. */
 export function linearLayers(config: NetworkConfig): LinearLayer[] {
   if (config.encoder !== undefined) return encoderLinears(config);
   const { hidden, inner, heads, kvHeads, headSize, queryKeyValueBias, outputBias, mlpBias } = config;
@@ -21,6 +21,10 @@ export function linearLayers(config: NetworkConfig): LinearLayer[] {
   ];
   return Array.from({ length: config.layers }, (_, n) => block.map((one) => ({ ...one, name: `model.layers.${n}.${one.name}` }))).flat();
 }
+
+/** What LoRA may sit on: the layers of all blocks, and of an encoder that of its head. */
+export const adaptableLayers = (config: NetworkConfig): LinearLayer[] =>
+  config.encoder === undefined ? linearLayers(config) : [...linearLayers(config), encoderHead(config)];
 
 /** Every tensor of the network, in the order of the forward pass. A tied head has none of its own. */
 export function expectedTensors(config: NetworkConfig): ExpectedTensor[] {

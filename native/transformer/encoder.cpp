@@ -69,16 +69,23 @@ void Model::encoder_output_and_mlp(long i, Kept& kept, void* out) {
   });
 }
 
-// The gathered rows (R, H) in compact_ to what the vocabulary is multiplied with, in compact_normed_.
-void Model::encoder_head(long R) {
+// The gathered rows (R, H) in compact_ to what the vocabulary is multiplied with, in compact_normed_. `rows`: their places in the batch.
+void Model::encoder_head(const std::vector<int>& rows) {
   Encoder& e = encoder_;
+  const long R = long(rows.size()), head = config.layers;
+  if (const lora_matmul::Group* g = lora(head, 0)) e.low.reserve(bytes(R, g->R));
+  e.keys.clear();
+  if (forward_.dropout)
+    for (const int row : rows) e.keys.push_back(token_keys_[row]);
   for (Memory* m : {&e.normed, &e.summed, &e.active}) m->reserve(bytes(R, axes.H));
   for (Memory* m : {&e.mean1, &e.mean2, &e.inverse2}) m->reserve(round32(R) * 4);
   work_.reserve(team.size() * matmul::workspace_floats() * 4);
   passes(team, R, [&](long first, long last, int thread) {
     layer_norm::forward(encoder_norm(norm_, compact_.as<char>(), e.normed.as<char>(), e.mean1, compact_inverse_), first, last);
-    matmul::rows(product(e.dense, false, e.normed.as<char>(), matmul::Finish::store, e.summed.as<char>(), axes.H), first, last,
-                 workspace(thread));
+    low_rank(head, 0, e.normed.as<char>(), e.low, first, last, thread);
+    matmul::Product p = product(e.dense, false, e.normed.as<char>(), matmul::Finish::store, e.summed.as<char>(), axes.H);
+    p.low = low_term(head, 0, e.low, false);
+    matmul::rows(p, first, last, workspace(thread));
     swiglu::unary(config.activation, options.dtype, e.summed.as<char>(), e.active.as<char>(), axes.H, first, last);
     layer_norm::forward(encoder_norm(e.norm, e.active.as<char>(), compact_normed_.as<char>(), e.mean2, e.inverse2), first, last);
   });

@@ -16,7 +16,7 @@ namespace attune {
 struct Encoder {
   matmul::Weights positions, types;  // (context, H), (types, H)
   std::vector<float> positions_gradient, types_gradient;
-  Linear dense;                            // (H, H) of the head
+  Linear dense;                            // (H, H) of the head; an adapter's factors for it: AdapterSet::groups behind the layers'
   Norm norm;                               // after its GELU
   std::vector<float> bias, bias_gradient;  // (V) of the vocabulary
 
@@ -24,6 +24,8 @@ struct Encoder {
   std::vector<int> places, zeros;
   Memory normed, summed, active, d;  // normed -> dense -> summed -> GELU -> active; d: a gradient
   Memory mean1, mean2, inverse2;     // (R) of the last layer's norm, and of the head's
+  Memory low;                        // (R, ranks) of an adapter on dense
+  std::vector<uint64_t> keys;        // (R) for dropout
 };
 
 }  // namespace attune

@@ -21,7 +21,9 @@ void Model::encoder_norm_gradient(const layer_norm::Forward& f, const void* dy, 
 // dcompact_ (R, H): from the gradient of the rows that the vocabulary meets to that of the last layer's sums.
 void Model::encoder_backward_head(long R) {
   Encoder& e = encoder_;
+  const long head = config.layers;
   e.d.reserve(bytes(R, axes.H));
+  if (const lora_matmul::Group* g = lora(head, 0)) dlow_[0].reserve(bytes(R, g->R));
   char *d = e.d.as<char>(), *dcompact = dcompact_.as<char>();
   const layer_norm::Forward last_norm = encoder_norm(e.norm, e.active.as<char>(), nullptr, e.mean2, e.inverse2);
   const layer_norm::Forward first_norm = encoder_norm(norm_, compact_.as<char>(), nullptr, e.mean1, compact_inverse_);
@@ -29,9 +31,13 @@ void Model::encoder_backward_head(long R) {
   passes(team, R, [&](long first, long last, int thread) {
     layer_norm::backward(backward_of(last_norm, dcompact, d), first, last);
     swiglu::unary_backward(config.activation, options.dtype, e.summed.as<char>(), d, d, axes.H, first, last);
-    matmul::rows(product(e.dense, true, d, matmul::Finish::store, dcompact, axes.H), first, last, workspace(thread));
+    back_product(head, 0, product(e.dense, true, d, matmul::Finish::store, dcompact, axes.H), first, last, thread);
   });
-  if (options.train == Train::all) whole_gradients(e.dense, e.normed.as<char>(), d, R), run_gradient_tasks();
+  if (options.train == Train::all)
+    whole_gradients(e.dense, e.normed.as<char>(), d, R);
+  else
+    low_rank_gradients(head, 0, e.normed.as<char>(), d, e.low, R);
+  run_gradient_tasks();
   encoder_norm_gradient(first_norm, dcompact, R, norm_);
   team.rows(R, [&](long first, long last, int) { layer_norm::backward(backward_of(first_norm, dcompact, dcompact), first, last); });
 }

@@ -82,7 +82,8 @@ rms_norm::Forward Model::head_norm(long i, Kept& kept, bool queries) const {
 }
 
 dropout::Site Model::site(long i, int group) const {
-  return {options.dtype, forward_.dropout_key, uint64_t(i * 4 + group), token_keys_.data(), active_->dropout};
+  const std::vector<uint64_t>& keys = i < config.layers ? token_keys_ : encoder_.keys;
+  return {options.dtype, forward_.dropout_key, uint64_t(i * 4 + group), keys.data(), active_->dropout};
 }
 
 // A pass's worth of rows first .. for this thread, addressed as if the matrix (M, columns) began before it.
@@ -183,7 +184,7 @@ void Model::last_norm(const std::vector<int>& rows) {
     f.w = logit_w.data();
     if (first < border) rms_norm::forward(f, first, border);
   });
-  if (config.encoder) encoder_head(R);
+  if (config.encoder) encoder_head(rows);
 }
 
 // The rows of both heads: those with a target, then, from the next block of 32 on, those with a score. The gap repeats row 0 of the batch.

@@ -83,6 +83,7 @@ std::map<std::string, size_t> Model::memory() const {
                           &encoder_.normed,
                           &encoder_.summed,
                           &encoder_.active,
+                          &encoder_.low,
                           &encoder_.d})
     m["workspace"] += x->bytes();
   return m;

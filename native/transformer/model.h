@@ -40,7 +40,8 @@ struct Head {
 struct AdapterSet {
   float scale = 1, dropout = 0;
   bool trained = false;
-  std::vector<std::array<lora_matmul::Group, 4>> groups;  // a layer each, R == 0 where a group has none; empty: the base
+  // A layer each, R == 0 where a group has none; behind them, first of its four, the dense layer of an encoder's head. Empty: the base.
+  std::vector<std::array<lora_matmul::Group, 4>> groups;
   Parameters parameters;
   Head head;
 };
@@ -173,7 +174,7 @@ class Model {
   void encoder_embed();
   layer_norm::Forward encoder_norm(const Norm& n, const void* x, void* y, const Memory& mean, const Memory& inverse) const;
   void encoder_output_and_mlp(long i, Kept& kept, void* out);
-  void encoder_head(long rows);
+  void encoder_head(const std::vector<int>& rows);
   void add_vocabulary_bias(std::vector<float>& logits) const;
   // encoder_backward.cpp
   void encoder_norm_gradient(const layer_norm::Forward& f, const void* dy, long M, Norm& n);
@@ -200,12 +201,15 @@ class Model {
   void whole_gradients(Linear& l, const void* x, const void* dy, long rows);
   void run_gradient_tasks();
   void linear_gradients(long i, int group, const void* x, void* dy, Kept& kept);
-  void zero_tail(void* x, long columns) const;
+  void low_rank_gradients(long i, int group, const void* x, const void* dy, const Memory& low, long rows);
+  void zero_tail(void* x, long columns, long rows) const;
   void norm_gradient(const rms_norm::Backward& b, long M, std::vector<float>& gradient);
   // helpers of both
   attention::Shape attention_shape(long i) const;
   matmul::Product product(const Linear& l, bool transposed, const void* a, matmul::Finish finish, void* c, long c_columns) const;
   matmul::LowRank low_term(long i, int group, const Memory& p, bool backward) const;
+  // What an adapter may sit on, as AdapterSet::groups has it; null where there is no such layer.
+  const Linear* linear(long i, int group) const { return i < config.layers ? &layers_[i].group[group] : group ? nullptr : &encoder_.dense; }
   // The active set's factors for a group, null where it has none.
   lora_matmul::Group* lora(long i, int group) const {
     return active_->groups.empty() || !active_->groups[i][group].R ? nullptr : &active_->groups[i][group];

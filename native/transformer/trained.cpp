@@ -109,10 +109,10 @@ void Model::set_adapter(const Adapter& adapter) {
   Head head = std::move(set.head);  // replaced factors keep the head
   set.parameters.clear(), set.groups.clear(), set.head = {};
   set.scale = adapter.scale, set.dropout = adapter.dropout, set.trained = adapter.trained;
-  set.groups.resize(config.layers);
-  for (long i = 0; i < config.layers; i++)
-    for (int k = 0; k < 4; k++) {
-      const Linear& l = layers_[i].group[k];
+  set.groups.resize(config.layers + (config.encoder ? 1 : 0));
+  for (size_t i = 0; i < set.groups.size(); i++)
+    for (int k = 0; k < 4 && linear(long(i), k); k++) {
+      const Linear& l = *linear(long(i), k);
       lora_matmul::Group& g = set.groups[i][k];
       g.K = l.w.K, g.N = l.w.N, g.inputs = l.parts[0].inputs, g.input_at = l.parts[0].input_at, g.scale = adapter.scale;
       std::vector<const AdapterTarget*> found;

@@ -33,28 +33,33 @@ void Model::whole_gradients(Linear& l, const void* x, const void* dy, long rows)
              [&](long n, int) { matmul::column_sums(dy, options.dtype, rows, l.w.N, n * 32, 32, l.bias_gradient.data() + n * 32); });
 }
 
-// Rows past the last token hold whatever a longer batch left there; a product that contracts tokens must meet zeros on one side.
-void Model::zero_tail(void* x, long columns) const {
-  const long N = batch_.N(), size = bytes_of(options.dtype);
-  if (N % 32 == 0) return;
-  for (long k = 0; k < columns; k += 32) memset(static_cast<char*>(x) + rows_index(N, k, columns) * size, 0, (32 - N % 32) * 32 * size);
+// Rows past the last hold whatever a longer batch left there; a product that contracts tokens must meet zeros on one side.
+void Model::zero_tail(void* x, long columns, long rows) const {
+  const long size = bytes_of(options.dtype);
+  if (rows % 32 == 0) return;
+  for (long k = 0; k < columns; k += 32)
+    memset(static_cast<char*>(x) + rows_index(rows, k, columns) * size, 0, (32 - rows % 32) * 32 * size);
 }
 
 void Model::linear_gradients(long i, int group, const void* x, void* dy, Kept& kept) {
-  Linear& l = layers_[i].group[group];
   const long N = batch_.N();
-  if (options.train == Train::all) {
-    zero_tail(dy, l.w.N);
-    return whole_gradients(l, x, dy, N);
-  }
+  if (options.train != Train::all) return low_rank_gradients(i, group, x, dy, kept.low[group], N);
+  Linear& l = layers_[i].group[group];
+  zero_tail(dy, l.w.N, N);
+  whole_gradients(l, x, dy, N);
+}
+
+// dA += dP^T X and dB += dY^T P as tasks, over the first rows, where the group's adapter is trained.
+void Model::low_rank_gradients(long i, int group, const void* x, const void* dy, const Memory& low, long rows) {
   lora_matmul::Group* g = lora(i, group);
-  if (!g || !active_->trained) return;
-  zero_tail(dlow_[group].as<char>(), g->R), zero_tail(kept.low[group].as<char>(), g->R);
+  if (!g || !active_->trained || !rows) return;
+  zero_tail(dlow_[group].as<char>(), g->R, rows), zero_tail(low.as<char>(), g->R, rows);
   if (forward_.dropout) {  // the low-rank term saw what dropout left of x; its tasks must end before the next group's use of the buffer
-    team.rows(N, [&](long first, long last, int) { dropout::run(site(i, group), x, dropped_.as<char>(), l.w.K, first, last); });
+    dropped_.reserve(bytes(rows, g->K));
+    team.rows(rows, [&](long first, long last, int) { dropout::run(site(i, group), x, dropped_.as<char>(), g->K, first, last); });
     x = dropped_.as<char>();
   }
-  lora_matmul::gradient_tasks(*g, x, l.w.K, 0, dlow_[group].as<char>(), kept.low[group].as<char>(), dy, l.w.N, 0, N, gradient_tasks_);
+  lora_matmul::gradient_tasks(*g, x, g->K, 0, dlow_[group].as<char>(), low.as<char>(), dy, g->N, 0, rows, gradient_tasks_);
   if (!forward_.dropout) return;
   run_gradient_tasks();
 }

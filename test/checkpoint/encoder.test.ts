@@ -1,6 +1,6 @@
 // Encoders of the BERT family: config.json, spellings of their tensors, and the names that PEFT knows their layers by.
-import { mkdirSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join, resolve } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { chosenLayers, moduleNames } from '../../lib/checkpoint/adapter.js';
 import { newAdapter } from '../../lib/checkpoint/adapter_new.js';
@@ -8,8 +8,13 @@ import { readAdapter } from '../../lib/checkpoint/adapter_read.js';
 import { writeAdapter } from '../../lib/checkpoint/adapter_write.js';
 import { networkConfig } from '../../lib/checkpoint/config.js';
 import { readJson } from '../../lib/checkpoint/json_file.js';
+import { mergeAdapter } from '../../lib/checkpoint/merge.js';
 import { openModelFolder } from '../../lib/checkpoint/model_folder.js';
+import { loadNative, nativeAdapter } from '../../lib/checkpoint/native_model.js';
+import { readTensor } from '../../lib/checkpoint/safetensors.js';
+import { compare } from '../kernels/harness.js';
 import { type JsonObject, type RawTensor, scratchFolder, tinyTensors, writeWeights } from '../support/tiny_model.js';
+import { FIXTURES } from '../transformer/fixtures.js';
 
 const CONFIG: JsonObject = {
   architectures: ['BertForMaskedLM'],
@@ -94,6 +99,54 @@ describe('an adapter of an encoder', () => {
       ['attention.output.dense', 'intermediate.dense', 'key', 'output.dense', 'query', 'value'].sort(),
     );
     expect(moduleNames(chosenLayers(['query', 'value'], config), config)).toEqual(['query', 'value']);
+  });
+
+  it('may sit on the head, which a name finds and all-linear leaves out', () => {
+    const head = 'cls.predictions.transform.dense';
+    const named = (targets: string[]) => chosenLayers(targets, config).map(({ name }) => name);
+    expect(named(['transform.dense'])).toEqual([head]);
+    expect(named(['dense']).filter((name) => name === head)).toHaveLength(1);
+    expect(named(['output.dense'])).not.toContain(head);
+    expect(chosenLayers('all-linear', config).map(({ name }) => name)).not.toContain(head);
+    expect(moduleNames([{ name: head }], config)).toEqual(['transform.dense']);
+    expect(() => chosenLayers(['cls.predictions.decoder'], config)).toThrow('cls.predictions.decoder is no linear layer of the model');
+  });
+
+  it('on the head alone is of no task either, is read again, and merged into that layer', async () => {
+    const folder = join(room, 'head alone');
+    const targets = ['cls.predictions.transform.dense'];
+    const made = newAdapter({ rank: 2, alpha: 4, targets, dropout: 0, rsLora: false, seed: 1 }, config);
+    const adapter = { ...made, targets: made.targets.map((target) => ({ ...target, b: target.b.map((_, i) => (i % 5) - 2) })) };
+    await writeAdapter(folder, adapter, 'base');
+    expect(await readJson(join(folder, 'adapter_config.json'))).toMatchObject({ task_type: null, target_modules: ['transform.dense'] });
+    expect(await readAdapter(folder, config)).toMatchObject({ targets: adapter.targets, targetModules: ['transform.dense'] });
+    const base = await openModelFolder(write(tensors));
+    const out = join(room, 'merged head');
+    await mergeAdapter({ base, adapter, out });
+    const merged = await openModelFolder(out);
+    for (const [n, tensor] of base.tensors.entries()) {
+      const [before, after] = [await readTensor(tensor), await readTensor(merged.tensors[n]!)];
+      if (tensor.name === `${targets}.weight`) expect(after).not.toEqual(before);
+      else expect(after).toEqual(before);
+    }
+  });
+
+  it('of PEFT with every `dense` has the logits that PEFT has', async () => {
+    const folder = resolve(FIXTURES, 'peft/encoder');
+    const { base, ids, logits } = JSON.parse(readFileSync(join(folder, 'expected.json'), 'utf8'));
+    const model = await openModelFolder(resolve(FIXTURES, base));
+    const adapter = await readAdapter(folder, model.config);
+    expect(adapter.targets.map(({ name }) => name)).toContain('cls.predictions.transform.dense');
+    const native = await loadNative(model, { dtype: 'f32', threads: 1 });
+    await native.setAdapter(nativeAdapter(adapter));
+    const found = await native.logits(Int32Array.from(ids), Int32Array.of(0, ids.length));
+    compare(found, Float32Array.from(logits.flat()), 1e-4, 'logit');
+    native.dispose();
+    const out = join(scratchFolder(), 'merged');
+    await mergeAdapter({ base: model, adapter, out });
+    const merged = await loadNative(await openModelFolder(out), { dtype: 'f32', threads: 1 });
+    compare(await merged.logits(Int32Array.from(ids), Int32Array.of(0, ids.length)), found, 1e-4, 'logit');
+    merged.dispose();
   });
 
   it('is written without a task, which PEFT has not got for masked words, and read again', async () => {

@@ -1,7 +1,8 @@
 """Records, for tiny random encoders of the BERT family: logits, loss and the gradient of every tensor, of all weights and of a LoRA adapter; and five
 steps of masked language modelling on given masks, with an adapter and of all weights.
 
-usage: python encoders.py        writes fixtures/NAME/{config.json,model.safetensors,expected.safetensors,expected.json}, fixtures/encoder_steps/steps.json
+usage: python encoders.py        writes fixtures/NAME/{config.json,model.safetensors,expected.safetensors,expected.json}, fixtures/encoder_steps/steps.json,
+                                 fixtures/peft/encoder
 
 Checkpoints are written by transformers' own save_pretrained. Figures as in families.py: PyTorch's in float64, `errors` how far it is off itself in
 float32 and bfloat16. A position with a target predicts it at its own place; sequences run alone, without padding; no dropout.
@@ -15,7 +16,7 @@ import transformers
 import tiny
 
 MASK = 3
-LORA = {"target_modules": ["query", "key", "value", "attention.output.dense", "intermediate.dense", "output.dense"]}
+LORA = {"target_modules": ["query", "key", "value", "attention.output.dense", "intermediate.dense", "output.dense", "transform.dense"]}
 STEPS, RATE, CLIP, DECAY = 5, 2e-3, 1.0, 0.01
 SIZES = {"hidden_size": 32, "intermediate_size": 40, "num_hidden_layers": 2, "num_attention_heads": 2, "vocab_size": 48, "hidden_act": "gelu", "type_vocab_size": 2,
          "max_position_embeddings": 64, "layer_norm_eps": 1e-12, "hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0, "pad_token_id": 0}
@@ -104,9 +105,25 @@ def record_steps(base):
     print("steps", [round(x, 4) for x in answer["all"]["loss"]])
 
 
+def record_peft(base):
+    """An adapter folder as PEFT writes it, on `query` and all that is called `dense`, the head's too; and its logits of one row in float64."""
+    folder = tiny.FIXTURES / "peft" / "encoder"
+    (ids, _), = batch("peft", 48, [11])
+    low, _ = checkpoint_figures.adapted(load(tiny.FIXTURES / base, torch.float32), torch.float32, target_modules=["query", "dense"])
+    low.peft_config["default"].base_model_name_or_path = base
+    low.save_pretrained(folder)
+    (folder / "README.md").unlink(missing_ok=True)
+    (folder / "adapter_model.safetensors").chmod(0o644)
+    merged, _ = checkpoint_figures.adapted(load(tiny.FIXTURES / base, torch.float64), torch.float64, target_modules=["query", "dense"])
+    with torch.no_grad():
+        logits = merged(input_ids=torch.tensor([ids])).logits[0]
+    tiny.write_json(folder / "expected.json", {"versions": tiny.VERSIONS, "base": base, "ids": ids, "logits": logits.tolist()})
+
+
 print(tiny.VERSIONS)
 for name in ENCODERS:
     folder = write(name)
     vocabulary = transformers.AutoConfig.from_pretrained(folder).vocab_size
     checkpoint_figures.record(folder, batch(name, vocabulary, tiny.LENGTHS), "targets", load, LORA, network, loss_of)
 record_steps("bert")
+record_peft("bert")

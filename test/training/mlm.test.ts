@@ -2,6 +2,9 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { newAdapter } from '../../lib/checkpoint/adapter_new.js';
+import { readAdapter } from '../../lib/checkpoint/adapter_read.js';
+import { writeAdapter } from '../../lib/checkpoint/adapter_write.js';
 import { openModelFolder } from '../../lib/checkpoint/model_folder.js';
 import { previewRows, renderPreview } from '../../lib/data/preview.js';
 import { loadModel } from '../../lib/evaluation/model.js';
@@ -32,6 +35,35 @@ describe.each([
   it('resumes in the bytes of a run that was never stopped', () => expectSameBytes(encoderRecipe(place(), change), place(), weights));
 
   it('loses the same however a step is cut', () => expectSameLosses((train) => encoderRecipe(place(), { ...change, train })));
+});
+
+describe('an adapter on the head too', () => {
+  const onHead = async (train: object = {}) => {
+    const recipe = encoderRecipe(place(), { train: { rowsPerStep: 3, steps: 3, ...train } });
+    const { config } = await openModelFolder(recipe.model);
+    const targets = ['query', 'transform.dense'];
+    const from = place();
+    await writeAdapter(from, newAdapter({ rank: 3, alpha: 6, targets, dropout: 0, rsLora: false, seed: 2 }, config), recipe.model);
+    return { ...recipe, adapter: { from, dropout: 0.2 } };
+  };
+
+  it('is gone on with, all of it trained and written again', async () => {
+    const recipe = await onHead();
+    const { output } = (await trained(recipe)).at(-1) as { output: string };
+    const { config } = await openModelFolder(recipe.model);
+    const [before, after] = [await readAdapter(recipe.adapter.from, config), await readAdapter(output, config)];
+    expect(after.targets.map(({ name }) => name)).toEqual(before.targets.map(({ name }) => name));
+    expect(after.targetModules).toEqual(['query', 'transform.dense']);
+    for (const [n, { b }] of after.targets.entries()) expect(b, after.targets[n]?.name).not.toEqual(before.targets[n]?.b);
+  });
+
+  it('drops the same inputs however a step is cut', async () => {
+    const recipe = await onHead();
+    const losses = async (microBatchTokens: number) =>
+      stepsOf(await trained({ ...recipe, out: place(), train: { ...recipe.train, microBatchTokens } })).map(({ loss }) => loss);
+    const [whole, apart] = [await losses(4096), await losses(1)];
+    for (const [n, loss] of whole.entries()) expect(Math.abs((apart[n] as number) / loss - 1)).toBeLessThan(1e-5);
+  });
 });
 
 describe('hidden words', () => {

@@ -62,8 +62,9 @@ describe.skipIf(!hasModel)('an encoder', () => {
     };
     await loss(true);
     await model.backward({ logprob: new Float32Array(batch.targets.filter((id) => id >= 0).length).fill(1) });
-    for (const part of ['attention.self.key', 'attention.output.dense', 'intermediate.dense', 'output.dense']) {
-      const name = `base_model.model.bert.encoder.layer.0.${part}.lora_B.weight`;
+    const parts = ['attention.self.key', 'attention.output.dense', 'intermediate.dense', 'output.dense'];
+    for (const layer of [...parts.map((part) => `bert.encoder.layer.0.${part}`), 'cls.predictions.transform.dense']) {
+      const name = `base_model.model.${layer}.lora_B.weight`;
       const [value, gradient] = [await model.read(name, 'value'), await model.read(name, 'gradient')];
       const at = gradient.reduce((best, g, i) => (Math.abs(g) > Math.abs(gradient[best]!) ? i : best), 0);
       const moved = async (by: number) => {
@@ -74,6 +75,29 @@ describe.skipIf(!hasModel)('an encoder', () => {
       await model.write(name, 'value', value);
       expect(Math.abs(slope / gradient[at]! - 1), name).toBeLessThan(0.02);
     }
+    model.dispose();
+  });
+
+  it('takes a pass in which nothing is predicted, and one that predicts a token many times, between others', async () => {
+    const model = await load('bert', network, { train: 'adapter', threads: 2 });
+    await model.setAdapter(adapterOf(below(expected, 'adapter/'), 2, 0.3));
+    const { tokens, sequenceStarts, targets } = batchFrom(family('bert'));
+    const count = targets.filter((id) => id >= 0).length;
+    const norm = async (batch: Parameters<typeof model.forward>[0], predicted: number) => {
+      await model.zeroGradients();
+      await model.forward(batch, { keep: true, dropoutKey: 3 });
+      await model.backward({ logprob: new Float32Array(predicted).fill(1 / Math.max(1, predicted)) });
+      return model.gradientNorm();
+    };
+    const whole = { tokens, sequenceStarts, targets };
+    const before = await norm(whole, count);
+    expect(await norm({ ...whole, targets: targets.map(() => -1) }, 0)).toBe(0);
+    const [row, times] = [targets.findIndex((id) => id >= 0), 5 * tokens.length];
+    const [targetRows, targetIds] = [new Int32Array(times).fill(row), new Int32Array(times).fill(targets[row]!)];
+    const many = await norm({ ...whole, targets: targets.map(() => -1), targetRows, targetIds }, times);
+    const once = await norm({ ...whole, targets: targets.map((id, n) => (n === row ? id : -1)) }, 1);
+    expect(Math.abs(many / once - 1)).toBeLessThan(1e-4);
+    expect(await norm(whole, count)).toBe(before);
     model.dispose();
   });
 
