@@ -35,12 +35,8 @@ const work: MethodWork = { network: SMOLLM2_135M, dtype, threads, rank, ...(opti
 const peer = options.groups ? undefined : options.peer;
 const ceilings = ceilingsTo(here.variant, threads);
 if (!json) console.log(`${describe(here, ceilings)}\n`);
-await withWeights(work, import.meta.url, async (worker, file) => {
-  const starts = Object.entries(WAYS).map(
-    ([name, way]) =>
-      () =>
-        new Side(name, process.execPath, [worker, file, JSON.stringify(way)]),
-  );
+await withWeights(work, import.meta.url, async (own, file) => {
+  const starts = Object.entries(WAYS).map(([name, way]) => own(name, way));
   if (peer) starts.push(() => new Side('TRL', peer, [peerScript('trl_dpo.py'), file]));
   const what = `DPO, ${work.units} x ${work.members} sequences of ${work.prompt} + ${work.answer} tokens, rank ${rank}`;
   const base = peer ? 'TRL' : 'attune, prompts apart';

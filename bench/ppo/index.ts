@@ -6,7 +6,6 @@ import { describe, machine } from '../machine.js';
 import { benchOptions } from '../options.js';
 import { SMOLLM2_135M } from '../shapes.js';
 import { withWeights } from '../sides/folder.js';
-import { Side } from '../sides/side.js';
 import { takeTurns } from '../sides/turns.js';
 import { type PpoWork, ROLES } from './work.js';
 
@@ -16,38 +15,40 @@ const here = machine();
 const { dtype, threads, prompts, rank } = options;
 const work: PpoWork = { network: SMOLLM2_135M, dtype, threads, prompts, promptLength: options.length, newTokens: options.new, rank };
 if (!options.json) console.log(`${describe(here, [])}\n`);
-await withWeights(work, import.meta.url, async (worker, file) => {
-  const sides = [[], [...ROLES], ...ROLES.map((role) => [role])].map((roles) => ({
-    roles,
-    name: roles.length > 1 ? 'together' : (roles[0] ?? 'none'),
-  }));
-  const starts = sides.map(
-    ({ roles, name }) =>
-      () =>
-        new Side(name, process.execPath, [worker, file, JSON.stringify(roles)]),
+await withWeights(work, import.meta.url, async (own) => {
+  const sides = [[], [...ROLES], ...ROLES.map((role) => [role])];
+  const nameOf = (roles: readonly string[]) => (roles.length > 1 ? 'together' : (roles[0] ?? 'none'));
+  const turns = await takeTurns(
+    sides.map((roles) => own(nameOf(roles), roles)),
+    1,
   );
-  const turns = await takeTurns(starts, 1);
-  const peak = Object.fromEntries([...turns].map(([name, { peakMiB }]) => [name, Math.round(peakMiB)]));
-  const weights = Math.round([...turns.values()].at(-1)!.took.at(-1)!.weightsMiB!);
+  const peakMiB = Object.fromEntries([...turns].map(([name, one]) => [name, Math.round(one.peakMiB)]));
+  const weightsMiB = Math.round([...turns.values()].at(-1)!.took.at(-1)!.weightsMiB!);
   // A program without a role holds Node and the base.
-  const node = peak.none! - weights;
-  const sum = ROLES.reduce((total, role) => total + peak[role]! - node, node);
-  const { network: _, ...what } = work;
-  if (options.json)
-    return console.log(
-      JSON.stringify({
-        peakMiB: peak,
-        weightsMiB: weights,
-        nodeMiB: node,
-        sumMiB: sum,
-        ratio: peak.together! / sum,
-        work: what,
-        machine: here,
-      }),
-    );
-  console.log(
-    `PPO, ${work.prompts} prompts of ${work.promptLength} tokens, answers of ${work.newTokens}, rank ${work.rank}, ${work.dtype}; base ${weights} MiB, Node ${node} MiB`,
-  );
-  for (const [name, mib] of Object.entries(peak)) console.log(`${name.padEnd(12)} peak ${mib} MiB`);
-  console.log(`four programs with one Node: ${sum} MiB; together ${peak.together} MiB, ${(peak.together! / sum).toFixed(2)} of that`);
+  const nodeMiB = peakMiB.none! - weightsMiB;
+  const sumMiB = ROLES.reduce((total, role) => total + peakMiB[role]! - nodeMiB, nodeMiB);
+  tell({ peakMiB, weightsMiB, nodeMiB, sumMiB, ratio: peakMiB.together! / sumMiB });
 });
+
+interface Memory {
+  /** By name of the side. */
+  peakMiB: Record<string, number>;
+  weightsMiB: number;
+  nodeMiB: number;
+  sumMiB: number;
+  ratio: number;
+}
+
+function tell(found: Memory): void {
+  const { network: _, ...what } = work;
+  if (options.json) {
+    console.log(JSON.stringify({ ...found, work: what, machine: here }));
+    return;
+  }
+  const { peakMiB, weightsMiB, nodeMiB, sumMiB, ratio } = found;
+  console.log(
+    `PPO, ${prompts} prompts of ${work.promptLength} tokens, answers of ${work.newTokens}, rank ${rank}, ${dtype}; base ${weightsMiB} MiB, Node ${nodeMiB} MiB`,
+  );
+  for (const [name, mib] of Object.entries(peakMiB)) console.log(`${name.padEnd(12)} peak ${mib} MiB`);
+  console.log(`four programs with one Node: ${sumMiB} MiB; together ${peakMiB.together} MiB, ${ratio.toFixed(2)} of that`);
+}

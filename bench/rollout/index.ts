@@ -17,8 +17,8 @@ const { dtype, threads, prompts, samples, rounds, peer, json } = options;
 const work: RolloutWork = { network: SMOLLM2_135M, dtype, threads, prompts, samples, promptLength: options.length, newTokens: options.new };
 const ceilings = ceilingsTo(here.variant, threads);
 if (!json) console.log(`${describe(here, ceilings)}\n`);
-await withWeights(work, import.meta.url, async (worker, file) => {
-  const starts = [() => new Side('attune', process.execPath, [worker, file])];
+await withWeights(work, import.meta.url, async (own, file) => {
+  const starts = [own('attune')];
   if (peer) starts.push(() => new Side('transformers', peer, [peerScript('transformers_generate.py'), file]));
   const what = `${prompts} prompts of ${work.promptLength} tokens x ${samples} answers x ${work.newTokens} new tokens`;
   const base = peer ? 'transformers' : 'attune';

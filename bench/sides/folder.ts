@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { NetworkConfig, StoredTensor } from '../../lib/native.js';
 import { writeWeights } from '../weights.js';
+import { Side } from './side.js';
 
 /** Gives `run` a folder that is gone afterwards, also where the process is told to end. */
 export async function withFolder<T>(run: (folder: string) => Promise<T>): Promise<T> {
@@ -33,10 +34,23 @@ export function writeWork(folder: string, work: object, tensors: readonly Stored
   return file;
 }
 
-/** @param bench `import.meta.url` of the bench, whose worker.js lies beside it; `run` is given that and the JSON file of work and tensors */
-export const withWeights = <W extends { network: NetworkConfig }>(
+/** Starts attune in a process of its own: a side that does the work as `how` says. */
+export type OwnSide = (name: string, how?: unknown) => () => Side;
+
+/** @param bench `import.meta.url` of the bench, whose worker.js lies beside it; `run` is given its sides, and the JSON file of work and tensors */
+export async function withWeights<W extends { network: NetworkConfig }>(
   work: W,
   bench: string,
-  run: (worker: string, file: string) => Promise<void>,
-): Promise<void> =>
-  withFolder((folder) => run(fileURLToPath(new URL('worker.js', bench)), writeWork(folder, work, weightsIn(folder, work.network))));
+  run: (own: OwnSide, file: string) => Promise<void>,
+): Promise<void> {
+  const worker = fileURLToPath(new URL('worker.js', bench));
+  await withFolder((folder) => {
+    const file = writeWork(folder, work, weightsIn(folder, work.network));
+    return run(
+      (name, how = null) =>
+        () =>
+          new Side(name, process.execPath, [worker, file, JSON.stringify(how)]),
+      file,
+    );
+  });
+}

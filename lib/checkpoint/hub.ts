@@ -7,8 +7,9 @@ import { dirname, join, relative } from 'node:path';
 import { type AttuneError, DataError, WorkError } from '../errors/index.js';
 import { ADAPTER_CONFIG } from './adapter_folder.js';
 import { exists, writeFault, writeWhole } from './files.js';
-import { download, type FileFacts, fileFacts, request } from './hub_download.js';
+import { download } from './hub_download.js';
 import { cachePlaces, type HubId, type HubSettings, hubSettings, parseHubId, wantedFiles } from './hub_files.js';
+import { type FileFacts, fileFacts, request } from './hub_request.js';
 
 /** How far a download has come; bytes over all files of the model that are known so far. */
 export interface HubProgress {
@@ -109,7 +110,7 @@ async function fetchFiles(run: Run, names: readonly string[], meter: Meter): Pro
   for (const { name, facts } of missing) {
     const blob = join(run.blobs, facts.etag);
     if (await exists(blob)) meter.count(name, facts.size);
-    else await download(facts, blob, run.settings, run.id, (bytes) => meter.count(name, bytes), run.options.signal);
+    else await download({ ...run, facts, onBytes: (bytes) => meter.count(name, bytes), signal: run.options.signal }, blob);
     await link(blob, join(run.snapshot, name));
   }
 }
