@@ -9,7 +9,7 @@ import { readJson } from '../checkpoint/json_file.js';
 import { addon, type MemoryRequest, type NetworkConfig, type PlannedMemory, type RolloutShape } from '../native.js';
 import type { OptionsOf, Recipe } from '../options/index.js';
 import { judgesAndTeacher } from './manifest.js';
-import { checkMemory, checkSamplingMemory, chooseMicroBatch, mostStepTokens } from './memory.js';
+import { checkMemory, checkSamplingMemory, chooseMicroBatch, type MemoryPlan, mostStepTokens } from './memory.js';
 import { needsOtherModel } from './preference.js';
 import { heldRollouts, rolloutOptions } from './rollouts.js';
 import type { Rows } from './rows.js';
@@ -70,31 +70,44 @@ export function plannedMicroBatch(
 ): number {
   const { train, compute } = recipe;
   const prompts = mostPrompts(train, rows);
-  const work = {
-    train: adapter === undefined ? ('all' as const) : ('adapter' as const),
-    rank: adapter?.rank ?? 0,
-    ...rolloutShape(recipe, rows, prompts),
-  };
-  const reference = needsOtherModel(recipe) || (adapter === undefined && heldRollouts(recipe)) ? [config] : [];
-  const beside = weightsOf(recipe, [...reference, ...others]);
-  const plan = (tokens: number) => {
-    const { fixed, ...more } = planned(recipe, config, { tokens, ...work });
-    return { fixed: fixed + beside, ...more };
-  };
-  const { maxNewTokens, samplesPerPrompt: samples = 1 } = rolloutOptions(recipe) ?? {};
-  // With plm each predicted token stands twice, as content and as query.
-  const growth = recipe.method.name === 'plm' ? 1 + recipe.method.maskShare : 1;
-  // An answer, and the end token that a judge may read behind it.
-  const whole = config.encoder || config.rotary.kind === 'dynamic' ? rows.longest : rows.longestShared;
-  const answer = maxNewTokens === undefined ? 0 : maxNewTokens + 1;
-  const longest = Math.ceil(whole * growth) + answer;
+  const plan = memoryPlan(recipe, config, adapter, rolloutShape(recipe, rows, prompts), others);
+  const { longest, ...lengths } = lengthsOf(recipe, config, rows, prompts);
   const { tokensPerStep, rowsPerStep } = train;
-  const stepTokens = mostStepTokens({ tokensPerStep, rowsPerStep, longest, growth, answers: { prompts, samples, tokens: answer } });
+  const stepTokens = mostStepTokens({ tokensPerStep, rowsPerStep, longest, ...lengths });
   const micro = chooseMicroBatch({ plan, requested: train.microBatchTokens, longest, stepTokens, total: machineMemory() });
   const settings = { isBf16: compute.dtype === 'bf16', isAdapter: adapter !== undefined, recomputes: train.activationCheckpointing };
   const tokens = Math.max(longest, Math.min(micro, stepTokens));
+  const maxNewTokens = rolloutOptions(recipe)?.maxNewTokens;
   checkMemory({ plan, tokens, longest, available: process.availableMemory(), ...settings, maxNewTokens });
   return micro;
+}
+
+/** What the run needs, models that are only read beside the one that is trained included. */
+function memoryPlan(
+  recipe: Recipe,
+  config: NetworkConfig,
+  adapter: Adapter | undefined,
+  rollout: { rollout?: RolloutShape },
+  others: readonly NetworkConfig[],
+): MemoryPlan {
+  const reference = needsOtherModel(recipe) || (adapter === undefined && heldRollouts(recipe)) ? [config] : [];
+  const beside = weightsOf(recipe, [...reference, ...others]);
+  const train = adapter === undefined ? 'all' : 'adapter';
+  return (tokens) => {
+    const { fixed, ...more } = planned(recipe, config, { tokens, train, rank: adapter?.rank ?? 0, ...rollout });
+    return { fixed: fixed + beside, ...more };
+  };
+}
+
+/** Tokens of the longest sequence as it is trained, and what a step adds to its rows. */
+function lengthsOf(recipe: Recipe, { encoder, rotary }: NetworkConfig, rows: Rows, prompts: number) {
+  const { maxNewTokens, samplesPerPrompt: samples = 1 } = rolloutOptions(recipe) ?? {};
+  // With plm each predicted token stands twice, as content and as query.
+  const growth = recipe.method.name === 'plm' ? 1 + recipe.method.maskShare : 1;
+  const whole = encoder || rotary.kind === 'dynamic' ? rows.longest : rows.longestShared;
+  // An answer, and the end token that a judge may read behind it.
+  const tokens = maxNewTokens === undefined ? 0 : maxNewTokens + 1;
+  return { longest: Math.ceil(whole * growth) + tokens, growth, answers: { prompts, samples, tokens } };
 }
 
 /** What a run that only writes answers goes through. */
