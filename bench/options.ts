@@ -17,9 +17,13 @@ export type BenchOptions<N extends string, S extends string> = Record<N, number>
   Record<S, boolean> & { dtype: DType; threads: number; json: boolean; peer?: string; model?: string };
 
 /** Reads the command line, or says what is wrong with it and ends with status 2. */
-export function benchOptions<N extends string, S extends string = never>(wanted: Wanted<N, S>): BenchOptions<N, S> {
+export const benchOptions = <N extends string, S extends string = never>(wanted: Wanted<N, S>): BenchOptions<N, S> =>
+  orEnd(() => readOptions(wanted, process.argv.slice(2)));
+
+/** What `read` makes of the command line; what it throws ends the bench with status 2. */
+export function orEnd<T>(read: () => T): T {
   try {
-    return readOptions(wanted, process.argv.slice(2));
+    return read();
   } catch (error) {
     process.stderr.write(`attune: ${(error as Error).message}\n`);
     process.exit(2);

@@ -10,6 +10,7 @@ import { kernelVariants } from '../../lib/kernels/index.js';
 import type { Variant } from '../../lib/native.js';
 import type { BenchCase } from '../cases.js';
 import { type Ceilings, ceilings, describe, giga, machine, middle } from '../machine.js';
+import { orEnd } from '../options.js';
 
 const ROUNDS = 5;
 /** A measured run is at least this long: clocks and interrupts then matter little. */
@@ -37,15 +38,16 @@ export interface Result {
   error?: number;
 }
 
-const { values: options } = parseArgs({
-  options: {
-    only: { type: 'string', multiple: true },
-    variant: { type: 'string', multiple: true },
-    threads: { type: 'string', default: '' },
-    json: { type: 'boolean', default: false },
-  },
-  allowPositionals: false,
-});
+const { values: options } = orEnd(() =>
+  parseArgs({
+    options: {
+      only: { type: 'string', multiple: true },
+      variant: { type: 'string', multiple: true },
+      threads: { type: 'string', default: '' },
+      json: { type: 'boolean', default: false },
+    },
+  }),
+);
 
 async function allCases(): Promise<BenchCase[]> {
   const here = dirname(fileURLToPath(import.meta.url));

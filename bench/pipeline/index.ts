@@ -10,6 +10,7 @@ import { openModelFolder } from '../../lib/checkpoint/model_folder.js';
 import { addon } from '../../lib/native.js';
 import { openTokenizer } from '../../lib/tokenizer/index.js';
 import { machine, middle } from '../machine.js';
+import { orEnd } from '../options.js';
 import { batchOf, trainStep } from '../train/work.js';
 
 const root = resolve(dirname(fileURLToPath(import.meta.url)), '../../../..');
@@ -17,9 +18,9 @@ const MODEL = resolve(root, 'models/embedded');
 const TEXT = resolve(root, 'examples/data/field-notes.txt');
 const TICK_MS = 10;
 
-const { values: options } = parseArgs({
-  options: { steps: { type: 'string', default: '20' }, json: { type: 'boolean', default: false } },
-});
+const { values: options } = orEnd(() =>
+  parseArgs({ options: { steps: { type: 'string', default: '20' }, json: { type: 'boolean', default: false } } }),
+);
 
 /** Lateness of a timer of 10 ms, tick by tick, while `work` runs. */
 async function lateness(work: () => Promise<void>): Promise<number[]> {
