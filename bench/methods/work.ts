@@ -36,7 +36,13 @@ export interface Way {
 export const stepTokens = ({ units, members, prompt, answer }: MethodWork) => units * members * (prompt + answer);
 
 /** Rows of random ids. Pairs are one chosen and one rejected answer; a larger unit is a ranking. */
-export function rowsOf({ units, members, prompt, answer, network }: MethodWork): Tokens[] {
+export function rowsOf({
+  units,
+  members,
+  prompt,
+  answer,
+  network,
+}: Omit<MethodWork, 'dtype' | 'threads' | 'rank' | 'checkpointing'>): Tokens[] {
   const id = (u: number, m: number, i: number) =>
     (u * 104729 + (i < prompt ? 0 : m * 15485863) + i * 7919 + ((i * i) % 4093) * 31) % network.vocabulary;
   const length = prompt + answer;

@@ -2,10 +2,11 @@
 //
 // What a prompt that is computed once for all its answers saves: a LoRA step (reference, forward, backward, clipping, AdamW) of SmolLM2-135M's shape over
 // a pair (prompt of 256 tokens, two answers of 128) and over a group (256 + 8 x 64), packed with the prompt once and once with every answer, by turns.
-import type { Unit } from '../../lib/data/index.js';
+import type { Tokens } from '../../lib/data/index.js';
 import { addon, type NativeModel } from '../../lib/native.js';
 import { backwardPass, forwardPass } from '../../lib/training/passes.js';
 import { ceilings, describe, machine, middle, rest } from '../machine.js';
+import { rowsOf } from '../methods/work.js';
 import { benchOptions } from '../options.js';
 import { SMOLLM2_135M } from '../shapes.js';
 import { weightsIn, withFolder } from '../sides/folder.js';
@@ -14,28 +15,13 @@ import { freshAdapter } from '../weights.js';
 const { dtype, threads, rounds, json } = benchOptions({ numbers: { rounds: 5 } });
 
 const WORK = [
-  { name: 'pair', units: 4, prompt: 256, answers: 2, length: 128 },
-  { name: 'group', units: 1, prompt: 256, answers: 8, length: 64 },
+  { name: 'pair', units: 4, prompt: 256, members: 2, answer: 128 },
+  { name: 'group', units: 1, prompt: 256, members: 8, answer: 64 },
 ];
 type Work = (typeof WORK)[number];
 
-/** Units of answers to one prompt each, of made-up ids that no two answers share. */
-function sequencesOf({ units, prompt, answers, length }: Work) {
-  const known = Array.from(
-    { length: units },
-    (_, number): Unit => ({ kind: 'ranking', number, rows: 1, ranks: [], margin: 0, columns: {} }),
-  );
-  return Array.from({ length: units * answers }, (_, n) => {
-    const [number, member] = [Math.floor(n / answers), n % answers];
-    const id = (i: number) => (i < prompt ? number * 977 + i * 7919 : n * 104729 + i * 31 + member) % SMOLLM2_135M.vocabulary;
-    const ids = Int32Array.from({ length: prompt + length }, (_, i) => id(i));
-    const trained = Uint8Array.from(ids, (_, i) => Number(i >= prompt));
-    return { ids, trained, trainedTokens: length, unit: known[number] as Unit, member };
-  });
-}
-
 /** One step, its reference in it. The gradient is any that is not zero: what it is made of costs nothing beside the passes. */
-async function step(model: NativeModel, sequences: ReturnType<typeof sequencesOf>, n: number) {
+async function step(model: NativeModel, sequences: readonly Tokens[], n: number) {
   const start = performance.now();
   const reference = await forwardPass(model, sequences, { adapter: false });
   const { logprob } = await forwardPass(model, sequences, { keep: true });
@@ -49,7 +35,7 @@ async function step(model: NativeModel, sequences: ReturnType<typeof sequencesOf
 
 /** Round 0 is not measured: pages settle, threads are started. Both forms take the same steps of their own. */
 async function measure(model: NativeModel, work: Work, rounds: number) {
-  const sequences = sequencesOf(work);
+  const sequences = rowsOf({ ...work, network: SMOLLM2_135M });
   const seconds = { shared: [] as number[], whole: [] as number[] };
   for (let round = 0; round <= rounds; round++)
     for (const form of ['shared', 'whole'] as const) {
@@ -58,11 +44,20 @@ async function measure(model: NativeModel, work: Work, rounds: number) {
       const took = await step(model, sequences, 2 * round + (form === 'shared' ? 1 : 2));
       if (round > 0) seconds[form].push(took);
     }
-  const { name, units, prompt, answers, length } = work;
-  const tokens = { shared: units * (prompt + answers * length), whole: units * answers * (prompt + length) };
+  const { name, units, prompt, members, answer } = work;
+  const tokens = { shared: units * (prompt + members * answer), whole: units * members * (prompt + answer) };
   const ratios = seconds.whole.map((whole, n) => whole / (seconds.shared[n] as number));
   const ratio = { median: middle(ratios), least: Math.min(...ratios), most: Math.max(...ratios) };
-  return { name, units, prompt, answers, length, tokens, seconds: { shared: middle(seconds.shared), whole: middle(seconds.whole) }, ratio };
+  return {
+    name,
+    units,
+    prompt,
+    answers: members,
+    length: answer,
+    tokens,
+    seconds: { shared: middle(seconds.shared), whole: middle(seconds.whole) },
+    ratio,
+  };
 }
 
 const here = machine();

@@ -1,7 +1,4 @@
-/**
- * Examples to tokens: one tokenisation pass a row, begin and end tokens added here and nowhere else.
- * The rules stand in `../shared/accept/README.md`, "Rows to ids".
- */
+/** Examples to tokens: one tokenisation pass a row, begin and end tokens added here and nowhere else. */
 import type { Example, JudgedSteps, RowTokenizer } from './types.js';
 
 export interface EncodeRules {

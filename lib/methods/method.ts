@@ -97,6 +97,8 @@ export interface Method<Options = unknown, Input extends LossInput = LossInput, 
   /** One sentence: what it does and when to take it. */
   readonly summary: string;
   readonly needs: Needs;
+  /** Held-out rows are told as mean nats a trained token, with their perplexity; without it as the method's loss and figures. */
+  readonly nats?: true;
   readonly options: z.ZodType<Options>;
   /** Figures that `loss` and `prepare` read beside the log-probability. */
   outputs(options: Options): Output[];

@@ -15,6 +15,7 @@ export const mlm: Method<OptionsOf<'mlm'>> = {
   name: 'mlm',
   summary: 'Learns to fill in hidden words from both sides: for encoders such as BERT, which search and classify.',
   needs: { rows: ['text', 'prompt', 'instruction', 'chat'], trained: 'all', plan: 'masked' },
+  nats: true,
   options: methodOptions.mlm,
   outputs: () => [],
   divisor: ({ trainedTokens }) => trainedTokens,

@@ -19,6 +19,7 @@ export const plm: Method<OptionsOf<'plm'>> = {
   name: 'plm',
   summary: 'Learns a text’s words in random order, each from the others so far: for models that are to fill in as well as go on.',
   needs: { rows: ['text', 'prompt', 'instruction', 'chat'], trained: 'all', plan: 'permuted' },
+  nats: true,
   options: methodOptions.plm,
   outputs: () => [],
   divisor: ({ trainedTokens }) => trainedTokens,

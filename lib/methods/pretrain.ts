@@ -7,6 +7,7 @@ export const pretrain: Method<CrossEntropyOptions> = {
   name: 'pretrain',
   summary: 'Learns to continue text: for a domain, a language or a style, from documents as they are.',
   needs: { rows: ['text', 'prompt', 'instruction', 'chat'], trained: 'all' },
+  nats: true,
   options: methodOptions.pretrain,
   outputs: crossEntropyOutputs,
   divisor: ({ trainedTokens }) => trainedTokens,

@@ -7,6 +7,7 @@ export const sft: Method<CrossEntropyOptions> = {
   name: 'sft',
   summary: 'Learns to answer as the examples do: for instructions, chats, and tasks with a known right answer.',
   needs: { rows: ['text', 'prompt', 'instruction', 'chat'], trained: 'answers' },
+  nats: true,
   options: methodOptions.sft,
   outputs: crossEntropyOutputs,
   divisor: ({ trainedTokens }) => trainedTokens,

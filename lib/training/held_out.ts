@@ -1,6 +1,7 @@
 /** Evaluation on held-out rows while training, and what is remembered of it. */
 import type { Tokens } from '../data/index.js';
 import { WorkError } from '../errors/index.js';
+import { methods } from '../methods/index.js';
 import type { EvaluationEvent } from './events.js';
 import { hiddenRows } from './masks.js';
 import { forwardAll } from './passes.js';
@@ -9,10 +10,7 @@ import { stepLoss } from './update.js';
 
 /** What held-out rows say at `step`. Nothing is dropped, whatever the adapter's dropout. */
 export async function evaluateHeldOut(setting: StepSetting, heldOut: readonly Tokens[], step: number): Promise<EvaluationEvent> {
-  const { name } = setting.recipe.method;
-  return name === 'pretrain' || name === 'sft' || name === 'mlm' || name === 'plm'
-    ? nats(setting, heldOut, step)
-    : preferences(setting, heldOut, step);
+  return methods[setting.recipe.method.name].nats === true ? nats(setting, heldOut, step) : preferences(setting, heldOut, step);
 }
 
 /** Mean nats over the trained tokens. What is hidden is the same in every evaluation, so that they compare. */

@@ -7,7 +7,7 @@ import { setImmediate } from 'node:timers/promises';
 import type { ModelFolder } from '../checkpoint/model_folder.js';
 import type { Dataset } from '../data/index.js';
 import { addon } from '../native.js';
-import type { Recipe } from '../options/index.js';
+import { broughtAdapter, type Recipe } from '../options/index.js';
 
 /** SHA-256 by file. */
 export type Hashes = Record<string, string>;
@@ -61,7 +61,8 @@ const OF_WEIGHTS = /\.safetensors$|^(adapter_config|config|reward)\.json$/;
  */
 export async function besideHashes({ adapter, method }: Pick<Recipe, 'adapter' | 'method'>, signal?: AbortSignal): Promise<Hashes> {
   const named: [key: string, folder: string][] = [];
-  if (adapter !== null && 'from' in adapter) named.push(['adapter.from', adapter.from]);
+  const brought = broughtAdapter({ adapter });
+  if (brought !== undefined) named.push(['adapter.from', brought]);
   if ('reference' in method && !['start', 'base'].includes(method.reference)) named.push(['method.reference', method.reference]);
   named.push(...judgesAndTeacher(method));
   const hashes: Hashes = {};

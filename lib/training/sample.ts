@@ -9,7 +9,7 @@ import { exists, removePartial, writeFault, writeWhole } from '../checkpoint/fil
 import { loadNative, nativeAdapter } from '../checkpoint/native_model.js';
 import type { Tokens } from '../data/index.js';
 import { InterruptedError, RequestError } from '../errors/index.js';
-import { type OptionsOf, type ReadRecipe, type Recipe, resolvedRecipe } from '../options/index.js';
+import { broughtAdapter, type OptionsOf, type ReadRecipe, type Recipe, resolvedRecipe } from '../options/index.js';
 import type { SampledEvent, TrainingEvent } from './events.js';
 import { closeAll, Judges, openRewardFunctions } from './judges.js';
 import { baseHashes, besideHashes, dataHashes, machine } from './manifest.js';
@@ -80,7 +80,7 @@ async function openSampling(read: ReadRecipe, options: TrainOptions, functions: 
   const hashes = { base: await baseHashes(base, signal), data, beside: await besideHashes(recipe, signal) };
   if (resume) await refuseOtherRun(out, recipe, hashes);
   // A new adapter is zero: the base answers.
-  const adapter = recipe.adapter !== null && 'from' in recipe.adapter ? await startingAdapter(recipe, base, read) : undefined;
+  const adapter = broughtAdapter(recipe) === undefined ? undefined : await startingAdapter(recipe, base, read);
   await checkSampling({ ...recipe, method }, base.config, rows, { prompts: PROMPTS, judged: JUDGED_TOKENS });
   const { dtype, threads } = recipe.compute;
   const native = await loadNative(base, { dtype, threads });
@@ -111,17 +111,13 @@ async function* sampleParts(run: Sampling, { signal }: TrainOptions): AsyncGener
   }
   const done = await wholeParts(file);
   await writeWhole(file, done.map(lineOf).join(''));
-  const tell = async <E extends TrainingEvent>(event: E): Promise<E> => {
-    await folder.tell(event);
-    return event;
-  };
-  for (const warning of rows.warnings) yield await tell({ event: 'warning', ...warning });
+  for (const warning of rows.warnings) yield await folder.tell({ event: 'warning', ...warning });
   while (done.length * PROMPTS < prompts.length) {
     if (signal?.aborted) throw new InterruptedError(`interrupted; what was sampled is in ${out}: go on with --resume`);
     const { part, event } = await samplePart(run, prompts, done.length, done.at(-1)?.counts ?? noneSampled());
     await appendFile(file, lineOf(part), { flush: true }).catch((error) => Promise.reject(writeFault(error, file)));
     done.push(part);
-    yield await tell(event);
+    yield await folder.tell(event);
   }
   const output = join(out, ANSWERS);
   const counts = done.at(-1)?.counts ?? noneSampled();
@@ -129,8 +125,8 @@ async function* sampleParts(run: Sampling, { signal }: TrainOptions): AsyncGener
   const open = waits(recipe);
   await folder.report({ output, out, method: run.method, ...counts, ranked: !open });
   await rm(file, { force: true });
-  if (open) yield await tell({ event: 'warning', code: 'ranks_open', message: waiting(output) });
-  yield await tell({ event: 'done', step: 0, output });
+  if (open) yield await folder.tell({ event: 'warning', code: 'ranks_open', message: waiting(output) });
+  yield await folder.tell({ event: 'done', step: 0, output });
 }
 
 const lineOf = (value: object) => `${JSON.stringify(value)}\n`;

@@ -1,3 +1,4 @@
+/** The teacher of a distillation: a frozen model that names the likeliest ids of each trained token. */
 import { isAdapterFolder } from '../checkpoint/adapter_folder.js';
 import { openModelFolder } from '../checkpoint/model_folder.js';
 import type { Tokenizer } from '../tokenizer/index.js';

@@ -1,54 +1,22 @@
 // Five steps of masked language modelling on given masks equal PyTorch's and PEFT's (test/reference/encoders.py), and what an encoder refuses.
-import { readFileSync } from 'node:fs';
-import { resolve } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import type { NativeModel } from '../../lib/native.js';
-import { adapterOf, batchFrom, below, FIXTURES, family, hasModel, load, passes } from './fixtures.js';
+import { adapterOf, batchFrom, below, family, hasModel, load } from './fixtures.js';
+import { follow, recordedSteps } from './steps.js';
 
-interface Curve {
-  loss: number[];
-  gradientNorm: number[];
-}
-interface Recorded {
-  learningRate: number;
-  clip: number;
-  weightDecay: number;
-  steps: { ids: number[][]; targets: number[][] }[];
-  lora: Curve;
-  all: Curve;
-}
-const recorded = JSON.parse(readFileSync(resolve(FIXTURES, 'encoder_steps/steps.json'), 'utf8')) as Recorded;
+const recorded = recordedSteps('encoder_steps');
 const { network, adapter, expected } = family('bert');
-
-/** Steps whose rows go through the network `atOnce` at a time. */
-async function follow(model: NativeModel, curve: Curve, atOnce: number) {
-  const { learningRate, weightDecay, clip } = recorded;
-  for (const [n, rows] of recorded.steps.entries()) {
-    const count = rows.targets.flat().filter((id) => id >= 0).length;
-    let loss = 0;
-    for (let at = 0; at < rows.ids.length; at += atOnce) {
-      const part = { ids: rows.ids.slice(at, at + atOnce), targets: rows.targets.slice(at, at + atOnce), trained: [] };
-      loss += (await passes(model, batchFrom(part), count)).loss;
-    }
-    const gradientNorm = await model.gradientNorm();
-    expect(Math.abs(loss / curve.loss[n]! - 1), `loss of step ${n + 1}`).toBeLessThan(1e-4);
-    expect(Math.abs(gradientNorm / curve.gradientNorm[n]! - 1), `gradient norm of step ${n + 1}`).toBeLessThan(1e-4);
-    const scale = Math.min(1, clip / gradientNorm);
-    await model.step({ learningRate, beta1: 0.9, beta2: 0.999, eps: 1e-8, weightDecay, scale, step: n + 1 });
-  }
-}
 
 describe.skipIf(!hasModel)('an encoder', () => {
   it.each([4, 1])('takes five steps with an adapter as PEFT does, %i rows at once', async (atOnce) => {
     const model = await load('bert', network, { train: 'adapter', threads: 2 });
     await model.setAdapter(adapterOf(below(expected, 'adapter/'), adapter.alpha / adapter.rank));
-    await follow(model, recorded.lora, atOnce);
+    await follow(model, recorded, recorded.lora, atOnce);
     model.dispose();
   });
 
   it.each([4, 1])('takes five steps of all weights as PyTorch does, %i rows at once', async (atOnce) => {
     const model = await load('bert', network, { train: 'all', threads: 2 });
-    await follow(model, recorded.all, atOnce);
+    await follow(model, recorded, recorded.all, atOnce);
     model.dispose();
   });
 
