@@ -8,21 +8,36 @@ interface LibRoom {
   types?: readonly string[];
 }
 
-const ALL = ['errors', 'options', 'native', 'kernels', 'data', 'tokenizer', 'checkpoint', 'methods', 'training', 'evaluation', 'guide'];
+const ALL = [
+  'errors',
+  'json',
+  'options',
+  'native',
+  'kernels',
+  'data',
+  'tokenizer',
+  'checkpoint',
+  'methods',
+  'training',
+  'evaluation',
+  'guide',
+];
 
 const LIB: Record<string, LibRoom> = {
   errors: { rooms: [] },
+  // JSON and its values, for whoever reads files.
+  json: { rooms: [] },
   // A schema's whole point is its message: it throws the typed errors.
   options: { rooms: ['errors'] },
   native: { rooms: ['errors'] },
   kernels: { rooms: ['errors', 'native'] },
-  data: { rooms: ['errors', 'options', 'native'] },
-  tokenizer: { rooms: ['errors', 'options', 'native'] },
-  checkpoint: { rooms: ['errors', 'options', 'native'] },
+  data: { rooms: ['errors', 'json', 'options', 'native'] },
+  tokenizer: { rooms: ['errors', 'json', 'options', 'native'] },
+  checkpoint: { rooms: ['errors', 'json', 'options', 'native'] },
   // Pure functions: they never reach the addon or the loop.
   methods: { rooms: ['errors', 'options'], types: ['data'] },
-  training: { rooms: ['errors', 'options', 'data', 'tokenizer', 'methods', 'checkpoint', 'native'] },
-  evaluation: { rooms: ['errors', 'options', 'data', 'tokenizer', 'methods', 'checkpoint', 'native'] },
+  training: { rooms: ['errors', 'json', 'options', 'data', 'tokenizer', 'methods', 'checkpoint', 'native'] },
+  evaluation: { rooms: ['errors', 'json', 'options', 'data', 'tokenizer', 'methods', 'checkpoint', 'native'] },
   guide: { rooms: ['errors', 'options', 'methods'] },
   index: { rooms: ALL },
   cli: { rooms: [...ALL, 'index'] },
