@@ -4,8 +4,8 @@ import { createReadStream } from 'node:fs';
 import { createGunzip } from 'node:zlib';
 import { DataError } from '../errors/index.js';
 
-/** Longest line that is read, in bytes: V8 holds no string much longer than this. */
-const LONGEST_LINE = 256 * 2 ** 20;
+/** Longest line, or row of JSON, that is read, in bytes: V8 holds no string much longer than this. */
+export const LONGEST = 256 * 2 ** 20;
 const NEWLINE = 0x0a;
 
 /** One line with its line end, as it stands; a byte order mark at the start of the file is left out. */
@@ -15,7 +15,7 @@ export interface Line {
 }
 
 /** The file's bytes, unpacked where its name ends in `.gz`. */
-async function* fileBytes(file: string): AsyncGenerator<Buffer> {
+export async function* fileBytes(file: string): AsyncGenerator<Buffer> {
   const source = createReadStream(file, { highWaterMark: 1 << 18 });
   const out = file.endsWith('.gz') ? source.pipe(createGunzip()) : source;
   source.on('error', (error) => out.destroy(error));
@@ -44,20 +44,20 @@ export async function* fileLines(file: string): AsyncGenerator<Line> {
   for await (const chunk of fileBytes(file)) {
     let start = 0;
     for (let end = chunk.indexOf(NEWLINE); end >= 0; end = chunk.indexOf(NEWLINE, start)) {
-      yield decoded([...pending, chunk.subarray(start, end + 1)], file, line++);
+      yield decodedLine([...pending, chunk.subarray(start, end + 1)], file, line++);
       pending = [];
       size = 0;
       start = end + 1;
     }
     pending.push(chunk.subarray(start));
     size += chunk.length - start;
-    if (size > LONGEST_LINE)
-      throw new DataError('line_too_long', `longer than ${LONGEST_LINE / 2 ** 20} MiB without a line end`, { file, line });
+    if (size > LONGEST) throw new DataError('line_too_long', `longer than ${LONGEST / 2 ** 20} MiB without a line end`, { file, line });
   }
-  if (size > 0) yield decoded(pending, file, line);
+  if (size > 0) yield decodedLine(pending, file, line);
 }
 
-function decoded(parts: Buffer[], file: string, line: number): Line {
+/** Bytes that begin on a line as text. @throws DataError `not_utf8` */
+export function decodedLine(parts: Buffer[], file: string, line: number): Line {
   const [first = Buffer.alloc(0)] = parts;
   const bytes = parts.length === 1 ? first : Buffer.concat(parts);
   if (!isUtf8(bytes)) throw notUtf8(bytes, file, line);

@@ -1,88 +1,45 @@
-/** Rows of JSON Lines and of JSON arrays. */
+/** Rows of JSON Lines and of JSON files. */
 import { DataError } from '../errors/index.js';
+import { JsonFault, parseJson } from '../json/index.js';
 import { fileLines } from './bytes.js';
+import { jsonParts } from './json_values.js';
 import type { Row } from './types.js';
 import { kindOf } from './values.js';
 
-/** One object a line; blank lines are passed over. */
+/** One object a line; blank lines are passed over. Lines that end with CR alone are lines, too: no text of JSON holds a bare CR. */
 export async function* readJsonLines(file: string): AsyncGenerator<Row> {
-  for await (const { text, line } of fileLines(file)) if (text.trim() !== '') yield row(parse(text.trimEnd(), file, line), file, line);
+  let passed = 0;
+  for await (const { text, line } of fileLines(file)) {
+    const lines = text.trimEnd().split('\r');
+    for (const [n, one] of lines.entries()) if (one.trim() !== '') yield rowFrom(one, file, line + passed + n);
+    passed += lines.length - 1;
+  }
 }
 
-/** An array of objects, one object, or (as many files with this ending are) one object a line. */
+/** A list of objects, one object, or (as many files with this ending are) one object after the other. */
 export async function* readJson(file: string): AsyncGenerator<Row> {
-  const lines: string[] = [];
-  for await (const { text } of fileLines(file)) lines.push(text);
-  const first = lines.findIndex((line) => line.trim() !== '');
-  if (first < 0) return;
-  if (isObjectLine(lines[first] ?? '') && lines.slice(first + 1).some((line) => line.trim() !== '')) return yield* objectLines(lines, file);
-  const text = lines.join('');
-  const value = parse(text, file, 1);
-  if (!Array.isArray(value)) return yield row(value, file, first + 1);
-  const starts = elementLines(text);
-  for (const [n, item] of value.entries()) yield row(item, file, starts[n] ?? 1);
+  for await (const { text, line } of jsonParts(file)) yield rowFrom(text, file, line);
 }
 
-function* objectLines(lines: string[], file: string): Generator<Row> {
-  for (const [n, text] of lines.entries()) if (text.trim() !== '') yield row(parse(text.trimEnd(), file, n + 1), file, n + 1);
-}
-
-function isObjectLine(line: string): boolean {
-  if (!line.trimStart().startsWith('{')) return false;
-  try {
-    JSON.parse(line);
-    return true;
-  } catch {
-    return false;
-  }
-}
-
-/** Line of each element of the array that `text`, valid JSON, holds. */
-function elementLines(text: string): number[] {
-  const starts: number[] = [];
-  let [line, depth, waiting] = [1, 0, true];
-  for (let at = 0; at < text.length; at++) {
-    const c = text[at];
-    if (c === '\n') line++;
-    if (c === ' ' || c === '\n' || c === '\r' || c === '\t') continue;
-    if (depth === 1 && waiting && c !== ']') {
-      starts.push(line);
-      waiting = false;
-    }
-    if (c === '"') at = stringEnd(text, at);
-    else if (c === '[' || c === '{') depth++;
-    else if (c === ']' || c === '}') depth--;
-    else if (c === ',' && depth === 1) waiting = true;
-  }
-  return starts;
-}
-
-function stringEnd(text: string, start: number): number {
-  let at = start + 1;
-  while (text[at] !== '"') at += text[at] === '\\' ? 2 : 1;
-  return at;
-}
-
-function row(value: unknown, file: string, line: number): Row {
-  if (value === null || typeof value !== 'object' || Array.isArray(value))
+/** The row that JSON text is. @throws DataError `malformed_json`, `no_object` */
+export function rowFrom(text: string, file: string, line: number): Row {
+  const repeated: string[] = [];
+  const value = parsed(text, file, line, (key) => repeated.push(key));
+  if (value === null || typeof value !== 'object' || Array.isArray(value) || Object.getPrototypeOf(value) !== Object.prototype)
     throw new DataError('no_object', `a row must be an object with named fields, not ${kindOf(value)}`, { file, line });
-  return { value: value as Record<string, unknown>, file, line };
+  return { value: value as Record<string, unknown>, file, line, ...(repeated.length > 0 && { repeated }) };
 }
 
-/** Parses JSON that begins on `line`; the error names the line within it where V8 tells the position. */
-function parse(text: string, file: string, line: number): unknown {
+/** Parses JSON that begins on `line`; the error names the line within it. */
+function parsed(text: string, file: string, line: number, repeated: (key: string) => void): unknown {
   try {
-    return JSON.parse(text);
+    return parseJson(text, { repeated });
   } catch (cause) {
-    const { message } = cause as Error;
-    const at = Number(/position (\d+)/.exec(message)?.[1] ?? text.length);
-    const before = text.slice(0, at).trimEnd();
+    if (!(cause instanceof JsonFault)) throw cause;
+    const isEnd = cause.at >= text.trimEnd().length;
+    const before = isEnd ? text.trimEnd() : text.slice(0, cause.at);
     const inside = before.split('\n').length - 1;
     const nul = text.includes('\0') ? ' (there is a NUL byte in it)' : '';
-    const what = message
-      .replace(/ in JSON at position.*$| is not valid JSON$/s, '')
-      .replace(/\s+/g, ' ')
-      .slice(0, 160);
-    throw new DataError('malformed_json', `not valid JSON: ${what}${nul}`, { file, line: line + inside, cause });
+    throw new DataError('malformed_json', `not valid JSON: ${cause.message}${nul}`, { file, line: line + inside, cause });
   }
 }

@@ -1,10 +1,11 @@
 /** The fields or messages of a row, in the shape that its file has. */
 import { DataError, nearest } from '../errors/index.js';
+import { JsonFault, parseJson } from '../json/index.js';
 import { conversationMessages, messagesIn, plainMessages } from './chats.js';
 import { listed } from './kinds.js';
 import { columnOf, type Mapping, type Shape } from './mapping.js';
 import type { ChatMessage, Origin, Row } from './types.js';
-import { kindOf, wellFormed } from './values.js';
+import { isNumber, kindOf, wellFormed } from './values.js';
 
 /** A text with the column that it came from. */
 export interface Field {
@@ -88,7 +89,7 @@ function fieldOf(row: Row, mapping: Mapping, field: string, column: string): Fie
   if (typeof value === 'string') return { text: wellFormed(value, column, row), field: column };
   if ((value === undefined || value === null) && OPTIONAL.has(field)) return { text: '', field: column };
   if (value === undefined) throw missing(row, mapping, column);
-  const isPlain = typeof value === 'number' || typeof value === 'boolean';
+  const isPlain = isNumber(value) || typeof value === 'boolean';
   if (mapping.shape === 'columns' && isPlain) return { text: String(value), field: column };
   throw new DataError('no_text', `${column} must be a text, not ${kindOf(value)}`, origin(row));
 }
@@ -108,8 +109,9 @@ export function toolsOf(row: Row): { tools?: unknown } {
   if (tools === undefined || tools === null || tools === '') return {};
   if (typeof tools !== 'string') return { tools };
   try {
-    return { tools: JSON.parse(tools) };
+    return { tools: parseJson(tools) };
   } catch (cause) {
-    throw new DataError('bad_tools', 'tools must be a list, or JSON text of one', { ...origin(row), cause });
+    const why = cause instanceof JsonFault ? cause.message : '';
+    throw new DataError('bad_tools', `tools must be a list, or JSON text of one: ${why}`, { ...origin(row), cause });
   }
 }

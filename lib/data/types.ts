@@ -13,7 +13,10 @@ export interface Origin {
 
 /** One row as it stands in its file. A text file is one row, `{ text }`. */
 export interface Row extends Origin {
+  /** Its columns. Numbers are as `lib/json` holds them: `number`, `bigint`, or a `Float` that keeps its text. */
   value: Record<string, unknown>;
+  /** Keys that stood twice in one of its objects, where some did; the last value counts. */
+  repeated?: readonly string[];
 }
 
 /** One message of a chat. `content` is text; other keys are handed to the template as they are. */

@@ -1,5 +1,6 @@
 /** Rows of a prompt and what is to be learnt from its answers. */
 import { DataError } from '../errors/index.js';
+import { plainValue } from '../json/index.js';
 import type { Mapping } from './mapping.js';
 import { isSame, type Pair, pairOf } from './pairs.js';
 import { rankingOf } from './rankings.js';
@@ -71,7 +72,7 @@ function marginOf(row: Row, mapping: Mapping): number {
 }
 
 const scoresOf = ({ value }: Row, { answers: { score_chosen: better = '', score_rejected: worse = '' } }: Mapping) =>
-  better === '' || worse === '' ? {} : { score_chosen: value[better], score_rejected: value[worse] };
+  better === '' || worse === '' ? {} : { score_chosen: plainValue(value[better]), score_rejected: plainValue(value[worse]) };
 
 function rankingRow(row: Row, mapping: Mapping): UnitRow {
   const { answers, ranks, isEqual } = rankingOf(row, mapping);
@@ -95,7 +96,7 @@ function thumbRow(row: Row, mapping: Mapping, { own }: UnitRules): UnitRow {
 function promptRow(row: Row, mapping: Mapping): UnitRow {
   const prompt = mapRow(row, mapping);
   if (prompt.messages !== undefined) lastMessage(row, prompt, 'user', 'tool');
-  return { ...plain(row, 'prompt'), prompt, answers: [], columns: row.value };
+  return { ...plain(row, 'prompt'), prompt, answers: [], columns: plainValue(row.value) as Record<string, unknown> };
 }
 
 /** The last message of a chat. @throws DataError `bad_message` where it is of another role */

@@ -1,13 +1,18 @@
 /** Values of rows: how messages name them, and which texts are refused. */
 import { DataError } from '../errors/index.js';
+import { Float } from '../json/index.js';
 import type { Origin } from './types.js';
+
+/** Whether a value is a number of any kind that files hold. */
+export const isNumber = (value: unknown): value is number | bigint | Float =>
+  typeof value === 'number' || typeof value === 'bigint' || value instanceof Float;
 
 /** The kind of a JSON value, for messages. */
 export function kindOf(value: unknown): string {
   if (value === null) return 'null';
   if (Array.isArray(value)) return 'a list';
   if (typeof value === 'string') return 'a text';
-  if (typeof value === 'number' || typeof value === 'boolean') return String(value);
+  if (isNumber(value) || typeof value === 'boolean') return String(value);
   return typeof value === 'object' ? 'an object' : `a ${typeof value}`;
 }
 
@@ -23,7 +28,7 @@ const isTable = (file: string) => /\.(csv|tsv)(\.gz)?$/i.test(file);
 /** A finite number. @throws DataError `no_number` */
 export function numberOf(value: unknown, field: string, { file, line }: Origin): number {
   const read = typeof value === 'string' && isTable(file) && value.trim() !== '' ? Number(value) : value;
-  if (typeof read === 'number' && Number.isFinite(read)) return read;
+  if (isNumber(read) && Number.isFinite(Number(read))) return Number(read);
   throw new DataError('no_number', `${field} must be a number, not ${shown(value)}`, { file, line });
 }
 

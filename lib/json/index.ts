@@ -1,4 +1,4 @@
 /** JSON and its values, without the losses of JavaScript's own: numbers keep their text, keys their order. */
-export { Decimal, Float, floatFrom, numberFrom, pythonFloat, wholeFrom } from './numbers.js';
+export { Float, floatFrom, numberFrom, pythonFloat, wholeFrom } from './numbers.js';
 export { entriesOf, isObject, jsonText, keysOf, objectFrom, plainValue } from './objects.js';
 export { JsonFault, type ParseOptions, parseJson } from './parse.js';

@@ -33,13 +33,6 @@ export class Float {
   }
 }
 
-/** A number of fixed places after the point, as columns of type DECIMAL hold it: Python's `Decimal`, which keeps its zeros. */
-export class Decimal extends Float {
-  override python(): string {
-    return this.text;
-  }
-}
-
 /** Digits of the longest whole number that is read: Python's own limit, and a bound on the time that a conversion takes. */
 export const MOST_DIGITS = 4300;
 

@@ -1,5 +1,5 @@
 /** JSON text as values that lose nothing: numbers as `numbers.ts` has them, keys in the order of the text. */
-import { MOST_DIGITS, numberFrom } from './numbers.js';
+import { Float, MOST_DIGITS, numberFrom } from './numbers.js';
 import { objectFrom } from './objects.js';
 
 /** Lists and objects within one another: Python's own reader ends near a thousand. */
@@ -18,6 +18,8 @@ export class JsonFault extends Error {
 export interface ParseOptions {
   /** Told of each key that comes twice in one object; the last value counts, as in Python. */
   repeated?: (key: string) => void;
+  /** Takes the words NaN, Infinity and -Infinity for floats, as `jsonText` writes them. Default: a fault that names them. */
+  notFinite?: boolean;
 }
 
 /** @throws JsonFault */
@@ -127,9 +129,10 @@ class Parser {
 
   #word(expected: string): unknown {
     const word = this.#match(WORD);
-    if (!WORDS.has(word)) throw this.#fault(expected);
+    const isFloat = this.options.notFinite === true && /^(?:NaN|-?Infinity)$/.test(word);
+    if (!isFloat && !WORDS.has(word)) throw this.#fault(expected);
     this.#at += word.length;
-    return WORDS.get(word);
+    return isFloat ? new Float(Number(word), word) : WORDS.get(word);
   }
 
   #match(pattern: RegExp): string {

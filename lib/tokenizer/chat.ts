@@ -5,6 +5,7 @@
  * conversation is rendered once more with marks around what the assistant says, and taking the marks out must give the same text, byte
  * for byte.
  */
+import { jsonText } from '../json/index.js';
 import { type ChatMessage, type ChatSpan, contentSpans } from './chat_spans.js';
 import { generationSpans, marksGeneration, withoutTags } from './generation.js';
 import type { Segment } from './spans.js';
@@ -45,7 +46,7 @@ export function renderChat(template: string, messages: readonly ChatMessage[], o
   const { tools, specialTokens, variables } = options;
   const render = renderer(options);
   const eosToken = specialTokens?.eos_token;
-  const used = template + JSON.stringify([messages, tools, specialTokens, variables]);
+  const used = template + jsonText([messages, tools, specialTokens, variables]);
   if (marksGeneration(template)) {
     const marked = generationSpans(template, (source) => render(source, messages), messages, used);
     if (marked.spans.length > 0) return { ...marked, eosToken, from: 'generation' };

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { parseJson } from '../../lib/json/index.js';
 import { renderTemplate } from '../../lib/tokenizer/template/render.js';
 
 const NOW = new Date(2026, 2, 7, 9, 5, 3);
@@ -46,6 +47,21 @@ describe('a template renders as in Jinja2, where the library would not', () => {
     ['{{ strftime_now("%d %b %Y, %A %B %-d %H:%M:%S %j %y %%") }}', '07 Mar 2026, Saturday March 7 09:05:03 066 26 %'],
   ])('%s', (template, expected, variables) => {
     expect(render(template, variables)).toBe(expected);
+  });
+});
+
+describe('values of files are printed as Python prints them', () => {
+  // Python 3.12 with Jinja2 3.1: render(template, x=json.loads(JSON))
+  const JSON_TEXT = '{"10": 1.0, "2": [1e-5, 1E16, 0.10], "id": 12345678901234567890, "neg": -0.0}';
+  it.each<Case>([
+    ['{{ x | tojson }}', '{"10": 1.0, "2": [1e-05, 1e+16, 0.1], "id": 12345678901234567890, "neg": -0.0}'],
+    ['{{ x }}', "{'10': 1.0, '2': [1e-05, 1e+16, 0.1], 'id': 12345678901234567890, 'neg': -0.0}"],
+    ['{{ x.id }}|{{ x["10"] }}|{% for k, v in x.items() %}{{ k }},{% endfor %}', '12345678901234567890|1.0|10,2,id,neg,'],
+    ['{{ x["2"] | tojson(indent=2) }}', '[\n  1e-05,\n  1e+16,\n  0.1\n]'],
+    ['{{ x | tojson(sort_keys=true, separators=(",", ":")) }}', '{"10":1.0,"2":[1e-05,1e+16,0.1],"id":12345678901234567890,"neg":-0.0}'],
+    ['{{ {"é": [[], {}]} | tojson(ensure_ascii=true, indent=1) }}', '{\n "\\u00e9": [\n  [],\n  {}\n ]\n}'],
+  ])('%s', (template, expected) => {
+    expect(render(template, { x: parseJson(JSON_TEXT) })).toBe(expected);
   });
 });
 

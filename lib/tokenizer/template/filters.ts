@@ -1,4 +1,5 @@
 /** Filters (`value | name`) where Jinja2 does more, or other, than the library. */
+import { type JsonStyle, PLAIN_STYLE, pythonJson } from './json_text.js';
 import type { Evaluator, Node, Scope, Value } from './library.js';
 import { TEXT_FILTERS } from './strings.js';
 import { isList, isText, isUndefined, itemsOf, known, list, str, text, toValue } from './values.js';
@@ -22,12 +23,34 @@ export function applyFilter(interpreter: Evaluator, node: Node, scope: Scope): V
   const { name, args } = filterOf(node.filter as Node);
   const operand = interpreter.evaluate(node.operand as Node, scope);
   const library = (value: Value) => interpreter.library({ ...node, operand: known(value) }, scope);
-  if (name === 'tojson' && isUndefined(operand)) throw new Error('Object of type Undefined is not JSON serializable');
+  if (name === 'tojson')
+    return text(
+      pythonJson(
+        operand,
+        jsonStyle(args, (one) => interpreter.evaluate(one, scope)),
+      ),
+    );
   const textual = TEXT_FILTERS[name];
   if (textual) return textual(str(operand), ...args.map((one) => interpreter.evaluate(one, scope)));
   if (TAKE_STRINGS.includes(name)) return library(text(str(operand)));
   const own = onItems(name, operand) ?? onEach(interpreter, name, args, operand, scope);
   return own ?? library(isUndefined(operand) && name === 'join' ? text('') : operand);
+}
+
+/** Arguments of `tojson(indent, ensure_ascii, separators, sort_keys)`, by name or in this order. */
+function jsonStyle(args: readonly Node[], evaluate: (node: Node) => Value): JsonStyle {
+  const style: Record<string, unknown> = { ...PLAIN_STYLE };
+  const names = ['ensureAscii', 'indent', 'separators', 'sortKeys'];
+  for (const [place, arg] of args.entries()) {
+    const isNamed = arg.type === 'KeywordArgumentExpression';
+    const key = isNamed
+      ? String((arg.key as Node).value).replace(/_(.)/, (_, letter: string) => letter.toUpperCase())
+      : (names[place] ?? '');
+    if (!(key in style)) throw new Error(`tojson() got an unexpected argument '${key}'`);
+    const value = evaluate((isNamed ? arg.value : arg) as Node);
+    style[key] = isList(value) ? value.value.map(str) : value.value;
+  }
+  return style as unknown as JsonStyle;
 }
 
 /** Filters on whatever can be looped over: strings are lists of characters to them, undefined names are empty. */

@@ -3,6 +3,7 @@ import { DataError } from '../../errors/index.js';
 import { strftime } from './dates.js';
 import { PythonInterpreter } from './interpreter.js';
 import { Environment, type Node, parse } from './library.js';
+import { toValue } from './values.js';
 
 /** A template that says no to a conversation, by `raise_exception`. */
 class Refusal extends Error {}
@@ -20,7 +21,7 @@ export function renderTemplate(source: string, variables: Readonly<Record<string
   try {
     const program = compile(source);
     const environment = new Environment();
-    for (const [name, value] of Object.entries({ ...globals(now), ...variables })) environment.set(name, value);
+    for (const [name, value] of Object.entries({ ...globals(now), ...variables })) environment.setVariable(name, toValue(value));
     return String(new PythonInterpreter(environment).run(program).value);
   } catch (cause) {
     const why = cause instanceof Error ? cause.message : String(cause);

@@ -1,4 +1,5 @@
 /** Values of the template interpreter, and what Python makes of them where the JavaScript library differs. */
+import { entriesOf, Float, pythonFloat } from '../../json/index.js';
 import { Environment, type Node, type Value } from './library.js';
 
 // The library exports its interpreter but not the classes of its values; an example of each leads to them.
@@ -7,13 +8,19 @@ const converted = (value: unknown): Value => new Environment().set('value', valu
 const classOf = (example: unknown) => converted(example).constructor as ValueClass;
 const StringValue = classOf('');
 const IntegerValue = classOf(1);
+const FloatValue = classOf(0.5);
 const ArrayValue = classOf([]);
+const ObjectValue = classOf({});
 const [YES, NO, UNDEFINED] = [converted(true), converted(false), converted(undefined)];
 
-/** A JavaScript value as the interpreter holds it. */
+/** A JavaScript value, or one that a file held (`lib/json`), as the interpreter holds it. */
 export function toValue(value: unknown): Value {
   if (typeof value === 'string') return new StringValue(value);
-  if (Number.isInteger(value)) return new IntegerValue(value);
+  if (Number.isInteger(value) || typeof value === 'bigint') return new IntegerValue(value);
+  if (value instanceof Float) return new FloatValue(value.value);
+  if (Array.isArray(value)) return new ArrayValue(value.map(toValue));
+  if (value !== null && typeof value === 'object')
+    return new ObjectValue(new Map(entriesOf(value).map(([key, one]) => [key, toValue(one)])));
   if (typeof value === 'boolean') return value ? YES : NO;
   return value === undefined ? UNDEFINED : converted(value); // a whole scope is made to convert one value: only where it must be
 }
@@ -45,7 +52,7 @@ function repr(value: Value): string {
   if (value.type === 'NullValue') return 'None';
   if (value.type === 'UndefinedValue') return 'Undefined';
   if (value.type === 'BooleanValue') return value.value ? 'True' : 'False';
-  return value.toString();
+  return value.type === 'FloatValue' ? pythonFloat(value.value as number) : value.toString();
 }
 
 function listed(value: Value & { value: Value[] }): string {
