@@ -33,7 +33,7 @@ const keys = z.strictObject({
     .default(0.05)
     .describe('Steps over which the rate rises: a share of all steps below 1, a whole number of steps from 1 on.'),
   decay: z.number().gt(0).max(1).default(0.2).describe('Share of the steps in which the schedule wsd goes down.'),
-  weightDecay: z.number().min(0).default(0).describe('Decoupled weight decay of AdamW.'),
+  weightDecay: z.number().min(0).default(0).describe('Decoupled weight decay of AdamW, on matrices: norms and biases are not decayed.'),
   betas: z
     .tuple([z.number().min(0).lt(1), z.number().min(0).lt(1)])
     .default([0.9, 0.999])

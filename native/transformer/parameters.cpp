@@ -53,7 +53,9 @@ void Parameters::step(Team& team, const adamw::Step& s) {
     const long at = c.first * p.columns, n = (c.last - c.first) * p.columns;
     std::vector<float> g(n);
     p.gather(c.first, c.last, g.data());
-    adamw::run(s, p.value.data() + at, g.data(), p.first.data() + at, p.second.data() + at, n);
+    adamw::Step own = s;
+    if (p.vector) own.decay = 0;
+    adamw::run(own, p.value.data() + at, g.data(), p.first.data() + at, p.second.data() + at, n);
   });
   repack(team);
 }

@@ -11,9 +11,9 @@ namespace attune {
 
 struct Parameter {
   std::string name;
-  long rows = 0, columns = 0;  // a vector is one row
-  bool vector = false;
-  std::vector<float> value, first, second;                        // (rows, columns)
+  long rows = 0, columns = 0;               // a vector is one row
+  bool vector = false;                      // a norm's weight or a bias: never decayed, as transformers' Trainer has it
+  std::vector<float> value, first, second;  // (rows, columns)
   std::function<void(long first, long last, float* out)> gather;  // gradient of rows first .. last
   long size() const { return rows * columns; }
 };
@@ -31,6 +31,7 @@ class Parameters {
 
   // L2 over all tensors; sums of chunks in double, added in the order of the chunks: the same bits for any number of threads.
   double gradient_norm(Team& team);
+  // One update of all tensors. `s.decay` acts on matrices (embeddings and score heads among them), not on vectors.
   void step(Team& team, const adamw::Step& s);
   void repack(Team& team);
 

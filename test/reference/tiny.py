@@ -133,9 +133,11 @@ def norm(tensors):
 
 
 def train(model, steps, rate, decay, clip, loss_of=loss_of):
-    """AdamW 0.9/0.999/1e-8 over steps of rows. -> [(loss, gradient norm before clipping)] of every step"""
+    """AdamW 0.9/0.999/1e-8 over steps of rows; norms and biases are not decayed, as decay.py finds it. -> [(loss, gradient norm before clipping)] of every step"""
     trained, figures = {n: p for n, p in model.named_parameters() if p.requires_grad}, []
-    optimiser = torch.optim.AdamW(trained.values(), lr=rate, betas=(0.9, 0.999), eps=1e-8, weight_decay=decay)
+    matrices, vectors = ([p for p in trained.values() if (p.ndim > 1) == many] for many in (True, False))
+    groups = [{"params": matrices, "weight_decay": decay}, {"params": vectors, "weight_decay": 0.0}]
+    optimiser = torch.optim.AdamW([g for g in groups if g["params"]], lr=rate, betas=(0.9, 0.999), eps=1e-8)
     for rows in steps:
         loss, _, gradient = gradients(model, rows, loss_of)
         figures.append((loss, norm(gradient)))
