@@ -1,6 +1,7 @@
 /**
- * What is known of the sequences of a step, side by side: a column holds one figure a trained token or one a sequence. Nothing is padded. A
- * micro-batch is `part` of a step: the same columns of some of its sequences. Symbols: N trained tokens, S sequences, K candidates a token.
+ * What is known of the sequences of a step, side by side: a column holds one figure a trained token, one a sequence
+ * or one a comparison. Nothing is padded. A micro-batch is `part` of a step: the same columns of some of its sequences. Symbols: N trained
+ * tokens, S sequences, P comparisons of two answers of a group, K candidates a token.
  */
 
 /** Figures in a row; the native side gives and takes `Float32Array`, tests and `prepare` may use doubles. */
@@ -38,16 +39,22 @@ export interface SequenceColumns {
   reward: Numbers;
   /** 1 for an answer that ended by itself, 0 for one that was cut. */
   stopped: Numbers;
-  /** Made by `prepare` of `aot`: the reference's gap, and the other side's log-ratio, of the same place in the order of the step. */
-  matchedGap: Numbers;
-  matchedRatio: Numbers;
   /** Made by `prepare` of `kto`: its point of reference, and 1 / answers of the same label in the step (0 where all have one label). */
   referencePoint: Numbers;
   share: Numbers;
 }
 
+/** One figure a comparison (P), in the order of `comparisons` (pairs.ts). Made by `prepare` of `aot`: what has the same place in the step's order. */
+export interface PairColumns {
+  /** The reference's gap. */
+  matchedGap: Numbers;
+  /** The rejected log-ratio that the chosen answer is set against, and the chosen one that the rejected answer is. */
+  matchedRejected: Numbers;
+  matchedChosen: Numbers;
+}
+
 /** The columns of a step or of a part of it. */
-export interface Columns extends Partial<TokenColumns>, Partial<SequenceColumns> {
+export interface Columns extends Partial<TokenColumns>, Partial<SequenceColumns>, Partial<PairColumns> {
   /** (S + 1) index of each sequence's first trained token, and N. */
   sequenceStarts: Int32Array;
   /**
@@ -56,7 +63,7 @@ export interface Columns extends Partial<TokenColumns>, Partial<SequenceColumns>
    */
   group: Int32Array;
 }
-export type Column = keyof TokenColumns | keyof SequenceColumns;
+export type Column = keyof TokenColumns | keyof SequenceColumns | keyof PairColumns;
 
 const OF_TOKENS = Object.keys({
   reference: 0,
@@ -74,31 +81,45 @@ const OF_SEQUENCES = Object.keys({
   mismatch: 0,
   reward: 0,
   stopped: 0,
-  matchedGap: 0,
-  matchedRatio: 0,
   referencePoint: 0,
   share: 0,
 } satisfies Record<keyof SequenceColumns, 0>) as (keyof SequenceColumns)[];
+const OF_PAIRS = ['matchedGap', 'matchedRejected', 'matchedChosen'] as const satisfies (keyof PairColumns)[];
 
-/** The columns of the sequences at `sequences`, in that order. */
+/** The columns of the sequences at `sequences`, in that order: whole groups where there are comparisons. */
 export function part(step: Columns, sequences: ArrayLike<number>): Columns {
-  const starts = new Int32Array(sequences.length + 1);
-  for (let s = 0; s < sequences.length; s++) starts[s + 1] = starts[s]! + trainedOf(step, sequences[s]!);
   const picked: Record<string, Numbers | Int32Array> = {};
-  for (const name of OF_TOKENS) if (step[name] !== undefined) picked[name] = tokensOf(step[name], step, sequences, starts);
+  for (const name of OF_TOKENS) if (step[name] !== undefined) picked[name] = runsOf(step[name], step.sequenceStarts, sequences);
   for (const name of OF_SEQUENCES) if (step[name] !== undefined) picked[name] = figuresOf(step[name], sequences);
-  return { ...picked, sequenceStarts: starts, group: figuresOf(step.group, sequences) };
+  for (const name of OF_PAIRS) if (step[name] !== undefined) picked[name] = runsOf(step[name], startsOf(wins(step)), sequences);
+  const lengths = Int32Array.from(sequences, (s) => step.sequenceStarts[s + 1]! - step.sequenceStarts[s]!);
+  return { ...picked, sequenceStarts: startsOf(lengths), group: figuresOf(step.group, sequences) };
 }
 
 const trainedOf = ({ sequenceStarts }: Columns, s: number) => sequenceStarts[s + 1]! - sequenceStarts[s]!;
 
-/** A column may hold several figures a token. */
-function tokensOf(column: Numbers, { sequenceStarts }: Columns, sequences: ArrayLike<number>, starts: Int32Array): Numbers {
-  const width = column.length / Math.max(1, sequenceStarts.at(-1)!);
-  const picked = blank(column, width * starts.at(-1)!);
-  for (let s = 0; s < sequences.length; s++) {
-    const [from, to] = [sequenceStarts[sequences[s]!]!, sequenceStarts[sequences[s]! + 1]!];
-    picked.set(column.subarray(width * from, width * to), width * starts[s]!);
+/** (S + 1) where each of some runs of these lengths starts, and the end. */
+function startsOf(lengths: Int32Array): Int32Array {
+  const starts = new Int32Array(lengths.length + 1);
+  lengths.forEach((length, s) => {
+    starts[s + 1] = starts[s]! + length;
+  });
+  return starts;
+}
+
+/** The runs of some sequences in a column that has one run a sequence. A column may hold several figures a place (K candidates a token). */
+function runsOf(column: Numbers, starts: Int32Array, sequences: ArrayLike<number>): Numbers {
+  const width = column.length / Math.max(1, starts.at(-1)!);
+  const run = (s: number) => column.subarray(width * starts[s]!, width * starts[s + 1]!);
+  const runs = Array.from(sequences, run);
+  const picked = blank(
+    column,
+    runs.reduce((sum, { length }) => sum + length, 0),
+  );
+  let at = 0;
+  for (const one of runs) {
+    picked.set(one, at);
+    at += one.length;
   }
   return picked;
 }
@@ -128,16 +149,16 @@ export function stepCounts(step: Columns): GroupCounts {
   const firsts = groupStarts(step.group).slice(0, -1);
   const chosenTokens = firsts.reduce((sum, s) => sum + trainedOf(step, s), 0);
   const counts = { trainedTokens: step.sequenceStarts.at(-1)!, sequences: step.group.length, groups: firsts.length, chosenTokens };
-  return { ...counts, pairs: comparisonCount(step) };
+  return { ...counts, pairs: wins(step).reduce((sum, one) => sum + one, 0) };
 }
 
-function comparisonCount({ group, rank }: Columns): number {
-  const starts = groupStarts(group);
-  let count = 0;
+/** (S) comparisons that each sequence is to win: those with the answers behind it in its group that are not of the same rank. */
+function wins({ group, rank }: Pick<Columns, 'group' | 'rank'>): Int32Array {
+  const [starts, counts] = [groupStarts(group), new Int32Array(group.length)];
   for (let g = 0; g + 1 < starts.length; g++)
     for (let i = starts[g]!; i < starts[g + 1]!; i++)
-      for (let j = i + 1; j < starts[g + 1]!; j++) count += rank === undefined || rank[i] !== rank[j] ? 1 : 0;
-  return count;
+      for (let j = i + 1; j < starts[g + 1]!; j++) counts[i]! += rank === undefined || rank[i] !== rank[j] ? 1 : 0;
+  return counts;
 }
 
 /** (G + 1) index of each group's first sequence, and S. */

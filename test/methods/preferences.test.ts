@@ -1,6 +1,7 @@
 // The corners of the methods for preferences: what a plain case gives, near-certain answers, rows of one kind only, and what is left out.
 import { describe, expect, it } from 'vitest';
 import { mismatched } from '../../lib/methods/index.js';
+import { DPO_SCORE_LOSSES, type MethodName } from '../../lib/options/index.js';
 import { layout, optionsOf, runStep, type StepInput } from './step.js';
 
 const doubles = (values: readonly number[]) => Float64Array.from(values);
@@ -65,6 +66,78 @@ describe('dpo', () => {
     const of = (loss: unknown, lossWeights?: number[]) => runStep('dpo', optionsOf('dpo', { loss, lossWeights }), step);
     near(of(['sigmoid', 'sft'], [2, 0.5]).loss, 2 * of('sigmoid').loss + 0.5 * of('sft').loss);
     near(of('sft').metrics.nll!, 4 / 3);
+  });
+});
+
+/** Sums of sequences that are the same answer in several pairs: sequence s of a ranking stands at every place where `answer` names it. */
+function gathered(rows: number[][], answer: readonly number[], count: number): number[][] {
+  const sums = Array.from({ length: count }, (_, s) => new Array<number>(rows[answer.indexOf(s)]!.length).fill(0));
+  answer.forEach((s, place) => {
+    rows[place]!.forEach((value, t) => {
+      sums[s]![t]! += value;
+    });
+  });
+  return sums;
+}
+
+describe('a ranking is its pairs, in', () => {
+  // Two rankings of four and of three, a tie among them, with lengths that make each pair's shorter answer another; and one pair.
+  const policy = [[-1, -2, -0.5], [-3], [-1, -1], [-2, -2, -2, -2], [-0.3, -0.1], [-4, -1, -2], [-2], [-1, -0.2], [-0.4]];
+  const reference = policy.map((row, s) => row.map((one, t) => one + 0.9 * Math.sin(7 * s + 3 * t)));
+  const columns = {
+    ...layout(policy, [0, 0, 0, 0, 1, 1, 1, 2, 2]),
+    reference: doubles(reference.flat()),
+    rank: doubles([0, 1, 1, 2, 0, 1, 2, 0, 1]),
+  };
+  const ranked: StepInput = { columns, outputs: { logprob: doubles(policy.flat()) } };
+  const answer = [0, 1, 0, 2, 0, 3, 1, 3, 2, 3, 4, 5, 4, 6, 5, 6, 7, 8];
+  const apart = pairs(
+    answer.map((s) => policy[s]!),
+    answer.map((s) => reference[s]!),
+  );
+  const losses = [...DPO_SCORE_LOSSES, 'nca', 'bco', 'sppo', 'aot', 'aotUnpaired', 'apoZero', 'apoDown'] as const;
+  const variants: [MethodName, object][] = [
+    ...losses.flatMap((loss): [MethodName, object][] => {
+      const labelSmoothing = loss === 'exo' ? 0.1 : 0;
+      return [1, 0.3].map((ldAlpha) => ['dpo', { loss, beta: 0.4, ldAlpha, labelSmoothing }]);
+    }),
+    ['dpo', { loss: ['aot', 'aotUnpaired', 'sigmoid'], lossWeights: [1, 0.5, 2] }],
+    ['dpo', { divergence: 'forwardKl', ldAlpha: 0.5 }],
+    ['simpo', {}],
+    ['cpo', { sftWeight: 0 }],
+    ['cpo', { sftWeight: 0, loss: 'ipo' }],
+  ];
+
+  it.each(variants)('%s %j', (name, given) => {
+    const [whole, parts] = [runStep(name, optionsOf(name, given), ranked), runStep(name, optionsOf(name, given), apart)];
+    near(whole.loss, parts.loss, 1e-12 * Math.max(1, parts.loss));
+    expect(Object.keys(whole.metrics)).toEqual(Object.keys(parts.metrics));
+    for (const [metric, value] of Object.entries(parts.metrics)) near(whole.metrics[metric]!, value, 1e-12 * Math.max(1, Math.abs(value)));
+    const apartGradient = parts.gradient.logprob!;
+    const wanted = gathered(apartGradient, answer, policy.length);
+    const sizes = gathered(
+      apartGradient.map((row) => row.map(Math.abs)),
+      answer,
+      policy.length,
+    );
+    // Each figure that is added up was rounded to single precision, and so was the whole: half a unit each.
+    whole.gradient.logprob!.forEach((row, s) => {
+      row.forEach((one, t) => {
+        near(one, wanted[s]![t]!, 2 ** -24 * (Math.abs(one) + sizes[s]![t]!));
+      });
+    });
+  });
+
+  it('however the step is split', () => {
+    const options = optionsOf('dpo', { loss: ['aot', 'aotUnpaired'] });
+    const whole = runStep('dpo', options, ranked);
+    const split = runStep('dpo', options, ranked, [
+      [4, 5, 6],
+      [0, 1, 2, 3],
+      [7, 8],
+    ]);
+    near(split.loss, whole.loss, 1e-12);
+    expect(split.gradient).toEqual(whole.gradient);
   });
 });
 

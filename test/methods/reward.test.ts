@@ -21,7 +21,7 @@ describe('reward', () => {
   });
 
   it('is the same for two answers as a pair and as a ranking', () => {
-    const step = scored([1, -0.5, 0.25, 2], [0, 0, 1, 1]);
+    const step = scored([1, -0.5, 0.25, 2], [0, 0, 1, 1], { margin: doubles([0.7, 0, -0.2, 0]) });
     const [pair, order] = ['pairs', 'plackettLuce'].map((ranking) =>
       runStep('reward', optionsOf('reward', { ranking, centering: 0.1 }), step),
     );
