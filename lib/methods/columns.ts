@@ -33,7 +33,7 @@ export interface SequenceColumns {
   margin: Numbers;
   /** Place in its ranking, 1 is best; equal places are ties. Without it: the order of the group. */
   rank: Numbers;
-  /** Σ log-ratio of the prompt with the answer of the row before (KTO). */
+  /** Σ log-ratio of the prompt with the answer of another row (KTO); left out where a step has no other. */
   mismatch: Numbers;
   /** Weighted sum of the rewards of an answer, before any penalty. */
   reward: Numbers;

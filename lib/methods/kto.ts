@@ -5,13 +5,14 @@
  *     u = Σ log π(y) - Σ log π_ref(y)      liked: w_D (1 - σ(β (u - z)))      not liked: w_U (1 - σ(β (z - u)))
  *
  * z ≥ 0 is the point of reference, an estimate of the KL between policy and reference over the whole step, held fixed while gradients are taken.
- * `kl: step`: z is the mean of u over the step's own answers. `kl: batch`: the mean over prompts that meet the answer of the row before
- * (`mismatched` in kto_mismatch.ts), as in the paper and in TRL. The step's loss is the mean over its answers.
+ * `kl: batch`: the mean over prompts that meet the answer of another row (`mismatchedRows` in lib/data), as in the paper and in TRL. `kl: step`: the
+ * mean of u over the step's own answers, which is no estimate of the KL but a baseline of the batch, and costs no passes. A step of one row knows
+ * neither, as the row would be compared with itself: it takes the z of the step before, at first 0. The step's loss is the mean over its answers.
  */
 import { methodOptions, type OptionsOf } from '../options/index.js';
 import { addToTokens, answerSums, divided } from './answers.js';
 import { sigmoid } from './logistic.js';
-import type { LossOutput, Method, Metric, Prepared, With } from './method.js';
+import type { LossOutput, Method, MethodState, Metric, Prepared, With } from './method.js';
 import { meanOf, sumOf } from './statistics.js';
 
 type KtoOptions = OptionsOf<'kto'>;
@@ -36,12 +37,14 @@ function ratios(input: Step): Float64Array {
   return answerSums(input, input.logprob).map((sum, s) => sum - reference[s]!);
 }
 
-function prepare(step: Step, { kl }: KtoOptions): Prepared {
+function prepare(step: Step, { kl }: KtoOptions, state: MethodState): Prepared {
   const size = step.label.length;
-  const point = Math.max(0, meanOf(kl === 'batch' ? step.mismatch! : ratios(step)));
+  const others = kl === 'batch' ? step.mismatch : ratios(step);
+  const point = size < 2 || others === undefined ? (state.referencePoint ?? 0) : Math.max(0, meanOf(others));
   const liked = sumOf(step.label);
   const share = Float64Array.from(step.label, (label) => (liked === 0 || liked === size ? 0 : 1 / (label === 1 ? liked : size - liked)));
-  return { columns: { referencePoint: new Float64Array(size).fill(point), share }, metrics: { kl: { sum: point, count: 1 } } };
+  const columns = { referencePoint: new Float64Array(size).fill(point), share };
+  return { columns, metrics: { kl: { sum: point, count: 1 } }, state: { referencePoint: point } };
 }
 
 function loss(input: Input, options: KtoOptions): LossOutput {

@@ -95,10 +95,10 @@ export const kto = z.strictObject({
     .default(1)
     .describe('Weight of answers that were not. Weight × number of both kinds should be alike, at most 4 : 3.'),
   kl: z
-    .enum(['step', 'batch'])
-    .default('step')
+    .enum(['batch', 'step'])
+    .default('batch')
     .describe(
-      'How the KL is estimated: step, from the step’s own answers; batch, from each prompt with the answer of the row before, as the paper and TRL do.',
+      'The point that gains are measured from. batch: the KL, from each prompt with the answer of another row, as the paper and TRL estimate it. step: a baseline of the step, the mean over its own answers; no KL, but no further passes.',
     ),
   reference,
 });

@@ -22,7 +22,12 @@ const keys = z.strictObject({
 
 type Keys = z.output<typeof keys>;
 
+/** Faults that lie between groups. */
 function check(recipe: Keys, context: z.RefinementCtx): void {
+  if (recipe.method.name === 'kto' && 'rowsPerStep' in recipe.train && recipe.train.rowsPerStep === 1) {
+    const message = 'train.rowsPerStep must be at least 2 for kto, which measures an answer by the other rows of its step, not 1';
+    context.addIssue({ code: 'custom', path: ['train', 'rowsPerStep'], message });
+  }
   if (recipe.train.earlyStopping === null || recipe.evaluate !== null) return;
   context.addIssue({
     code: 'custom',

@@ -18,8 +18,8 @@ export async function referenceColumns(
   const wanted = methodOf(recipe).columns?.(recipe.method) ?? [];
   if (!wanted.includes('reference')) return columns;
   const given = knownLogprob(known, sequences) ?? (reference && (await referenceLogprob(setting, reference, sequences)));
-  const mismatch = wanted.includes('mismatch') && reference ? { mismatch: await mismatchRatios(setting, reference, sequences) } : {};
-  return { ...columns, ...(given && { reference: given }), ...mismatch };
+  const mismatch = wanted.includes('mismatch') && reference && (await mismatchRatios(setting, reference, sequences));
+  return { ...columns, ...(given && { reference: given }), ...(mismatch && { mismatch }) };
 }
 
 /** (N) what is known of all these sequences, or undefined. */
@@ -38,10 +38,11 @@ async function referenceLogprob(
   return (await forwardAll(native, sequences, microBatchTokens, () => options)).logprob as Float32Array;
 }
 
-/** (S) Σ log-ratio of each prompt with the answer of the row before it in the step. */
-async function mismatchRatios(setting: UpdateSetting, reference: Reference, sequences: Sequences): Promise<Float64Array> {
+/** (S) Σ log-ratio of each prompt with the answer of another row of the step; undefined where there is no other. */
+async function mismatchRatios(setting: UpdateSetting, reference: Reference, sequences: Sequences): Promise<Float64Array | undefined> {
   const { native, recipe, microBatchTokens } = setting;
   const rows = mismatchedRows(sequences, Int32Array.from(sequences.keys()), recipe.train.maxLength as number);
+  if (rows.length === 0) return undefined;
   const sequenceStarts = Int32Array.from([0, ...rows.map(({ trainedTokens }) => trainedTokens)]);
   for (let s = 1; s < sequenceStarts.length; s++) (sequenceStarts[s] as number) += sequenceStarts[s - 1] as number;
   const policy = sequenceSums({ sequenceStarts }, (await forwardAll(native, rows, microBatchTokens)).logprob);

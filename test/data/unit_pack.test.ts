@@ -277,7 +277,14 @@ describe('mismatched rows', () => {
       [1, 2, 30, 31],
       [4, 5, 6, 10],
     ]);
-    expect(ids([1])).toEqual([[3, 20, 21]]);
+    // A row never meets its own answer: of a step that has it twice, or nothing else.
+    expect(ids([1])).toEqual([]);
+    expect(ids([1, 1])).toEqual([]);
+    expect(ids([0, 1, 1])).toEqual([
+      [1, 2, 20, 21],
+      [3, 10],
+      [3, 10],
+    ]);
     const [first] = mismatchedRows(step, [0, 1, 2], 100);
     expect([[...(first?.trained ?? [])], first?.trainedTokens]).toEqual([[0, 0, 1, 1, 1], 3]);
     expect(packBatch(mismatchedRows(step, [0, 1, 2], 100), [0, 1, 2]).trainedTokens).toBe(6);

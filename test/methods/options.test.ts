@@ -15,7 +15,7 @@ const judge = { rewards: [{ function: 'r.mjs#length' }] };
 const DEFAULTS: Record<string, object> = {
   reward: { centering: 0, ranking: 'pairs', normalize: true },
   dpo: { beta: 0.1, loss: 'sigmoid', labelSmoothing: 0, divergence: 'reverseKl', ldAlpha: 1, reference: 'start' },
-  kto: { beta: 0.1, desirableWeight: 1, undesirableWeight: 1, kl: 'step', reference: 'start' },
+  kto: { beta: 0.1, desirableWeight: 1, undesirableWeight: 1, kl: 'batch', reference: 'start' },
   orpo: { beta: 0.1, likelihood: 'response' },
   simpo: { beta: 2, gammaRatio: 0.5, sftWeight: 0 },
   cpo: { beta: 0.1, loss: 'sigmoid', labelSmoothing: 0, sftWeight: 1 },

@@ -1,6 +1,6 @@
 // The corners of the methods for preferences: what a plain case gives, near-certain answers, rows of one kind only, and what is left out.
 import { describe, expect, it } from 'vitest';
-import { mismatched } from '../../lib/methods/index.js';
+import type { MethodState } from '../../lib/methods/index.js';
 import { DPO_SCORE_LOSSES, type MethodName } from '../../lib/options/index.js';
 import { layout, optionsOf, runStep, type StepInput } from './step.js';
 
@@ -180,18 +180,18 @@ describe('kto', () => {
     expect(runStep('kto', optionsOf('kto', { kl: 'batch' }), step([1, 0], [3, 1])).metrics.kl).toBe(2);
   });
 
-  it('joins each prompt with the answer of the row before', () => {
-    const row = (ids: number[], answer: number) => ({
-      ids: Int32Array.from(ids),
-      trained: Uint8Array.from(ids, (_, i) => (i >= ids.length - answer ? 1 : 0)),
-    });
-    const found = mismatched([row([1, 10, 11, 2], 2), row([1, 5, 6, 20, 2], 2), row([1, 7, 30, 31, 32, 2], 4)]);
-    expect(found.map(({ ids }) => [...ids])).toEqual([
-      [1, 10, 30, 31, 32, 2],
-      [1, 5, 6, 11, 2],
-      [1, 7, 20, 2],
-    ]);
-    expect(found.map(({ trained }) => [...trained].join(''))).toEqual(['001111', '00011', '0011']);
-    expect(mismatched([])).toEqual([]);
+  it.each(['step', 'batch'])('never compares a row with itself, kl: %s', (kl) => {
+    const of = (state: MethodState) => {
+      const { loss, metrics, prepared } = runStep('kto', optionsOf('kto', { kl }), { ...step([1], [5]), state });
+      return [loss, metrics.kl, prepared.state];
+    };
+    // The one answer has log-ratio 1: were z its own, the loss would be 1 / 2 whatever the policy says.
+    const from = (z: number) => 1 - 1 / (1 + Math.exp(-0.1 * (1 - z)));
+    expect(of({})).toEqual([from(0), 0, { referencePoint: 0 }]);
+    expect(of({ referencePoint: 0.25 })).toEqual([from(0.25), 0.25, { referencePoint: 0.25 }]);
+  });
+
+  it('remembers its point of reference for a step of one row', () => {
+    expect(runStep('kto', optionsOf('kto'), step([1, 0], [3, 1])).prepared.state).toEqual({ referencePoint: 2 });
   });
 });

@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { openModelFolder } from '../../lib/checkpoint/model_folder.js';
+import { parseRecipe } from '../../lib/options/index.js';
 import { ADAPTER, evaluationsOf, lossesOf, stepsOf, stoppedAt, trained } from '../support/events.js';
 import { preferenceRecipe, tinyPairs, tinyRankings, tinyThumbs } from '../support/preferences.js';
 import { placesIn, scratchFolder } from '../support/tiny_model.js';
@@ -17,7 +18,7 @@ const METHODS: [string, Record<string, unknown>, object[]][] = [
   ['reward from rankings', { name: 'reward', ranking: 'plackettLuce' }, tinyRankings(16)],
   ['dpo', { name: 'dpo', ldAlpha: 0.5 }, PAIRS],
   ['dpo that sorts the whole step', { name: 'dpo', loss: ['aot', 'sft'], lossWeights: [1, 0.1] }, PAIRS],
-  ['kto by the step', { name: 'kto' }, tinyThumbs(20)],
+  ['kto by the step', { name: 'kto', kl: 'step' }, tinyThumbs(20)],
   ['kto by rows that do not match', { name: 'kto', kl: 'batch' }, PAIRS],
   ['orpo over the whole row', { name: 'orpo', likelihood: 'full' }, PAIRS],
   ['simpo', { name: 'simpo' }, PAIRS],
@@ -65,6 +66,26 @@ describe.each(METHODS)('%s', (_name, method, rows) => {
     expect(evaluationsOf(rest)).toEqual(evaluationsOf(whole).filter(({ step }) => step > 3));
     const file = (events: typeof whole) => readFileSync(join((events.at(-1) as { output: string }).output, 'adapter_model.safetensors'));
     expect(file(rest)).toEqual(file(whole));
+  });
+});
+
+describe('kto', () => {
+  it.each(['step', 'batch'])('takes the last point of reference in a last step of one row, kl: %s', async (kl) => {
+    const recipe = preferenceRecipe(place(), { name: 'kto', kl }, tinyThumbs(9), {
+      adapter: { ...ADAPTER, dropout: 0 },
+      train: { ...QUICK, learningRate: 5e-2, steps: undefined, epochs: 1, checkpointEvery: 1 },
+    });
+    const steps = stepsOf(await trained({ ...recipe, out: place() }));
+    expect(steps.map(({ kl: point }) => point)).toEqual([0, expect.any(Number), steps[1]?.kl]);
+    await stoppedAt(recipe, 2);
+    expect(lossesOf(await trained(recipe, { resume: true }))).toEqual([steps[2]?.loss]);
+  });
+
+  it('refuses steps of one row', () => {
+    const recipe = preferenceRecipe(place(), { name: 'kto' }, tinyThumbs(4), { train: { ...QUICK, rowsPerStep: 1, steps: 1 } });
+    expect(() => parseRecipe(recipe)).toThrow(
+      expect.objectContaining({ code: 'bad_recipe', message: expect.stringContaining('train.rowsPerStep') }),
+    );
   });
 });
 
