@@ -1,8 +1,10 @@
 /** LoRA adapters: what one is, which layers it sits on, and how PEFT names its tensors. */
 import { DataError, nearest, RequestError } from '../errors/index.js';
 import type { AdapterTarget, NetworkConfig } from '../native.js';
+import { endsIn, type Selection } from './adapter_selection.js';
 import { adaptableLayers, linearLayers } from './expected_tensors.js';
 import type { LinearLayer } from './tensor.js';
+import type { CheckpointWarning } from './warning.js';
 
 /** An adapter with its numbers in memory. */
 export interface Adapter {
@@ -11,11 +13,13 @@ export interface Adapter {
   rsLora: boolean;
   /** Dropout that it was trained with. */
   dropout: number;
-  /** Last parts of the layers' names, as PEFT lists them; full names where not every block has them. */
-  targetModules: string[];
+  /** What chooses these layers in adapter_config.json: as it was read, or the last parts of their names, full names where not every block has them. */
+  selection: Selection;
   targets: AdapterTarget[];
   /** (hidden) numbers of a scalar head: what a reward model scores with. */
   head?: Float32Array;
+  /** What is worth telling of its folder. */
+  warnings?: CheckpointWarning[];
 }
 
 /** Name in PEFT's file of the scalar head. */
@@ -36,7 +40,7 @@ export const scaleOf = ({ alpha, rank, rsLora }: Pick<Adapter, 'alpha' | 'rank' 
 export function chosenLayers(targets: 'all-linear' | readonly string[], config: NetworkConfig): LinearLayer[] {
   if (targets === 'all-linear') return linearLayers(config);
   const layers = adaptableLayers(config);
-  const matches = (target: string, { name }: LinearLayer) => name === target || name.endsWith(`.${target}`);
+  const matches = (target: string, { name }: LinearLayer) => endsIn(name, target);
   const empty = targets.find((target) => !layers.some((layer) => matches(target, layer)));
   if (empty !== undefined) {
     const known = [...new Set(layers.map(({ name }) => name.split('.').at(-1) as string))];

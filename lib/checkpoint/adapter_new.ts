@@ -21,7 +21,7 @@ export function newAdapter(options: NewAdapterOptions, config: NetworkConfig): A
     const a = Float32Array.from({ length: rank * inputs }, () => (2 * draw() - 1) * bound);
     return { name, rank, a, b: new Float32Array(outputs * rank) };
   });
-  return { rank, alpha, rsLora, dropout, targetModules: moduleNames(layers, config), targets };
+  return { rank, alpha, rsLora, dropout, selection: { targetModules: moduleNames(layers, config) }, targets };
 }
 
 /** Deviation of a new head's numbers: transformers' `initializer_range`. */

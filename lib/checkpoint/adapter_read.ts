@@ -4,9 +4,11 @@ import { join } from 'node:path';
 import { DataError } from '../errors/index.js';
 import type { AdapterTarget, NetworkConfig, StoredTensor } from '../native.js';
 import { type Adapter, HEAD_NAME, moduleNames, peftName } from './adapter.js';
+import { adapterSettings } from './adapter_config.js';
 import { ADAPTER_CONFIG, ADAPTER_WEIGHTS } from './adapter_folder.js';
+import { isAllLinear, type Selection, selector } from './adapter_selection.js';
 import { adaptableLayers } from './expected_tensors.js';
-import { Fields, type Json, readJson } from './json_file.js';
+import { Fields, readJson } from './json_file.js';
 import { readTensor, storedTensor } from './safetensors.js';
 import { readHeader } from './safetensors_header.js';
 import type { LinearLayer } from './tensor.js';
@@ -21,19 +23,18 @@ export async function readAdapter(folder: string, config: NetworkConfig): Promis
   });
   if (!found.isDirectory()) throw new DataError('missing_adapter', 'is a file; expected a PEFT adapter folder', { file: folder });
   const file = join(folder, ADAPTER_CONFIG);
-  const settings = settingsOf(await readJson(file), file);
+  const json = await readJson(file);
+  const fields = new Fields(json, file);
+  const { hasHead, selection, warnings, ...figures } = adapterSettings(json, fields);
   const path = join(folder, ADAPTER_WEIGHTS);
   const stored = new Map((await readHeader(path)).map((entry) => [entry.name, storedTensor(entry, path)]));
-  const head = await readHead(stored, settings.hasHead, config, path);
+  const head = await readHead(stored, hasHead, config, path);
+  const layers = layersOf(stored, config, path);
+  const exact = exactSelection(selection, layers, config, { fields, path });
   const targets: AdapterTarget[] = [];
-  for (const layer of layersOf(stored, config, path)) targets.push(await readTarget(layer, settings.rank, stored, path));
-  checkModules(settings.targetModules, targets, config, file);
-  const targetModules = Array.isArray(settings.targetModules) ? settings.targetModules : moduleNames(targets, config);
-  const { hasHead: _, ...figures } = settings;
-  return { ...figures, targetModules, targets, ...(head && { head }) };
+  for (const layer of layers) targets.push(await readTarget(layer, figures.rank, stored, path));
+  return { ...figures, selection: exact, targets, ...(head && { head }), ...(warnings.length > 0 && { warnings }) };
 }
-
-type Settings = Omit<Adapter, 'targets' | 'targetModules' | 'head'> & { targetModules: string[] | string; hasHead: boolean };
 
 /** The scalar head of a sequence classifier; it is taken out of `stored`. */
 async function readHead(stored: Map<string, StoredTensor>, hasHead: boolean, config: NetworkConfig, path: string) {
@@ -45,49 +46,6 @@ async function readHead(stored: Map<string, StoredTensor>, hasHead: boolean, con
   if (tensor.shape.join() === [1, config.hidden].join()) return readFinite(tensor, path);
   const message = `${HEAD_NAME}: expected [1, ${config.hidden}] (one label and the model's width), got [${tensor.shape.join(', ')}]`;
   throw new DataError('adapter_shape', message, { file: path });
-}
-
-/** Settings that change what an adapter means and that attune does not compute. */
-const REFUSED = ['use_dora', 'use_qalora', 'lora_bias', 'fan_in_fan_out', 'layer_replication', 'target_parameters', 'rank_pattern'];
-const ALSO_REFUSED = [
-  'alpha_pattern',
-  'trainable_token_indices',
-  'alora_invocation_tokens',
-  'arrow_config',
-  'use_bdlora',
-  'megatron_config',
-];
-
-const isSet = (value: unknown) => !(value === undefined || value === null || value === false || JSON.stringify(value) === '{}');
-
-/** PEFT lists `classifier` beside `score` for models that may have either. */
-function hasScoreHead({ task_type: task, modules_to_save: saved }: Json): boolean {
-  return task === 'SEQ_CLS' && Array.isArray(saved) && saved.includes('score') && saved.every((name) => HEADS.includes(name));
-}
-
-const HEADS: readonly unknown[] = ['score', 'classifier'];
-
-function settingsOf(json: Json, file: string): Settings {
-  const fields = new Fields(json, file);
-  const type = fields.text('peft_type', 'LORA');
-  if (type !== 'LORA') throw fields.fault('peft_type', `${type} is not supported; expected LORA`, 'bad_adapter');
-  const refused = [...REFUSED, ...ALSO_REFUSED].find((key) => isSet(json[key]));
-  if (refused !== undefined) throw fields.fault(refused, `${JSON.stringify(json[refused]).slice(0, 80)} is not supported`, 'bad_adapter');
-  if (fields.text('bias', 'none') !== 'none') throw fields.fault('bias', `${json.bias} is not supported; expected none`, 'bad_adapter');
-  const hasHead = hasScoreHead(json);
-  if (isSet(json.modules_to_save) && !hasHead) {
-    const message = `${JSON.stringify(json.modules_to_save).slice(0, 80)} is not supported; expected null, or ["score"] with task_type SEQ_CLS`;
-    throw fields.fault('modules_to_save', message, 'bad_adapter');
-  }
-  const modules = typeof json.target_modules === 'string' ? json.target_modules : fields.texts('target_modules');
-  return {
-    rank: fields.count('r'),
-    alpha: fields.number('lora_alpha', undefined, 0),
-    rsLora: fields.flag('use_rslora', false),
-    dropout: fields.number('lora_dropout', 0),
-    targetModules: modules,
-    hasHead,
-  };
 }
 
 /** Layers that the file has factors for. Every tensor must be the A or B of a linear layer of the network. */
@@ -126,24 +84,37 @@ async function readFinite(tensor: StoredTensor, path: string): Promise<Float32Ar
   return values;
 }
 
-/** Every layer that the config targets must have its tensors; a pattern that JavaScript does not read is left alone. */
-function checkModules(modules: string[] | string, targets: AdapterTarget[], config: NetworkConfig, file: string): void {
-  const have = new Set(targets.map(({ name }) => name));
-  const matches = matcher(modules);
-  const lost = adaptableLayers(config).find(({ name }) => matches(name) && !have.has(name));
-  // Single layers may be left out by layers_to_transform or exclude_modules; a kind of layer that no block has may not.
-  const kind = lost?.name.split('.').at(-1);
-  if (kind !== undefined && !targets.some(({ name }) => name.endsWith(`.${kind}`)))
-    throw new DataError('bad_adapter', `target_modules names ${kind}, but ${ADAPTER_WEIGHTS} has no tensors for it`, { file });
+/**
+ * What chooses exactly the layers of the file. The config's own words stay where they do; where they choose more, the names of the layers take their
+ * place: a layer without tensors is zero.
+ * @throws DataError `bad_adapter` where PEFT would leave tensors of the file out, or a kind of layer has none
+ */
+function exactSelection(
+  selection: Selection,
+  layers: readonly LinearLayer[],
+  config: NetworkConfig,
+  { fields, path }: { fields: Fields; path: string },
+): Selection {
+  const isChosen = selector(selection, fields);
+  const ignored = layers.find(({ name }) => !isChosen(name));
+  if (ignored !== undefined) {
+    const message = `${peftName(ignored.name, 'A')} is of a layer that ${ADAPTER_CONFIG} does not choose (target_modules, exclude_modules, layers_to_transform), so PEFT would leave it out`;
+    throw new DataError('bad_adapter', message, { file: path });
+  }
+  const have = new Set(layers.map(({ name }) => name));
+  const lost = adaptableLayers(config).filter(({ name }) => isChosen(name) && !have.has(name));
+  // Single layers may be without tensors; a kind of layer that no block has may not.
+  const kind = lost.map(({ name }) => name.split('.').at(-1)).find((last) => !layers.some(({ name }) => name.endsWith(`.${last}`)));
+  if (kind !== undefined)
+    throw fields.fault('target_modules', `names ${kind}, but ${ADAPTER_WEIGHTS} has no tensors for it`, 'bad_adapter');
+  const isMore = lost.length > 0 || (!isAllLinear(selection.targetModules) && OTHER_MODULES.some(isChosen));
+  return isMore ? { targetModules: moduleNames(layers, config) } : selection;
 }
 
-function matcher(modules: string[] | string): (name: string) => boolean {
-  if (Array.isArray(modules)) return (name) => modules.some((one) => name === one || name.endsWith(`.${one}`));
-  if (modules === 'all-linear') return () => true;
-  try {
-    const pattern = new RegExp(`^(?:${modules})$`);
-    return (name) => pattern.test(name);
-  } catch {
-    return () => false;
-  }
-}
+/** Modules without LoRA in attune that PEFT would give one: the head and the embeddings of decoders and encoders. */
+const OTHER_MODULES = [
+  'lm_head',
+  'model.embed_tokens',
+  'cls.predictions.decoder',
+  ...['word', 'position', 'token_type'].map((kind) => `bert.embeddings.${kind}_embeddings`),
+];

@@ -30,7 +30,7 @@ export async function writeAdapter(folder: string, adapter: Adapter, base: strin
 const taskOf = ([first]: Adapter['targets']) => (/^(bert|cls)\./.test(first?.name ?? '') ? null : 'CAUSAL_LM');
 
 /** Every key that PEFT 0.21 writes for a LoRA adapter. */
-function peftConfig({ rank, alpha, rsLora, dropout, targetModules, targets, head }: Adapter, base: string): Record<string, unknown> {
+function peftConfig({ rank, alpha, rsLora, dropout, selection, targets, head }: Adapter, base: string): Record<string, unknown> {
   return {
     alora_invocation_tokens: null,
     alpha_pattern: {},
@@ -41,13 +41,13 @@ function peftConfig({ rank, alpha, rsLora, dropout, targetModules, targets, head
     corda_config: null,
     ensure_weight_tying: false,
     eva_config: null,
-    exclude_modules: null,
+    exclude_modules: selection.excludeModules ?? null,
     fan_in_fan_out: false,
     inference_mode: true,
     init_lora_weights: true,
     layer_replication: null,
-    layers_pattern: null,
-    layers_to_transform: null,
+    layers_pattern: selection.layersPattern ?? null,
+    layers_to_transform: selection.layersToTransform ?? null,
     loftq_config: {},
     lora_alpha: alpha,
     lora_bias: false,
@@ -61,7 +61,7 @@ function peftConfig({ rank, alpha, rsLora, dropout, targetModules, targets, head
     r: rank,
     rank_pattern: {},
     revision: null,
-    target_modules: targetModules,
+    target_modules: selection.targetModules,
     target_parameters: null,
     task_type: head === undefined ? taskOf(targets) : 'SEQ_CLS',
     trainable_token_indices: null,

@@ -15,6 +15,7 @@ export async function readJson(path: string): Promise<Json> {
       cause,
     });
   });
+  if (nesting(text) > DEEPEST) throw new DataError('malformed_json', `is nested deeper than ${DEEPEST} levels`, { file: path });
   let value: unknown;
   try {
     value = JSON.parse(text);
@@ -26,6 +27,22 @@ export async function readJson(path: string): Promise<Json> {
   return value as Json;
 }
 
+/** Deepest nesting of lists and objects: about what Python's json takes, and far below what writing a value again takes here. */
+export const DEEPEST = 500;
+
+/** Levels of brackets in a JSON text; texts in quotes are skipped. */
+export function nesting(text: string): number {
+  let [depth, deepest, isText] = [0, 0, false];
+  for (let at = 0; at < text.length; at++) {
+    const one = text[at];
+    if (one === '"') isText = !isText;
+    else if (isText) at += one === '\\' ? 1 : 0;
+    else if (one === '[' || one === '{') deepest = Math.max(deepest, ++depth);
+    else if (one === ']' || one === '}') depth--;
+  }
+  return deepest;
+}
+
 /** As `readJson`, or undefined where there is no such file. */
 export async function readJsonIfThere(path: string): Promise<Json | undefined> {
   return readJson(path).catch((error) => {
@@ -35,6 +52,11 @@ export async function readJsonIfThere(path: string): Promise<Json | undefined> {
   });
 }
 
+/** The beginning of a value of a file, for messages. */
+export const shown = (value: unknown) => (JSON.stringify(value) ?? 'nothing').slice(0, 80);
+
+const isListOf = (value: unknown, fits: (one: unknown) => boolean) => Array.isArray(value) && value.every(fits);
+
 /** Values of one JSON object, checked as they are taken. Null counts as left out; without a fallback the key must be there. */
 export class Fields {
   constructor(
@@ -43,13 +65,14 @@ export class Fields {
     private readonly prefix = '',
   ) {}
 
-  /** A whole number of at least `least`. */
-  count(key: string, fallback?: number, least = 1): number {
+  /** A whole number from `least` to `most`. */
+  count(key: string, fallback?: number, least = 1, most = Number.MAX_SAFE_INTEGER): number {
+    const above = most === Number.MAX_SAFE_INTEGER ? '' : ` and at most ${most}`;
     return this.take(
       key,
       fallback,
-      `a whole number of at least ${least}`,
-      (value) => Number.isSafeInteger(value) && (value as number) >= least,
+      `a whole number of at least ${least}${above}`,
+      (value) => Number.isSafeInteger(value) && (value as number) >= least && (value as number) <= most,
     );
   }
 
@@ -71,6 +94,24 @@ export class Fields {
     return this.take(key, fallback, 'a list of texts', (value) => Array.isArray(value) && value.every((one) => typeof one === 'string'));
   }
 
+  /** A text or a list of texts; undefined where it is left out or empty. */
+  textOrTexts(key: string): string | string[] | undefined {
+    const isText = (value: unknown) => typeof value === 'string';
+    const value = this.take<string | string[]>(key, [], 'a text or a list of texts', (one) => isText(one) || isListOf(one, isText));
+    return value.length === 0 ? undefined : value;
+  }
+
+  /** A whole number or a list of them; undefined where it is left out or an empty list. */
+  countOrCounts(key: string): number | number[] | undefined {
+    const value = this.take<number | number[]>(
+      key,
+      [],
+      'a whole number or a list of them',
+      (one) => Number.isSafeInteger(one) || isListOf(one, Number.isSafeInteger),
+    );
+    return Array.isArray(value) && value.length === 0 ? undefined : value;
+  }
+
   /** The object under `key`; an empty one where it is left out. */
   group(key: string): Fields {
     const inner = this.take<Json>(key, {}, 'keys and values', (value) => typeof value === 'object' && !Array.isArray(value));
@@ -87,6 +128,11 @@ export class Fields {
     return Object.hasOwn(this.values, key);
   }
 
+  /** The beginning of a value as it stands in the file. */
+  shown(key: string): string {
+    return shown(this.values[key]);
+  }
+
   /** An error about `key`. */
   fault(key: string, message: string, code = 'bad_config'): DataError {
     return new DataError(code, `${this.prefix}${key}: ${message}`, { file: this.file });
@@ -98,7 +144,7 @@ export class Fields {
       if (fallback !== undefined) return fallback;
       throw this.fault(key, `is missing; expected ${expected}`);
     }
-    if (!fits(value)) throw this.fault(key, `expected ${expected}, got ${JSON.stringify(value).slice(0, 80)}`);
+    if (!fits(value)) throw this.fault(key, `expected ${expected}, got ${shown(value)}`);
     return value as T;
   }
 }

@@ -10,7 +10,8 @@ export function finalReport({ state, recipe, rows, microBatchTokens, native, out
     output,
     out,
     method: recipe.method,
-    trained: adapter === undefined ? 'all weights' : `adapter of rank ${adapter.rank} on ${adapter.targetModules.join(', ')}`,
+    trained:
+      adapter === undefined ? 'all weights' : `adapter of rank ${adapter.rank} on ${[adapter.selection.targetModules].flat().join(', ')}`,
     steps: state.step,
     epochs: state.cursor.epoch + (counts.pieces > 0 ? state.cursor.position / units : 0),
     loss: { first: sums.firstLoss, last: sums.lastLoss },

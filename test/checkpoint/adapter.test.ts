@@ -75,7 +75,7 @@ describe('a new adapter', () => {
       for (const { b } of made.targets) b.fill(0.5);
       const folder = join(scratch, `written${++folders}`);
       await writeAdapter(folder, made, 'owner/name');
-      expect(await readAdapter(folder, config)).toEqual({ ...made, targetModules: [...made.targetModules] });
+      expect(await readAdapter(folder, config)).toEqual(made);
       expect(readdirSync(folder).sort()).toEqual(['adapter_config.json', 'adapter_model.safetensors']);
     }
   });
@@ -100,6 +100,73 @@ describe('a PEFT adapter', () => {
     expect(adapter.targets).toHaveLength(14);
   });
 
+  it.each([true, false, null, 'gaussian', 'orthogonal', 'eva', 'mica'])(
+    'may have begun as %s, which leaves the base as it is',
+    async (init) => {
+      expect((await readAdapter(tiny(set({ init_lora_weights: init })), config)).targets).toHaveLength(14);
+    },
+  );
+
+  it('may have empty lists and objects for keys that are not supported', async () => {
+    const empty = { modules_to_save: [], exclude_modules: [], layers_to_transform: [], layers_pattern: [], target_parameters: [] };
+    const more = { trainable_token_indices: [], alora_invocation_tokens: [], layer_replication: [], rank_pattern: {}, layers_pattern: '' };
+    const adapter = await readAdapter(tiny(set({ ...empty, ...more })), config);
+    expect(adapter.selection).toEqual({ targetModules: ['q_proj', 'k_proj', 'v_proj', 'o_proj', 'gate_proj', 'up_proj', 'down_proj'] });
+    expect(adapter.warnings).toBeUndefined();
+  });
+
+  it('is read with a warning where its config has keys that nobody knows', async () => {
+    const { warnings } = await readAdapter(tiny(set({ future_key: { x: 1 }, peft_version: '9.9.9', loftq_config: {} })), config);
+    expect(warnings).toEqual([{ code: 'adapter_keys', message: expect.stringContaining('future_key') }]);
+  });
+
+  // What PEFT 0.21 makes of these configs was read off its named_parameters: the layers listed here, and no other.
+  it.each<[string, JsonObject, RegExp]>([
+    [
+      'layers_to_transform',
+      { target_modules: ['q_proj', 'v_proj'], layers_to_transform: [1], layers_pattern: 'layers' },
+      /1\.self_attn\.[qv]_proj/,
+    ],
+    ['one layer, any pattern', { target_modules: ['up_proj'], layers_to_transform: 0 }, /0\.mlp\.up_proj/],
+    ['exclude_modules', { target_modules: ['q_proj', 'v_proj'], exclude_modules: ['layers.0.self_attn.q_proj'] }, /1.*q_proj|v_proj/],
+    [
+      'an excluding pattern',
+      { target_modules: ['q_proj'], exclude_modules: '.*layers\\.[01]\\.mlp.*|.*\\.0\\..*' },
+      /1\.self_attn\.q_proj/,
+    ],
+    ['a pattern', { target_modules: '.*layers\\.(1|3)\\.mlp\\.(up|down)_proj' }, /1\.mlp\.(up|down)_proj/],
+    ["a pattern in Python's spelling", { target_modules: '(?P<a>.*)layers\\.(?:1)\\.[a-z]{,3}\\.up_proj\\Z' }, /1\.mlp\.up_proj/],
+  ])('with %s goes on with that choice', async (_name, choice, chosen) => {
+    const some = layers.filter(({ name }) => chosen.test(name));
+    const adapter = await readAdapter(tiny(set(choice), some), config);
+    const out = join(scratch, `written${++folders}`);
+    await writeAdapter(out, adapter, 'owner/name');
+    expect(JSON.parse(readFileSync(join(out, 'adapter_config.json'), 'utf8'))).toMatchObject(choice);
+    expect((await readAdapter(out, config)).targets.map(({ name }) => name)).toEqual(some.map(({ name }) => name));
+  });
+
+  it('goes on by the names of its layers where its config chooses more than its file has', async () => {
+    const some = layers.filter(({ name }) => name !== 'model.layers.0.self_attn.q_proj');
+    for (const target of [['q_proj'], ['q_proj', 'lm_head'], '.*q_proj', 'all-linear']) {
+      const only = Array.isArray(target) ? some.filter(({ name }) => name.endsWith('q_proj')) : some;
+      const chosen = target === '.*q_proj' ? only.filter(({ name }) => name.endsWith('q_proj')) : only;
+      const adapter = await readAdapter(tiny(set({ target_modules: target }), chosen), config);
+      expect(adapter.selection).toEqual({ targetModules: chosen.map(({ name }) => name) });
+    }
+    const heads = await readAdapter(
+      tiny(
+        set({ target_modules: ['q_proj', 'lm_head'] }),
+        layers.filter(({ name }) => name.endsWith('q_proj')),
+      ),
+      config,
+    );
+    expect(heads.selection).toEqual({ targetModules: ['q_proj'] });
+  });
+
+  it.each(['(.*)*x', '(a+)+$', '(.*.*.*.*.*.*.*.*.*)*x'])('with the pattern %s is judged at once', async (pattern) => {
+    expect(await fault(tiny(set({ target_modules: pattern })))).toContain('does not choose');
+  });
+
   it.each(['all-linear', '.*\\.(q_proj|k_proj|v_proj|o_proj|gate_proj|up_proj|down_proj)'])(
     'may name its targets by %s',
     async (pattern) => {
@@ -107,7 +174,7 @@ describe('a PEFT adapter', () => {
         settings.target_modules = pattern;
         return tensors;
       });
-      expect((await readAdapter(folder, config)).targetModules).toHaveLength(7);
+      expect((await readAdapter(folder, config)).selection).toEqual({ targetModules: pattern });
     },
   );
 
@@ -136,6 +203,25 @@ describe('a PEFT adapter', () => {
     ['another method', set({ peft_type: 'IA3' }), ['IA3', 'LORA']],
     ['ranks of their own', set({ rank_pattern: { q_proj: 2 } }), ['rank_pattern']],
     ['no rank', set({ r: 0 }), ['r:', '0']],
+    ['a rank beyond the kernels', set({ r: 4097 }), ['r:', '4096', '4097']],
+    ...['pissa', 'pissa_niter_4', 'PiSSA', 'olora', 'corda', 'loftq', 'lora_ga', 'something_new', 1].map(
+      (init): [string, Edit, string[]] => [
+        `init_lora_weights ${init}`,
+        set({ init_lora_weights: init }),
+        ['init_lora_weights', String(init)],
+      ],
+    ),
+    ['KaSA', set({ kasa_config: { a: 1 } }), ['kasa_config']],
+    [
+      'a pattern for target_modules beside layers_to_transform',
+      set({ target_modules: '.*', layers_to_transform: [0] }),
+      ['layers_to_transform'],
+    ],
+    ['tensors that its config does not choose', set({ target_modules: ['q_proj'] }), ['k_proj', 'target_modules', 'PEFT']],
+    ['tensors that its config excludes', set({ exclude_modules: ['layers.1.mlp.up_proj'] }), ['layers.1.mlp.up_proj', 'exclude_modules']],
+    ['a pattern that needs to go back', set({ target_modules: '(.)\\1.*' }), ['target_modules', 'pattern', '\\1']],
+    ['a pattern beyond all size', set({ target_modules: '[a-z]{0,1000}'.repeat(60) }), ['target_modules', 'too large']],
+    ['a pattern of another language', set({ exclude_modules: '\\Qx\\E' }), ['exclude_modules', 'Python']],
     [
       'a number that is none',
       (_c, [first, ...rest]) => {

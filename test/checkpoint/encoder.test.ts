@@ -119,7 +119,10 @@ describe('an adapter of an encoder', () => {
     const adapter = { ...made, targets: made.targets.map((target) => ({ ...target, b: target.b.map((_, i) => (i % 5) - 2) })) };
     await writeAdapter(folder, adapter, 'base');
     expect(await readJson(join(folder, 'adapter_config.json'))).toMatchObject({ task_type: null, target_modules: ['transform.dense'] });
-    expect(await readAdapter(folder, config)).toMatchObject({ targets: adapter.targets, targetModules: ['transform.dense'] });
+    expect(await readAdapter(folder, config)).toMatchObject({
+      targets: adapter.targets,
+      selection: { targetModules: ['transform.dense'] },
+    });
     const base = await openModelFolder(write(tensors));
     const out = join(room, 'merged head');
     await mergeAdapter({ base, adapter, out });
@@ -153,7 +156,10 @@ describe('an adapter of an encoder', () => {
     const folder = join(room, 'adapter');
     const adapter = newAdapter({ rank: 2, alpha: 4, targets: 'all-linear', dropout: 0, rsLora: false, seed: 1 }, config);
     await writeAdapter(folder, adapter, 'base');
-    expect(await readJson(join(folder, 'adapter_config.json'))).toMatchObject({ task_type: null, target_modules: adapter.targetModules });
+    expect(await readJson(join(folder, 'adapter_config.json'))).toMatchObject({
+      task_type: null,
+      target_modules: adapter.selection.targetModules,
+    });
     expect((await readAdapter(folder, config)).targets).toEqual(adapter.targets);
   });
 });

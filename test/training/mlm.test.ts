@@ -53,7 +53,7 @@ describe('an adapter on the head too', () => {
     const { config } = await openModelFolder(recipe.model);
     const [before, after] = [await readAdapter(recipe.adapter.from, config), await readAdapter(output, config)];
     expect(after.targets.map(({ name }) => name)).toEqual(before.targets.map(({ name }) => name));
-    expect(after.targetModules).toEqual(['query', 'transform.dense']);
+    expect(after.selection.targetModules).toEqual(['query', 'transform.dense']);
     for (const [n, { b }] of after.targets.entries()) expect(b, after.targets[n]?.name).not.toEqual(before.targets[n]?.b);
   });
 
