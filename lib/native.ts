@@ -61,7 +61,7 @@ const REQUEST_CODES = new Set(['kernel_arguments', 'model_arguments', 'adapter_t
 /** A native failure as one of attune's errors, with the caller's stack. */
 function nativeError(error: unknown): AttuneError {
   if (error instanceof AttuneError) return error;
-  const { code = 'native_failure', message = String(error) } = error as { code?: string; message?: string };
+  const { code = 'native_failure', message = String(error) } = (error ?? {}) as { code?: string; message?: string };
   if (DATA_CODES.has(code)) return new DataError(code, message, { cause: error });
   if (REQUEST_CODES.has(code)) return new RequestError(code, message, { cause: error });
   return new WorkError(code, message, { cause: error });

@@ -2,6 +2,8 @@
 #include <cmath>
 #include <limits>
 #include <new>
+#include <type_traits>
+#include <utility>
 
 namespace attune::binding {
 namespace {
@@ -34,7 +36,13 @@ Arguments::Arguments(const Napi::Value& object, std::string what) : what_(std::m
   object_ = object.As<Napi::Object>();
 }
 void Arguments::fail(const std::string& message) const { throw Error("kernel_arguments", "[" + what_ + "] " + message); }
-Napi::Value Arguments::raw(const char* name) const { return object_.Get(name); }
+Napi::Value Arguments::raw(const char* name) const {
+  for (const auto& [known, value] : read_)
+    if (known == name) return value;
+  const Napi::Value value = object_.Get(name);
+  read_.emplace_back(name, value);
+  return value;
+}
 bool Arguments::has(const char* name) const {
   const Napi::Value v = raw(name);
   return !v.IsUndefined() && !v.IsNull();
@@ -79,23 +87,25 @@ int Arguments::choice(const char* name, const std::vector<std::string>& names, i
 }
 DType Arguments::dtype() const { return DType(choice("dtype", {"f32", "bf16"}, 0)); }
 
-std::vector<float> Arguments::floats(const char* name, long count, bool optional) const {
+// Checks and copies; no JavaScript runs between the two.
+template <class Array> auto Arguments::array(const char* name, const char* kind, int type, long count, bool optional) const {
+  using Number = std::remove_reference_t<decltype(std::declval<Array>()[0])>;
   const Napi::Value v = raw(name);
-  if (optional && (v.IsUndefined() || v.IsNull())) return {};
-  const bool right = v.IsTypedArray() && v.As<Napi::TypedArray>().TypedArrayType() == napi_float32_array;
+  if (optional && (v.IsUndefined() || v.IsNull())) return std::vector<Number>();
+  const bool right = v.IsTypedArray() && v.As<Napi::TypedArray>().TypedArrayType() == type;
   if (!right || (count >= 0 && long(v.As<Napi::TypedArray>().ElementLength()) != count))
-    fail(std::string(name) + ": expected a Float32Array" + (count >= 0 ? " of " + std::to_string(count) : "") + ", got " + kind_of(v));
-  const auto a = v.As<Napi::Float32Array>();
-  return std::vector<float>(a.Data(), a.Data() + a.ElementLength());
+    fail(std::string(name) + ": expected " + kind + (count >= 0 ? " of " + std::to_string(count) : "") + ", got " + kind_of(v));
+  const auto a = v.As<Array>();
+  return std::vector<Number>(a.Data(), a.Data() + a.ElementLength());
+}
+std::vector<float> Arguments::floats(const char* name, long count, bool optional) const {
+  return array<Napi::Float32Array>(name, "a Float32Array", napi_float32_array, count, optional);
 }
 std::vector<int> Arguments::ints(const char* name, long count, bool optional) const {
-  const Napi::Value v = raw(name);
-  if (optional && (v.IsUndefined() || v.IsNull())) return {};
-  const bool right = v.IsTypedArray() && v.As<Napi::TypedArray>().TypedArrayType() == napi_int32_array;
-  if (!right || (count >= 0 && long(v.As<Napi::TypedArray>().ElementLength()) != count))
-    fail(std::string(name) + ": expected an Int32Array" + (count >= 0 ? " of " + std::to_string(count) : "") + ", got " + kind_of(v));
-  const auto a = v.As<Napi::Int32Array>();
-  return std::vector<int>(a.Data(), a.Data() + a.ElementLength());
+  return array<Napi::Int32Array>(name, "an Int32Array", napi_int32_array, count, optional);
+}
+std::vector<uint16_t> Arguments::halves(const char* name, long count) const {
+  return array<Napi::Uint16Array>(name, "a Uint16Array", napi_uint16_array, count, false);
 }
 std::vector<int> Arguments::ints_within(const char* name, long count, int least, int most) const {
   std::vector<int> all = ints(name, count);
@@ -113,13 +123,41 @@ std::vector<int> Arguments::starts(const char* name, long tokens) const {
   return s;
 }
 
+long elements(std::initializer_list<long> shape) {
+  long count = 1;
+  bool fits = true;
+  for (const long n : shape) fits = !__builtin_mul_overflow(count, n, &count) && fits;
+  if (fits && count <= std::numeric_limits<long>::max() / 8) return count;
+  std::string sizes;
+  for (const long n : shape) sizes += (sizes.empty() ? "" : " x ") + std::to_string(n);
+  throw Error("kernel_arguments", "an array of " + sizes + " numbers is larger than any memory");
+}
+
+namespace {
+
+// V8 ends the process where Node-API's own call for a buffer fails; the constructor of JavaScript throws a RangeError instead.
+constexpr size_t kLarge = size_t(16) << 20;  // numbers; below, an array always was to be had
+
+template <class Array> Array array_of(Napi::Env env, const char* kind, size_t count) {
+  if (count < kLarge) return Array::New(env, count);
+  try {
+    const Napi::Value made = env.Global().Get(kind).As<Napi::Function>().New({Napi::Number::New(env, double(count))});
+    if (made.IsTypedArray() && made.As<Napi::TypedArray>().ElementLength() == count) return made.As<Array>();
+  } catch (const Napi::Error&) {  // the RangeError: told as ours below
+  }
+  throw Error("out_of_memory", "no memory for a " + std::string(kind) + " of " + std::to_string(count) + " numbers");
+}
+
+}  // namespace
+
+Napi::Float32Array zeros(Napi::Env env, size_t count) { return array_of<Napi::Float32Array>(env, "Float32Array", count); }
 Napi::Float32Array to_js(Napi::Env env, const std::vector<float>& values) {
-  auto a = Napi::Float32Array::New(env, values.size());
+  auto a = zeros(env, values.size());
   if (!values.empty()) memcpy(a.Data(), values.data(), values.size() * 4);
   return a;
 }
 Napi::Int32Array to_js(Napi::Env env, const std::vector<int>& values) {
-  auto a = Napi::Int32Array::New(env, values.size());
+  auto a = array_of<Napi::Int32Array>(env, "Int32Array", values.size());
   if (!values.empty()) memcpy(a.Data(), values.data(), values.size() * 4);
   return a;
 }

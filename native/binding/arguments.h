@@ -3,12 +3,18 @@
 #pragma once
 #include "base/error.h"
 #include "base/types.h"
+#include <initializer_list>
 #include <napi.h>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace attune::binding {
 
+// Each property is read from JavaScript once, whatever asks for it and how often: a getter or a proxy may answer differently the second time.
+// Numbers of an array are copied in the moment they are checked, as the next getter may shrink or detach their buffer: never keep a pointer
+// into an array across another read.
+//
 // Only the thread that JavaScript called may use it: never inside a job of the team.
 class Arguments {
  public:
@@ -30,22 +36,32 @@ class Arguments {
   // Float32Array of exactly `count` numbers (count < 0: any); empty where absent and `optional`.
   std::vector<float> floats(const char* name, long count, bool optional = false) const;
   std::vector<int> ints(const char* name, long count, bool optional = false) const;
+  // Uint16Array of exactly `count` numbers: the bits of a bf16 or f16.
+  std::vector<uint16_t> halves(const char* name, long count) const;
   // Ids or offsets within least .. most.
   std::vector<int> ints_within(const char* name, long count, int least, int most) const;
   // sequenceStarts: 0 = s0 < s1 < … < sS = tokens.
   std::vector<int> starts(const char* name, long tokens) const;
+  // The property as it was when it was first read.
   Napi::Value raw(const char* name) const;
   Napi::Env env() const { return object_.Env(); }
   [[noreturn]] void fail(const std::string& message) const;
 
  private:
+  template <class Array> auto array(const char* name, const char* kind, int type, long count, bool optional) const;
   Napi::Object object_;
   std::string what_;
+  mutable std::vector<std::pair<std::string, Napi::Value>> read_;
 };
+
+// Numbers in an array of this shape. Throws where that count, eight bytes each, is more than an address can say.
+long elements(std::initializer_list<long> shape);
 
 // Results: a plain object of new typed arrays.
 Napi::Float32Array to_js(Napi::Env env, const std::vector<float>& values);
 Napi::Int32Array to_js(Napi::Env env, const std::vector<int>& values);
+// `count` zeros. Throws `out_of_memory` where JavaScript refuses an array of that size.
+Napi::Float32Array zeros(Napi::Env env, size_t count);
 // A JavaScript error with `code`, from any C++ exception in flight.
 Napi::Error to_js_error(Napi::Env env);
 

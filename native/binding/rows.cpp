@@ -3,7 +3,7 @@
 namespace attune::binding {
 
 Rows::Rows(DType dtype, long M, long columns)
-    : dtype_(dtype), M_(M), columns_(columns), memory_(size_t(round32(M) + 32) * columns * bytes_of(dtype)) {}
+    : dtype_(dtype), M_(M), columns_(columns), memory_(M ? size_t(elements({round32(M), columns})) * bytes_of(dtype) : kStep * 4) {}
 
 Rows::Rows(DType dtype, const std::vector<float>& x, long M, long K, long columns, const std::vector<long>& at) : Rows(dtype, M, columns) {
   for (long m = 0; m < M; m++)
@@ -16,13 +16,23 @@ Rows::Rows(DType dtype, const std::vector<float>& x, long M, long K, long column
     }
 }
 
-std::vector<float> Rows::floats(long K, const std::vector<long>& at) const {
-  std::vector<float> x(size_t(M_) * K);
+void Rows::copy_to(float* x, long K, const std::vector<long>& at) const {
   for (long m = 0; m < M_; m++)
     for (long k = 0; k < K; k++) {
       const long i = rows_index(m, at.empty() ? k : at[k], columns_);
       x[m * K + k] = dtype_ == DType::f32 ? memory_.as<float>()[i] : to_float(memory_.as<bf16>()[i]);
     }
+}
+
+std::vector<float> Rows::floats(long K, const std::vector<long>& at) const {
+  std::vector<float> x(elements({M_, K}));
+  copy_to(x.data(), K, at);
+  return x;
+}
+
+Napi::Float32Array Rows::to_js(Napi::Env env, long K, const std::vector<long>& at) const {
+  Napi::Float32Array x = zeros(env, elements({M_, K}));
+  copy_to(x.Data(), K, at);
   return x;
 }
 

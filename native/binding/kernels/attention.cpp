@@ -33,7 +33,7 @@ struct Heads {
   // q, k and v side by side; an empty one is zero.
   Rows joined(const std::vector<float>& q, const std::vector<float>& k, const std::vector<float>& v, long rows) const {
     std::vector<float> all;
-    all.reserve(size_t(rows) * (H + 2 * G) * d);
+    all.reserve(elements({rows, H + 2 * G, d}));
     const auto piece = [&](const std::vector<float>& x, long m, long width) {
       if (x.empty())
         all.insert(all.end(), width, 0.f);
@@ -51,7 +51,8 @@ struct Rotation {
   Rotation(const Arguments& a, const char* cos_name, const char* sin_name, long rows, const Heads& s) {
     if (!a.has(cos_name) && !a.has(sin_name)) return;
     if (s.d % 2) a.fail("headSize: expected an even number where cos and sin are given, got " + std::to_string(s.d));
-    cos = widened(a.floats(cos_name, rows * s.d / 2), rows, s, 1), sin = widened(a.floats(sin_name, rows * s.d / 2), rows, s, 0);
+    cos = widened(a.floats(cos_name, elements({rows, s.d / 2})), rows, s, 1),
+    sin = widened(a.floats(sin_name, elements({rows, s.d / 2})), rows, s, 0);
   }
   const float* c() const { return cos.empty() ? nullptr : cos.data(); }
   const float* s() const { return cos.empty() ? nullptr : sin.data(); }
@@ -97,9 +98,9 @@ struct Batch {
         starts(a.starts("sequenceStarts", N)),
         rotation(a, "cos", "sin", N, s),
         hidden(a, starts, N),
-        qkv(s.joined(q, a.floats("k", N * s.G * s.d), a.floats("v", N * s.G * s.d), N)),
+        qkv(s.joined(q, a.floats("k", elements({N, s.G, s.d})), a.floats("v", elements({N, s.G, s.d})), N)),
         out(s.dtype, N, s.H * s.D),
-        lse(s.H * N) {
+        lse(elements({s.H, N})) {
     const Shape shape{s.dtype,
                       s.H,
                       s.G,
@@ -118,7 +119,7 @@ struct Batch {
     forward = {shape, qkv.data(), out.data(), lse.data()};
   }
   void results(const Arguments& a, Napi::Object& o) const {
-    o.Set("out", to_js(a.env(), out.floats(s.H * s.d, s.places(0, s.H)))), o.Set("lse", to_js(a.env(), lse));
+    o.Set("out", out.to_js(a.env(), s.H * s.d, s.places(0, s.H))), o.Set("lse", to_js(a.env(), lse));
   }
 };
 
@@ -136,7 +137,8 @@ Napi::Object run_forward(const Arguments& a, Team& team) {
 Napi::Object run_backward(const Arguments& a, Team& team) {
   const Batch b(a);
   const Heads& s = b.s;
-  const Rows dout(s.dtype, a.floats("dout", b.N * s.H * s.d), b.N, s.H * s.d, s.H * s.D, s.places(0, s.H)), dqkv(s.dtype, b.N, s.columns());
+  const Rows dout(s.dtype, a.floats("dout", elements({b.N, s.H, s.d})), b.N, s.H * s.d, s.H * s.D, s.places(0, s.H)),
+      dqkv(s.dtype, b.N, s.columns());
   const Memory workspace(std::max(forward_bytes(b.forward.shape, team.size()), backward_bytes(b.forward.shape, team.size())));
   attention::forward(team, b.forward, workspace.as<char>());
   const Backward back{b.forward.shape, b.qkv.data(), b.out.data(), dout.data(), b.lse.data(), dqkv.data()};
@@ -144,9 +146,9 @@ Napi::Object run_backward(const Arguments& a, Team& team) {
   run();
   Napi::Object o = Napi::Object::New(a.env());
   b.results(a, o);
-  o.Set("dq", to_js(a.env(), dqkv.floats(s.H * s.d, s.places(0, s.H))));
-  o.Set("dk", to_js(a.env(), dqkv.floats(s.G * s.d, s.places(s.H, s.G))));
-  o.Set("dv", to_js(a.env(), dqkv.floats(s.G * s.d, s.places(s.H + s.G, s.G))));
+  o.Set("dq", dqkv.to_js(a.env(), s.H * s.d, s.places(0, s.H)));
+  o.Set("dk", dqkv.to_js(a.env(), s.G * s.d, s.places(s.H, s.G)));
+  o.Set("dv", dqkv.to_js(a.env(), s.G * s.d, s.places(s.H + s.G, s.G)));
   time_repeats(a, o, run);
   return o;
 }
@@ -157,11 +159,11 @@ Napi::Object run_decode(const Arguments& a, Team& team) {
   const long B = rows_of(a, q, "q", s.H * s.d), T = rows_of(a, k, "k", s.G * s.d);
   const long most = a.integer("maxPages", 1, 1L << 20), pages = a.integer("pageCount", 1, 1L << 20);
   const std::vector<int> slots = a.ints_within("slots", T, 0, int(pages * 32 - 1));
-  const std::vector<int> table = a.ints_within("pages", B * most, 0, int(pages - 1)),
+  const std::vector<int> table = a.ints_within("pages", elements({B, most}), 0, int(pages - 1)),
                          lengths = a.ints_within("lengths", B, 0, int(most * 32));
   const Rotation turn_q(a, "cos", "sin", B, s), turn_k(a, "keyCos", "keySin", T, s);
-  const Rows past = s.joined({}, k, a.floats("v", T * s.G * s.d), T), now = s.joined(q, {}, {}, B), out(s.dtype, B, s.H * s.D);
-  const size_t bytes = size_t(pages) * 32 * s.G * s.D * bytes_of(s.dtype);
+  const Rows past = s.joined({}, k, a.floats("v", elements({T, s.G, s.d})), T), now = s.joined(q, {}, {}, B), out(s.dtype, B, s.H * s.D);
+  const size_t bytes = size_t(elements({pages, 32, s.G, s.D})) * bytes_of(s.dtype);
   const Memory keys(bytes), values(bytes);
   const Cache cache{s.dtype, s.G, s.D, keys.as<void>(), values.as<void>()};
   append(team, cache, past.data(), s.H, turn_k.c(), turn_k.s(), slots.data(), T);
@@ -181,7 +183,7 @@ Napi::Object run_decode(const Arguments& a, Team& team) {
   const auto run = [&] { decode(team, d); };
   run();
   Napi::Object o = Napi::Object::New(a.env());
-  o.Set("out", to_js(a.env(), out.floats(s.H * s.d, s.places(0, s.H))));
+  o.Set("out", out.to_js(a.env(), s.H * s.d, s.places(0, s.H)));
   time_repeats(a, o, run);
   return o;
 }

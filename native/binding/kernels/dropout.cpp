@@ -21,7 +21,7 @@ static Napi::Object run(const Arguments& a, Team& team) {
   };
   once();
   Napi::Object out = Napi::Object::New(a.env());
-  out.Set("y", to_js(a.env(), y.floats(columns)));
+  out.Set("y", y.to_js(a.env(), columns));
   time_repeats(a, out, once);
   return out;
 }

@@ -11,7 +11,7 @@ const std::vector<cpu::Isa> variants{cpu::Isa::reference, cpu::Isa::avx2, cpu::I
 Napi::Object forward(const Arguments& a, Team& team) {
   const DType dtype = a.dtype();
   const long V = a.integer("vocabulary", 1, 1L << 24), H = a.integer("columns", 1, 1 << 20);
-  const std::vector<float> table = a.floats("weight", V * H);
+  const std::vector<float> table = a.floats("weight", elements({V, H}));
   const std::vector<int> ids = a.ints_within("ids", -1, 0, int(V) - 1);
   const long N = long(ids.size());
   matmul::Weights w;
@@ -21,7 +21,7 @@ Napi::Object forward(const Arguments& a, Team& team) {
   const auto run = [&] { team.rows(N, [&](long first, long last, int) { embedding::forward(w, ids.data(), N, x.data(), first, last); }); };
   run();
   Napi::Object out = Napi::Object::New(a.env());
-  out.Set("x", to_js(a.env(), x.floats(H)));
+  out.Set("x", x.to_js(a.env(), H));
   time_repeats(a, out, run);
   return out;
 }
@@ -32,15 +32,21 @@ Napi::Object backward(const Arguments& a, Team& team) {
   const long V = a.integer("vocabulary", 1, 1L << 24), H = a.integer("columns", 1, 1 << 20), physical = round32(H);
   const std::vector<int> ids = a.ints_within("ids", -1, 0, int(V) - 1);
   const long N = long(ids.size());
-  const Rows dx(dtype, a.floats("dx", N * H), N, H, physical), dw(DType::f32, V, physical);
+  Napi::Object out = Napi::Object::New(a.env());
+  if (N == 0) {  // zeros that nobody touches cost no memory, however large the vocabulary
+    a.floats("dx", 0);
+    out.Set("dweight", zeros(a.env(), size_t(elements({V, H}))));
+    time_repeats(a, out, [] {});
+    return out;
+  }
+  const Rows dx(dtype, a.floats("dx", elements({N, H})), N, H, physical), dw(DType::f32, V, physical);
   const auto run = [&] {
     team.tasks(physical / 32, [&](long t, int) {
       embedding::backward(dx.data(), dtype, ids.data(), N, physical, (float*)dw.data(), t * 32, t * 32 + 32);
     });
   };
   run();
-  Napi::Object out = Napi::Object::New(a.env());
-  out.Set("dweight", to_js(a.env(), dw.floats(H)));
+  out.Set("dweight", dw.to_js(a.env(), H));
   time_repeats(a, out, run);
   return out;
 }

@@ -34,7 +34,7 @@ Napi::Object forward(const Arguments& a, Team& team) {
   const auto run = [&] { team.rows(in.M, [&](long first, long last, int) { layer_norm::forward(f, first, last); }); };
   run();
   Napi::Object out = Napi::Object::New(a.env());
-  out.Set("y", to_js(a.env(), y.floats(in.shape.count)));
+  out.Set("y", y.to_js(a.env(), in.shape.count));
   out.Set("mean", to_js(a.env(), mean)), out.Set("inverse", to_js(a.env(), inverse));
   time_repeats(a, out, run);
   return out;
@@ -55,7 +55,7 @@ Napi::Object backward(const Arguments& a, Team& team) {
   team.tasks(in.shape.columns / 32, [&](long t, int) { layer_norm::weight_gradient(b, in.M, dw.data(), db.data(), t * 32, t * 32 + 32); });
   dw.resize(in.shape.count), db.resize(in.shape.count);
   Napi::Object out = Napi::Object::New(a.env());
-  out.Set("dx", to_js(a.env(), dx.floats(in.shape.count)));
+  out.Set("dx", dx.to_js(a.env(), in.shape.count));
   out.Set("dweight", to_js(a.env(), dw)), out.Set("dbias", to_js(a.env(), db));
   time_repeats(a, out, run);
   return out;

@@ -27,8 +27,8 @@ struct Input {
         physical(round32(H)),
         targets(a.ints_within("targets", -1, 0, int(V) - 1)),
         R(long(targets.size())),
-        hidden(dtype, a.floats("hidden", R * H), R, H, physical) {
-    const std::vector<float> weight = a.floats("weight", V * H);
+        hidden(dtype, a.floats("hidden", elements({R, H})), R, H, physical) {
+    const std::vector<float> weight = a.floats("weight", elements({V, H}));
     matmul::allocate(head, dtype, round32(V), physical, false);
     matmul::pack(head, {weight.data(), Stored::f32, V, H, nullptr, nullptr}, 0, V);
     const double softcap = a.number("softcap", 0);
@@ -69,7 +69,7 @@ struct Entries {
   Entries(const Arguments& a, Team& team, const Input& in) {
     if (a.has("candidates")) ids = candidate_ids(a, in), logprob.resize(ids.size());
     const long K = a.has("topK") ? a.integer("topK", 1, std::min(in.V, logprob::kTopMost)) : 0;
-    top_ids.resize(in.R * K), top_logprob.resize(in.R * K);
+    top_ids.resize(elements({in.R, K})), top_logprob.resize(top_ids.size());
     candidates = {in.f, per_row(ids, in), ids.data(), logprob.data()};
     top = {in.f, K, top_ids.data(), top_logprob.data()};
     if (K) workspace.reserve(logprob::top_bytes(top, team.size()));
@@ -112,8 +112,8 @@ Napi::Object backward(const Arguments& a, Team& team) {
   in.entropy = a.floats("entropy", in.R, !a.has("gEntropy"));
   if (!in.entropy.empty()) in.f.entropy = in.entropy.data();
   const auto given = [](const std::vector<float>& v) { return v.empty() ? nullptr : v.data(); };
-  const Rows dhidden(in.dtype, in.R, in.physical), dweight(DType::f32, in.V, in.physical);
   const bool trained = a.flag("dweight", false);
+  const Rows dhidden(in.dtype, in.R, in.physical), dweight(DType::f32, trained ? in.V : 0, in.physical);
   std::vector<float> dbias(trained && !in.bias.empty() ? round32(in.V) : 0);
   const logprob::Backward b{in.f,
                             g.data(),
@@ -133,8 +133,8 @@ Napi::Object backward(const Arguments& a, Team& team) {
   };
   run();
   Napi::Object out = Napi::Object::New(a.env());
-  out.Set("dhidden", to_js(a.env(), dhidden.floats(in.H)));
-  if (trained) out.Set("dweight", to_js(a.env(), dweight.floats(in.H)));
+  out.Set("dhidden", dhidden.to_js(a.env(), in.H));
+  if (trained) out.Set("dweight", dweight.to_js(a.env(), in.H));
   if (!dbias.empty()) out.Set("dbias", to_js(a.env(), std::vector<float>(dbias.begin(), dbias.begin() + in.V)));
   time_repeats(a, out, run);
   return out;

@@ -7,6 +7,8 @@ namespace attune::binding {
 namespace {
 
 constexpr long kMost = 1L << 24;
+// Places of outputs are ints: kMost columns of each target stay below 2^31.
+constexpr uint32_t kMostTargets = 64;
 
 // One linear layer of the group as JavaScript gives it.
 struct Given {
@@ -18,15 +20,18 @@ struct Given {
 std::vector<Given> targets_of(const Arguments& a, long K) {
   if (!a.raw("targets").IsArray()) a.fail("targets: expected an array");
   const Napi::Array list = a.raw("targets").As<Napi::Array>();
+  const uint32_t count = list.Length();
+  if (count < 1) a.fail("targets: expected at least one");
+  if (count > kMostTargets) a.fail("targets: expected at most " + std::to_string(kMostTargets) + ", got " + std::to_string(count));
   std::vector<Given> all;
-  for (uint32_t i = 0; i < list.Length(); i++) {
+  for (uint32_t i = 0; i < count; i++) {
     const Arguments t(list.Get(i), "lora_matmul targets[" + std::to_string(i) + "]");
     Given g;
     g.n = t.integer("n", 1, kMost), g.rank = t.integer("rank", 0, 256);
-    g.w = t.floats("w", g.n * K), g.a = t.floats("a", g.rank * K, g.rank == 0), g.b = t.floats("b", g.n * g.rank, g.rank == 0);
+    g.w = t.floats("w", elements({g.n, K})), g.a = t.floats("a", elements({g.rank, K}), g.rank == 0);
+    g.b = t.floats("b", elements({g.n, g.rank}), g.rank == 0);
     all.push_back(std::move(g));
   }
-  if (all.empty()) a.fail("targets: expected at least one");
   return all;
 }
 
@@ -49,6 +54,7 @@ struct Call {
   std::vector<long> places;  // of all outputs
   matmul::Weights w;
   lora_matmul::Group group;
+  std::vector<float> dy;  // (M, outputs)
   bool backward;
 
   explicit Call(const Arguments& a)
@@ -58,6 +64,7 @@ struct Call {
         inputs(a.integer("k", 1, kMost)),
         N(0),
         given(targets_of(a, inputs)),
+        dy(a.floats("dy", -1, true)),
         backward(a.has("dy")) {
     K = round32(inputs), N = lay_out(a, given);
     matmul::allocate(w, dtype, N, K, backward);
@@ -67,6 +74,8 @@ struct Call {
       group.targets.push_back({g.rank, 0, g.n, g.at.data()});
       places.insert(places.end(), g.at.begin(), g.at.end()), outputs += g.n;
     }
+    if (backward && long(dy.size()) != elements({M, outputs}))
+      a.fail("dy: expected a Float32Array of " + std::to_string(M * outputs) + ", got Float32Array of " + std::to_string(dy.size()));
     lora_matmul::prepare(group, dtype, backward);
     for (size_t t = 0; t < given.size(); t++) lora_matmul::pack(group, int(t), given[t].a.data(), given[t].b.data());
   }
@@ -113,18 +122,17 @@ Napi::Array gradients(const Arguments& a, const Call& c) {
 
 Napi::Object run(const Arguments& a, Team& team) {
   Call c(a);
-  const Rows x(c.dtype, a.floats("x", c.M * c.inputs), c.M, c.inputs, c.K), P(c.dtype, c.M, c.group.R), y(c.dtype, c.M, c.N);
+  const Rows x(c.dtype, a.floats("x", elements({c.M, c.inputs})), c.M, c.inputs, c.K), P(c.dtype, c.M, c.group.R), y(c.dtype, c.M, c.N);
   run_forward(c, team, x, P, y);
   Napi::Object out = Napi::Object::New(a.env());
-  out.Set("y", to_js(a.env(), y.floats(c.outputs, c.places)));
+  out.Set("y", y.to_js(a.env(), c.outputs, c.places));
   if (!c.backward) {
     time_repeats(a, out, [&] { run_forward(c, team, x, P, y); });
     return out;
   }
-  const Rows dy(c.dtype, a.floats("dy", c.M * c.outputs), c.M, c.outputs, c.N, c.places), dP(c.dtype, c.M, c.group.R),
-      dx(c.dtype, c.M, c.K);
+  const Rows dy(c.dtype, c.dy, c.M, c.outputs, c.N, c.places), dP(c.dtype, c.M, c.group.R), dx(c.dtype, c.M, c.K);
   run_backward(c, team, x, P, dy, dP, dx);
-  out.Set("dx", to_js(a.env(), dx.floats(c.inputs))), out.Set("gradients", gradients(a, c));
+  out.Set("dx", dx.to_js(a.env(), c.inputs)), out.Set("gradients", gradients(a, c));
   time_repeats(a, out, [&] { run_forward(c, team, x, P, y), run_backward(c, team, x, P, dy, dP, dx); });
   return out;
 }

@@ -17,17 +17,14 @@ template <class Int> std::vector<Int> gate_up_places(long I) {
   return at;
 }
 // The weights as given: fp32, or the bits of a checkpoint's bf16 or f16.
-matmul::Source source_of(const Arguments& a, long N, long K, std::vector<float>& floats) {
+matmul::Source source_of(const Arguments& a, long N, long K, std::vector<float>& floats, std::vector<uint16_t>& halves) {
   const Stored stored = Stored(a.choice("stored", {"f32", "bf16", "f16"}, 0));
   if (stored == Stored::f32) {
-    floats = a.floats("w", N * K);
+    floats = a.floats("w", elements({N, K}));
     return {floats.data(), stored, N, K, nullptr, nullptr};
   }
-  const Napi::Value v = a.raw("w");
-  const bool right = v.IsTypedArray() && v.As<Napi::TypedArray>().TypedArrayType() == napi_uint16_array &&
-                     long(v.As<Napi::TypedArray>().ElementLength()) == N * K;
-  if (!right) a.fail("w: expected a Uint16Array of " + std::to_string(N * K));
-  return {v.As<Napi::Uint16Array>().Data(), stored, N, K, nullptr, nullptr};
+  halves = a.halves("w", elements({N, K}));
+  return {halves.data(), stored, N, K, nullptr, nullptr};
 }
 
 struct Call {
@@ -52,7 +49,8 @@ struct Call {
 
 bool pack_weights(const Arguments& a, const Call& call, matmul::Weights& w) {
   std::vector<float> floats;
-  matmul::Source s = source_of(a, call.N, call.K, floats);
+  std::vector<uint16_t> halves;
+  matmul::Source s = source_of(a, call.N, call.K, floats, halves);
   const std::vector<int> places = call.gated() ? gate_up_places<int>(call.N / 2) : std::vector<int>();
   if (call.gated()) s.row_at = places.data();
   matmul::allocate(w, call.dtype, call.gated() ? call.physical() : round32(call.N), round32(call.K),
@@ -65,8 +63,8 @@ struct Low {
   Rows left;
   matmul::Weights right;
   std::vector<uint8_t> window;
-  Low(const Arguments& a, const Call& c, long rank) : left(c.dtype, a.floats("lowLeft", c.M * rank), c.M, rank, round32(rank)) {
-    const std::vector<float> values = a.floats("lowRight", c.columns() * rank);
+  Low(const Arguments& a, const Call& c, long rank) : left(c.dtype, a.floats("lowLeft", elements({c.M, rank})), c.M, rank, round32(rank)) {
+    const std::vector<float> values = a.floats("lowRight", elements({c.columns(), rank}));
     const long rows = c.transposed ? rank : c.N, columns = c.transposed ? c.K : rank;
     matmul::allocate(right, c.dtype, c.transposed ? round32(rank) : c.physical(), c.transposed ? round32(c.K) : round32(rank),
                      c.transposed);
@@ -91,8 +89,9 @@ Napi::Object run(const Arguments& a, Team& team) {
   matmul::Weights w;
   const bool finite = pack_weights(a, call, w);
   const long M = call.M, K = call.contraction(), N = call.gated() ? call.N / 2 : call.columns(), columns = round32(N);
-  const Rows x(t, a.floats("a", M * K), M, K, round32(K)), c(t, M, columns);
-  const std::vector<long> places = gate_up_places<long>(N);
+  const Rows x(t, a.floats("a", elements({M, K})), M, K, round32(K)), c(t, M, columns);
+  const bool two = call.gated() || call.finish == Finish::swiglu_backward;  // gate and up
+  const std::vector<long> places = two ? gate_up_places<long>(N) : std::vector<long>();
   const std::vector<float> given = a.floats("bias", call.columns(), true),
                            bias = padded(given, call.physical(), call.gated() ? places : std::vector<long>());
   matmul::Product p{x.data(),
@@ -111,11 +110,11 @@ Napi::Object run(const Arguments& a, Team& team) {
                     float(a.number("scale", 1)),
                     N};
   Rows residual(t, 0, 32), kept(t, 0, 32);
-  if (call.finish == Finish::add) residual = Rows(t, a.floats("residual", M * N), M, N, columns), p.residual = residual.data();
+  if (call.finish == Finish::add) residual = Rows(t, a.floats("residual", elements({M, N})), M, N, columns), p.residual = residual.data();
   if (call.finish == Finish::swiglu) kept = Rows(t, M, 2 * columns), p.kept = kept.data();
   if (call.finish == Finish::swiglu_backward)
-    kept = Rows(t, a.floats("kept", M * 2 * N), M, 2 * N, 2 * columns, places), p.kept = kept.data();
-  std::vector<float> floats(call.finish == Finish::store_float ? M * N : 0);
+    kept = Rows(t, a.floats("kept", elements({M, 2, N})), M, 2 * N, 2 * columns, places), p.kept = kept.data();
+  std::vector<float> floats(call.finish == Finish::store_float ? elements({M, N}) : 0);
   if (!floats.empty()) p.c = floats.data();
   std::vector<Low> low;
   if (const long rank = a.integer("lowRank", 0, 8160, 0)) {
@@ -125,7 +124,7 @@ Napi::Object run(const Arguments& a, Team& team) {
   run_passes(p, M, team);
   Napi::Object out = Napi::Object::New(a.env());
   out.Set("c", to_js(a.env(), call.finish == Finish::store_float ? floats : c.floats(N))), out.Set("finite", finite);
-  if (p.kept) out.Set("kept", to_js(a.env(), kept.floats(2 * N, places)));
+  if (p.kept) out.Set("kept", kept.to_js(a.env(), 2 * N, places));
   time_repeats(a, out, [&] { run_passes(p, M, team); });
   return out;
 }
@@ -133,9 +132,9 @@ Napi::Object run(const Arguments& a, Team& team) {
 Napi::Object run_contract(const Arguments& a, Team& team) {
   const DType t = a.dtype();
   const long M = a.integer("m", 0, kMost), R = a.integer("r", 1, kMost), K = a.integer("k", 1, kMost), columns = round32(K);
-  const Rows left(t, a.floats("left", M * R), M, R, round32(R)), right(t, a.floats("right", M * K), M, K, columns);
-  const std::vector<float> start = a.floats("out", R * K, true);
-  const Rows out(DType::f32, start.empty() ? std::vector<float>(R * K) : start, R, K, columns);
+  const Rows left(t, a.floats("left", elements({M, R})), M, R, round32(R)), right(t, a.floats("right", elements({M, K})), M, K, columns);
+  const std::vector<float> start = a.floats("out", elements({R, K}), true);
+  const Rows out = start.empty() ? Rows(DType::f32, R, columns) : Rows(DType::f32, start, R, K, columns);
   const matmul::Contract c{
       left.data(), round32(R), 0, round32(R), right.data(), columns, 0, columns, M, t, static_cast<float*>(out.data())};
   const long task = a.integer("taskBlocks", 1, 1 << 16, 18), blocks = columns / 32;
@@ -144,7 +143,7 @@ Napi::Object run_contract(const Arguments& a, Team& team) {
   };
   work();
   Napi::Object result = Napi::Object::New(a.env());
-  result.Set("out", to_js(a.env(), out.floats(K)));
+  result.Set("out", out.to_js(a.env(), K));
   time_repeats(a, result, work);
   return result;
 }
@@ -152,7 +151,7 @@ Napi::Object run_contract(const Arguments& a, Team& team) {
 Napi::Object run_column_sums(const Arguments& a, Team&) {
   const long M = a.integer("m", 0, kMost), K = a.integer("k", 1, kMost), columns = round32(K);
   const DType t = a.dtype();
-  const Rows x(t, a.floats("x", M * K), M, K, columns);
+  const Rows x(t, a.floats("x", elements({M, K})), M, K, columns);
   std::vector<float> out = a.floats("out", K, true);
   out.resize(columns);
   matmul::column_sums(x.data(), t, M, columns, 0, columns, out.data());

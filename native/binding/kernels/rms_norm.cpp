@@ -12,7 +12,7 @@ namespace {
 struct Input {
   std::vector<float> weight, x;
   rms_norm::Shape shape;
-  long M;
+  long M, width;
   std::vector<long> at;
 
   explicit Input(const Arguments& a) : weight(a.floats("weight", -1)), x(a.floats("x", -1)) {
@@ -20,12 +20,11 @@ struct Input {
     if (count < 1) a.fail("weight: expected at least one number");
     if (long(x.size()) % (groups * count))
       a.fail("x: expected rows of " + std::to_string(groups * count) + ", got Float32Array of " + std::to_string(x.size()));
-    M = long(x.size()) / (groups * count);
+    width = groups * count, M = long(x.size()) / width;
     shape = {a.dtype(), groups * size, 0, groups, size, count, float(a.number("eps", 1e-6))};
-    for (long k = 0; k < groups * count; k++) at.push_back(k / count * size + k % count);
+    for (long k = 0; M && k < groups * count; k++) at.push_back(k / count * size + k % count);
   }
-  long width() const { return long(at.size()); }
-  Rows rows(const std::vector<float>& v) const { return Rows(shape.dtype, v, M, width(), shape.columns, at); }
+  Rows rows(const std::vector<float>& v) const { return Rows(shape.dtype, v, M, width, shape.columns, at); }
 };
 
 }  // namespace
@@ -34,12 +33,12 @@ static Napi::Object forward(const Arguments& a, Team& team) {
   const Input in(a);
   const Rows x = in.rows(in.x), y(in.shape.dtype, in.M, in.shape.columns);
   const std::vector<float> w = padded(in.weight, in.shape.size);
-  std::vector<float> inverse(in.M * in.shape.groups);
+  std::vector<float> inverse(elements({in.M, in.shape.groups}));
   const rms_norm::Forward f{in.shape, x.data(), w.data(), y.data(), inverse.data()};
   const auto run = [&] { team.rows(in.M, [&](long first, long last, int) { rms_norm::forward(f, first, last); }); };
   run();
   Napi::Object out = Napi::Object::New(a.env());
-  out.Set("y", to_js(a.env(), y.floats(in.width(), in.at))), out.Set("inverse", to_js(a.env(), inverse));
+  out.Set("y", y.to_js(a.env(), in.width, in.at)), out.Set("inverse", to_js(a.env(), inverse));
   time_repeats(a, out, run);
   return out;
 }
@@ -47,7 +46,8 @@ extern const Kernel rms_norm_kernel{"rms_norm", variants, forward};
 
 static Napi::Object backward(const Arguments& a, Team& team) {
   const Input in(a);
-  const std::vector<float> beside = a.floats("through", long(in.x.size()), true), inverse = a.floats("inverse", in.M * in.shape.groups);
+  const std::vector<float> beside = a.floats("through", long(in.x.size()), true),
+                           inverse = a.floats("inverse", elements({in.M, in.shape.groups}));
   const Rows x = in.rows(in.x), dy = in.rows(a.floats("dy", long(in.x.size()))), dx(in.shape.dtype, in.M, in.shape.columns);
   const Rows through = in.rows(beside.empty() ? std::vector<float>(in.x.size()) : beside);
   const std::vector<float> w = padded(in.weight, in.shape.size);
@@ -58,7 +58,7 @@ static Napi::Object backward(const Arguments& a, Team& team) {
   team.tasks(in.shape.size / 32, [&](long t, int) { rms_norm::weight_gradient(b, in.M, dw.data(), t * 32, t * 32 + 32); });
   dw.resize(in.weight.size());
   Napi::Object out = Napi::Object::New(a.env());
-  out.Set("dx", to_js(a.env(), dx.floats(in.width(), in.at))), out.Set("dweight", to_js(a.env(), dw));
+  out.Set("dx", dx.to_js(a.env(), in.width, in.at)), out.Set("dweight", to_js(a.env(), dw));
   time_repeats(a, out, run);
   return out;
 }

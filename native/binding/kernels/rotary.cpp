@@ -34,14 +34,14 @@ Napi::Object rotate(const Arguments& a, Team& team) {
   const std::vector<int> positions = a.ints_within("positions", -1, 0, 1 << 30);
   const long N = long(positions.size()), d = a.integer("headSize", 1, 1 << 16), heads = a.integer("heads", 1, 1 << 16, 1),
              D = attention::physical_head(d);
-  const std::vector<float> x = a.floats("x", N * heads * d);
+  const std::vector<float> x = a.floats("x", elements({N, heads, d}));
   const long longest = positions.empty() ? 0 : *std::max_element(positions.begin(), positions.end()) + 1L;
-  std::vector<float> f, cos(N * D / 2), sin(N * D / 2);
+  std::vector<float> f, cos(elements({N, D / 2})), sin(cos.size());
   float factor;
   rotary::frequencies(config(a, d), a.integer("length", 0, 1L << 40, longest), f, factor);
   for (long m = 0; m < N; m++) rotary::row(f, factor, positions[m], D / 2, cos.data() + m * D / 2, sin.data() + m * D / 2);
   std::vector<long> at;
-  for (long k = 0; k < heads * d; k++) at.push_back(k / d * D + attention::head_place(k % d, d));
+  for (long k = 0; N && k < heads * d; k++) at.push_back(k / d * D + attention::head_place(k % d, d));
   const bool inverse = a.flag("inverse", false);
   const DType dtype = a.dtype();
   const Rows rows(dtype, x, N, heads * d, heads * D, at);
@@ -52,7 +52,7 @@ Napi::Object rotate(const Arguments& a, Team& team) {
   };
   run();
   Napi::Object out = Napi::Object::New(a.env());
-  out.Set("x", to_js(a.env(), rows.floats(heads * d, at)));
+  out.Set("x", rows.to_js(a.env(), heads * d, at));
   time_repeats(a, out, run);
   return out;
 }

@@ -22,7 +22,7 @@ static Napi::Object run(const Arguments& a, Team&) {
   if (!g.empty() || a.has("gradient")) {
     score::backward(rows, g.data(), dx.data(), dw.data());
     dw.resize(H);
-    result.Set("dx", to_js(a.env(), dx.floats(H))), result.Set("dweight", to_js(a.env(), dw));
+    result.Set("dx", dx.to_js(a.env(), H)), result.Set("dweight", to_js(a.env(), dw));
   }
   time_repeats(a, result, once);
   return result;

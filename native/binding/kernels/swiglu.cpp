@@ -20,7 +20,9 @@ long rows_of(const Arguments& a, const char* name, const std::vector<float>& x, 
 struct GateUp {
   swiglu::Activation f;
   DType dtype;
-  long I, M, physical;
+  long I;
+  std::vector<float> gate;
+  long M, physical;
   std::vector<long> gates, ups;
   Rows rows;
 
@@ -28,10 +30,12 @@ struct GateUp {
       : f(activation(a)),
         dtype(a.dtype()),
         I(a.integer("columns", 1, 1 << 24)),
-        M(rows_of(a, "gate", a.floats("gate", -1), I)),
+        gate(a.floats("gate", -1)),
+        M(rows_of(a, "gate", gate, I)),
         physical(round32(I)),
         rows(dtype, M, 2 * physical) {
-    const std::vector<float> gate = a.floats("gate", -1), up = a.floats("up", M * I);
+    const std::vector<float> up = a.floats("up", long(gate.size()));
+    if (M == 0) return;
     std::vector<float> both;
     for (long i = 0; i < I; i++) gates.push_back(swiglu::gate_place(i)), ups.push_back(swiglu::up_place(i));
     std::vector<long> at(gates);
@@ -53,14 +57,14 @@ Napi::Object forward(const Arguments& a, Team& team) {
   };
   run();
   Napi::Object out = Napi::Object::New(a.env());
-  out.Set("act", to_js(a.env(), act.floats(in.I)));
+  out.Set("act", act.to_js(a.env(), in.I));
   time_repeats(a, out, run);
   return out;
 }
 
 Napi::Object backward(const Arguments& a, Team& team) {
   const GateUp in(a);
-  const Rows dact(in.dtype, a.floats("dact", in.M * in.I), in.M, in.I, in.physical), act(in.dtype, in.M, in.physical);
+  const Rows dact(in.dtype, a.floats("dact", long(in.gate.size())), in.M, in.I, in.physical), act(in.dtype, in.M, in.physical);
   const auto run = [&] {
     team.rows(in.M, [&](long first, long last, int) {
       swiglu::backward(in.f, in.dtype, in.rows.data(), dact.data(), act.data(), in.physical, first, last);
@@ -68,8 +72,8 @@ Napi::Object backward(const Arguments& a, Team& team) {
   };
   run();
   Napi::Object out = Napi::Object::New(a.env());
-  out.Set("dgate", to_js(a.env(), in.rows.floats(in.I, in.gates))), out.Set("dup", to_js(a.env(), in.rows.floats(in.I, in.ups)));
-  out.Set("act", to_js(a.env(), act.floats(in.I)));
+  out.Set("dgate", in.rows.to_js(a.env(), in.I, in.gates)), out.Set("dup", in.rows.to_js(a.env(), in.I, in.ups));
+  out.Set("act", act.to_js(a.env(), in.I));
   time_repeats(a, out, run);
   return out;
 }
@@ -82,7 +86,7 @@ Napi::Object unary(const Arguments& a, Team& team) {
   const swiglu::Activation f = activation(a);
   const bool back = a.has("dy");
   const Rows x(dtype, numbers, M, columns, physical), y(dtype, M, physical);
-  const Rows dy(dtype, back ? a.floats("dy", M * columns) : numbers, M, columns, physical);
+  const Rows dy(dtype, back ? a.floats("dy", long(numbers.size())) : numbers, M, columns, physical);
   const auto run = [&] {
     team.rows(M, [&](long first, long last, int) {
       if (back)
@@ -93,7 +97,7 @@ Napi::Object unary(const Arguments& a, Team& team) {
   };
   run();
   Napi::Object out = Napi::Object::New(a.env());
-  out.Set(back ? "dx" : "y", to_js(a.env(), y.floats(columns)));
+  out.Set(back ? "dx" : "y", y.to_js(a.env(), columns));
   time_repeats(a, out, run);
   return out;
 }
