@@ -1,90 +1,123 @@
-/** Messages of chats, in the two ways that data sets write them. */
-import { DataError, nearest } from '../errors/index.js';
-import type { ChatMessage, Row } from './types.js';
-import { kindOf, wellFormed } from './values.js';
+/** Messages of chats, in all the ways that data sets write them. */
+import { DataError } from '../errors/index.js';
+import { isObject, JsonFault, parseJson } from '../json/index.js';
+import { contentOf } from './content.js';
+import { roleOf } from './roles.js';
+import { type ChatMessage, type Row, UNTRAINED } from './types.js';
+import { kindOf } from './values.js';
 
-/** `messages: [{ role, content }]`; other keys of a message are kept for the template. */
-export function plainMessages(row: Row): ChatMessage[] {
-  return list(row, row.value.messages, 'messages').map((message, n) => plainMessage(row, message, `messages[${n}]`));
-}
+/** `{ role, content }`, or ShareGPT's `{ from, value }`. */
+const PLAIN = { role: 'role', content: 'content' };
+const SHAREGPT = { role: 'from', content: 'value' };
 
-/** Messages in a column of any name, in either way of writing them. A message alone counts as a list of one. */
-export function messagesIn(row: Row, value: unknown, column: string): ChatMessage[] {
-  const whole = value !== null && typeof value === 'object' && !Array.isArray(value) ? [value] : value;
-  return list(row, whole, column).map((message, n) => {
-    const at = `${column}[${n}]`;
-    return Object.hasOwn(message, 'from') && !Object.hasOwn(message, 'role')
-      ? turnMessage(row, message, at)
-      : plainMessage(row, message, at);
-  });
-}
-
-function plainMessage(row: Row, message: Record<string, unknown>, at: string): ChatMessage {
-  return { ...message, role: text(row, message.role, `${at}.role`), content: contentOf(row, message, at) };
-}
-
-/** A message that calls tools may have no content. */
-function contentOf(row: Row, message: Record<string, unknown>, at: string): string {
-  const calls = Array.isArray(message.tool_calls) && message.tool_calls.length > 0;
-  if (calls && (message.content === null || message.content === undefined)) return '';
-  return text(row, message.content, `${at}.content`);
-}
+/** Keys by which a message says whether it is trained: those of OpenAI and Mistral, of Axolotl, of ms-swift; and torchtune's `masked`, which says the contrary. */
+const TRAINED_KEYS = ['weight', 'train', 'trained', 'training', 'loss'];
+const MASKED_KEY = 'masked';
 
 /**
- * Roles of ShareGPT → roles of chat templates. A function call is the assistant's own text and is trained as such; what came back from it is
- * a message of the tool.
+ * The messages in a column, in either way of writing them. A message alone counts as a list of one; JSON text of a list as the list, in columns
+ * that hold nothing else. Keys that are null count as not there, as transformers has it; further keys are kept for the template.
+ * @throws DataError `bad_message`, `unknown_role`, `unsupported_part`
  */
-const ROLES: Record<string, string> = {
-  human: 'user',
-  user: 'user',
-  gpt: 'assistant',
-  assistant: 'assistant',
-  chatgpt: 'assistant',
-  function_call: 'assistant',
-  observation: 'tool',
-  tool: 'tool',
-  system: 'system',
-};
-
-/** ShareGPT's `conversations: [{ from, value }]`, with the column `system` as the first message where there is one. */
-export function conversationMessages(row: Row): ChatMessage[] {
-  const messages = list(row, row.value.conversations, 'conversations').map((turn, n) => turnMessage(row, turn, `conversations[${n}]`));
-  const { system } = row.value;
-  const first = typeof system === 'string' && system !== '' && messages[0]?.role !== 'system';
-  return first ? [{ role: 'system', content: wellFormed(system, 'system', row) }, ...messages] : messages;
+export function messagesIn(row: Row, value: unknown, column: string): ChatMessage[] {
+  const whole = isObject(value) ? [value] : fromText(value, column);
+  return list(row, whole, column).map((message, n) => messageOf(row, message, `${column}[${n}]`));
 }
 
-function turnMessage(row: Row, turn: Record<string, unknown>, at: string): ChatMessage {
-  return { role: roleOf(row, text(row, turn.from, `${at}.from`), at), content: text(row, turn.value, `${at}.value`) };
+/** Tables hold texts alone, and some data sets keep their chats as JSON text. */
+function fromText(value: unknown, column: string): unknown {
+  if (typeof value !== 'string' || !['messages', 'conversations'].includes(column) || !value.trimStart().startsWith('[')) return value;
+  try {
+    return parseJson(value);
+  } catch (fault) {
+    if (fault instanceof JsonFault) return value;
+    throw fault;
+  }
 }
 
-function roleOf(row: Row, from: string, at: string): string {
-  const role = Object.hasOwn(ROLES, from) ? ROLES[from] : undefined;
-  if (role !== undefined) return role;
-  const guess = nearest(from, Object.keys(ROLES));
-  const hint = guess === undefined ? '' : `; did you mean ${guess}?`;
-  throw new DataError('bad_message', `${at}.from is "${from}"; known are ${Object.keys(ROLES).join(', ')}${hint}`, {
-    file: row.file,
-    line: row.line,
-  });
+function messageOf(row: Row, given: Record<string, unknown>, at: string): ChatMessage {
+  const message = withoutNulls(given);
+  const keys = Object.hasOwn(message, SHAREGPT.role) && !Object.hasOwn(message, PLAIN.role) ? SHAREGPT : PLAIN;
+  const { [keys.role]: name, [keys.content]: content, ...others } = message;
+  const role = roleOf(row, roleName(row, name, `${at}.${keys.role}`), `${at}.${keys.role}`, keys === PLAIN);
+  const { kept, isTrained } = trainedFlag(row, others, at);
+  if (isTrained === true && role !== 'assistant')
+    row.rules?.note('unused_key', `a flag to train messages of the role ${role}`, row, ANSWERS_ALONE);
+  const rest = calling(row, keys === SHAREGPT ? templateKeys(kept) : kept, at);
+  const isWithout = content === undefined && role === 'assistant' && Array.isArray(rest.tool_calls) && rest.tool_calls.length > 0;
+  const said = isWithout ? {} : { content: contentOf(row, content, `${at}.${keys.content}`) };
+  return { role, ...said, ...rest, ...(isTrained === false && { [UNTRAINED]: true }) };
+}
+
+const ANSWERS_ALONE = 'what is trained are the messages of the assistant';
+
+/** Keys that chat templates read of a message, beside its role and content. */
+export const TEMPLATE_KEYS = ['tool_calls', 'reasoning_content', 'reasoning', 'thinking', 'name'];
+
+/** Of ShareGPT's turns only what templates know is kept: numbers and languages of turns are no content. */
+const templateKeys = (turn: Record<string, unknown>) =>
+  Object.fromEntries(Object.entries(turn).filter(([key]) => [...TEMPLATE_KEYS, 'tool_call_id', 'function_call'].includes(key)));
+
+const withoutNulls = (message: Record<string, unknown>) =>
+  Object.fromEntries(Object.entries(message).filter(([, value]) => value !== null && value !== undefined));
+
+function roleName(row: Row, name: unknown, at: string): string {
+  if (typeof name === 'string') return name;
+  const what = name === undefined ? 'missing' : kindOf(name);
+  throw new DataError('bad_message', `${at} must be a text, not ${what}`, { file: row.file, line: row.line });
+}
+
+/** Takes the keys out that say whether a message is trained. Beside true and false 1 and 0 are known; a weight between them is no flag. */
+function trainedFlag(row: Row, message: Record<string, unknown>, at: string): { kept: Record<string, unknown>; isTrained?: boolean } {
+  const kept = { ...message };
+  let isTrained: boolean | undefined;
+  for (const key of [...TRAINED_KEYS, MASKED_KEY].filter((one) => Object.hasOwn(message, one))) {
+    const flag = flagOf(message[key]);
+    if (flag === undefined) {
+      const what = `${at}.${key} must be 0 or 1, or false or true, not ${kindOf(message[key])}`;
+      throw new DataError('bad_message', `${what}: a message is trained or not`, { file: row.file, line: row.line });
+    }
+    isTrained = flag !== (key === MASKED_KEY) && isTrained !== false;
+    delete kept[key];
+  }
+  return { kept, ...(isTrained !== undefined && { isTrained }) };
+}
+
+function flagOf(value: unknown): boolean | undefined {
+  if (typeof value === 'boolean') return value;
+  const number = typeof value === 'object' && value !== null ? Number(value) : value;
+  return number === 0 ? false : number === 1 ? true : undefined;
+}
+
+/** `tool_calls` as a list, where they are JSON text; OpenAI's older `function_call` as a list of one. */
+function calling(row: Row, message: Record<string, unknown>, at: string): Record<string, unknown> {
+  const { function_call: call, ...others } = message;
+  if (call !== undefined && others.tool_calls === undefined) {
+    const one = parsedText(row, call, `${at}.function_call`);
+    return { ...others, tool_calls: [{ type: 'function', function: one }] };
+  }
+  if (typeof others.tool_calls !== 'string') return message;
+  const calls = others.tool_calls.trim() === '' ? [] : parsedText(row, others.tool_calls, `${at}.tool_calls`);
+  return { ...message, tool_calls: Array.isArray(calls) ? calls : [calls] };
+}
+
+function parsedText(row: Row, value: unknown, at: string): unknown {
+  if (typeof value !== 'string') return value;
+  try {
+    return parseJson(value);
+  } catch (cause) {
+    throw new DataError('bad_message', `${at} is no JSON text: ${(cause as Error).message}`, { file: row.file, line: row.line, cause });
+  }
 }
 
 function list(row: Row, value: unknown, column: string): Record<string, unknown>[] {
   const place = { file: row.file, line: row.line };
-  if (!Array.isArray(value))
-    throw new DataError(
-      'bad_message',
-      `${column} must be a list of messages, not ${value === undefined ? 'missing' : kindOf(value)}`,
-      place,
-    );
+  if (!Array.isArray(value)) {
+    const what = value === undefined ? 'missing' : kindOf(value);
+    throw new DataError('bad_message', `${column} must be a list of messages, not ${what}`, place);
+  }
   if (value.length === 0) throw new DataError('bad_message', `${column} is an empty list`, place);
-  const wrong = value.findIndex((message) => message === null || typeof message !== 'object' || Array.isArray(message));
+  const wrong = value.findIndex((message) => !isObject(message));
   if (wrong >= 0) throw new DataError('bad_message', `${column}[${wrong}] must be an object, not ${kindOf(value[wrong])}`, place);
   return value;
-}
-
-function text(row: Row, value: unknown, at: string): string {
-  if (typeof value === 'string') return wellFormed(value, at, row);
-  const what = value === undefined ? 'missing' : kindOf(value);
-  throw new DataError('bad_message', `${at} must be a text, not ${what}`, { file: row.file, line: row.line });
 }

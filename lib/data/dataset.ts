@@ -5,6 +5,7 @@ import type { FileMapping } from './bundle.js';
 import type { Overlong } from './cut.js';
 import type { EncodeRules } from './encode.js';
 import type { Accepts } from './kinds.js';
+import type { RoleMap } from './roles.js';
 import type { ChatRenderer, RowTokenizer, Tokens } from './types.js';
 
 /** The recipe's checks; the later ones may be left out and are then errors. */
@@ -17,6 +18,8 @@ export interface DatasetOptions {
   /** The model's chat template, where it has one. */
   chat?: ChatRenderer | undefined;
   template: Template;
+  /** Roles of messages beside those that are known: name in the data → name for the chat template. */
+  roles?: RoleMap | undefined;
   /** Kinds of rows that the method takes. Default: rows, each by itself. */
   accepts?: Accepts | undefined;
   /** `all` trains every token (pretrain), `answers` the answers and their end tokens (sft). */

@@ -2,22 +2,27 @@
 import type { ErrorPlace } from '../errors/index.js';
 import type { DataSource, Template } from '../options/index.js';
 import type { Bundle, FileMapping } from './bundle.js';
+import { KeyWatch } from './chat_keys.js';
 import type { Dataset, Warning } from './dataset.js';
 import { type Accepts, ROWS_ALONE } from './kinds.js';
 import { detectMapping, type Mapping, type Shape } from './mapping.js';
 import { ownMapping } from './own_template.js';
 import { readSource } from './read.js';
+import { Remarks } from './remarks.js';
+import type { RoleMap } from './roles.js';
 import { mapRow } from './rows.js';
 import { makeExample, settledTemplate } from './template.js';
-import type { ChatRenderer, Row } from './types.js';
+import type { ChatRenderer, Row, RowRules } from './types.js';
 import { unitExamples } from './unit_examples.js';
 import { mapUnit } from './unit_rows.js';
+import { unusedColumns } from './unused_columns.js';
 
 interface Options {
   data: readonly DataSource[];
   template: Template;
   accepts?: Accepts | undefined;
   chat?: ChatRenderer | undefined;
+  roles?: RoleMap | undefined;
   place?: (key: string) => ErrorPlace;
 }
 
@@ -25,22 +30,33 @@ interface FileRules {
   mapping: Mapping;
   template: Template | 'text';
   entry: FileMapping;
+  /** What a row of the file is given to be understood by. */
+  rules: RowRules;
 }
 
 /** All rows in order. Tells `noted` how each file that is begun was understood. */
 export async function* mappedExamples(options: Options, noted: Pick<Dataset, 'mappings' | 'warnings'>): AsyncGenerator<Bundle> {
+  const remarks = new Remarks();
   for (const [source, { path }] of options.data.entries()) {
     let current: FileRules | undefined;
     for await (const row of readSource(path)) {
       if (current === undefined || current.entry.file !== row.file) {
-        current = begin(row, options);
+        current = begin(row, options, remarks);
         noted.mappings.push(current.entry);
         if (current.mapping.kind === 'rows' && hasThumb(row)) noted.warnings.push(unreadLabel(row));
       }
       current.entry.rows++;
-      yield bundle(row, source, current, options);
+      remarkOn(row, current, options);
+      yield bundle({ ...row, rules: current.rules }, source, current, options);
     }
   }
+  noted.warnings.push(...remarks.warnings());
+}
+
+function remarkOn(row: Row, { mapping, rules }: FileRules, { template }: Options): void {
+  for (const key of row.repeated ?? []) rules.note('repeated_key', key, row);
+  const own = typeof template === 'object' ? template : undefined;
+  for (const name of unusedColumns(row, { mapping, isChat: rules.isChat, own })) rules.note('unused_column', name, row);
 }
 
 function bundle(row: Row, source: number, { mapping, template }: FileRules, { chat, accepts = ROWS_ALONE }: Options): Bundle {
@@ -58,14 +74,21 @@ const unreadLabel = ({ file }: Row): Warning => ({
   message: `${file}: the rows have a label (true or false) that this method does not read: answers labelled false are trained like the others`,
 });
 
-function begin(row: Row, options: Options): FileRules {
+function begin(row: Row, options: Options, remarks: Remarks): FileRules {
   const { accepts = ROWS_ALONE, place } = options;
   const own = typeof options.template === 'object' ? options.template : undefined;
   const mapping = own === undefined ? detectMapping(row, accepts) : ownMapping(row, own, accepts, place?.('template') ?? {});
   const template = settledTemplate(options.template, mapping.shape, options.chat !== undefined);
   const { kind, shape, columns, answers } = mapping;
   const name = typeof template === 'object' ? 'own' : template;
-  return { mapping, template, entry: { file: row.file, kind, shape, columns: { ...columns, ...answers }, template: name, rows: 0 } };
+  const keys = new KeyWatch(remarks);
+  const rules: RowRules = {
+    roles: options.roles ?? {},
+    isChat: template === 'chat',
+    note: (...remark) => remarks.note(...remark),
+    rendered: (...chat) => keys.watch(...chat),
+  };
+  return { mapping, template, rules, entry: { file: row.file, kind, shape, columns: { ...columns, ...answers }, template: name, rows: 0 } };
 }
 
 const PROMPTS: Partial<Record<Shape, string>> = {

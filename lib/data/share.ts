@@ -1,6 +1,7 @@
 /** Figures by which rows are held out: from what they say, so that a row stays on its side whatever its company. */
 import { createHash } from 'node:crypto';
 import type { Bundle } from './bundle.js';
+import { contentText } from './content.js';
 import type { Example, Segment } from './types.js';
 import type { UnitRow } from './unit_rows.js';
 
@@ -11,7 +12,7 @@ export function shareOf({ examples, unit }: Bundle): number {
 }
 
 function promptTexts({ prompt }: UnitRow): string[] {
-  return prompt.messages?.map(({ content }) => content) ?? Object.values(prompt.fields).map(({ text }) => text);
+  return prompt.messages?.map(contentText) ?? Object.values(prompt.fields).map(({ text }) => text);
 }
 
 function ownTexts({ segments }: Example): string[] {

@@ -1,9 +1,10 @@
 /** Templates: how the fields of a row become one text, with the origin of every stretch. */
 import { DataError, RequestError } from '../errors/index.js';
 import type { Template } from '../options/index.js';
+import { fittingContents } from './content.js';
 import type { Shape } from './mapping.js';
 import type { Field, ShapedRow } from './rows.js';
-import type { ChatMessage, ChatRenderer, Example, Origin, Segment } from './types.js';
+import { type ChatMessage, type ChatRenderer, type Example, type Origin, type Segment, UNTRAINED } from './types.js';
 
 /** A template that is written out in the recipe. */
 export type OwnTemplate = Exclude<Template, string>;
@@ -112,34 +113,40 @@ export function asked({ fields }: ShapedRow): ChatMessage {
 }
 
 const messagesOf = (row: ShapedRow): ChatMessage[] =>
-  row.messages ?? [asked(row), { role: 'assistant', content: asInstruction(row.fields).response.text }];
+  row.messages ?? [...(row.before ?? []), asked(row), { role: 'assistant', content: asInstruction(row.fields).response.text }];
 
-type ChatRow = Pick<ShapedRow, 'file' | 'line' | 'tools' | 'lastAlone'>;
+type ChatRow = Pick<ShapedRow, 'file' | 'line' | 'tools' | 'trainedFrom' | 'rules'>;
 
 /** A chat as the model's template writes it. */
 export function renderedChat(row: ChatRow, messages: readonly ChatMessage[], chat: ChatRenderer | undefined): Segment[] {
-  const segments = withTemplate(row, chat, (template, options) => template.render(messages, options));
-  if (row.lastAlone !== true) return segments;
-  const last = `messages[${messages.length - 1}]`;
-  return segments.map((segment) => ({ ...segment, trained: segment.trained && segment.field.startsWith(last) }));
+  const isTrained = (n: number) => n >= (row.trainedFrom ?? 0) && messages[n]?.[UNTRAINED] !== true;
+  const segments = withTemplate(row, chat, messages, (template, fitting, options) => template.render(fitting, { ...options, isTrained }));
+  return segments.map((segment) => {
+    const [, place] = /^messages\[(\d+)\]/.exec(segment.field) ?? [];
+    return { ...segment, trained: segment.trained && (place === undefined || isTrained(Number(place))) };
+  });
 }
 
 /** A chat up to where the next answer begins. */
 export function renderedPrompt(row: ChatRow, messages: readonly ChatMessage[], chat: ChatRenderer | undefined): Segment[] {
-  const text = withTemplate(row, chat, (template, options) => template.prompt(messages, options));
+  const text = withTemplate(row, chat, messages, (template, fitting, options) => template.prompt(fitting, options));
   return [{ text, trained: false, field: 'template' }];
 }
 
-type Render<T> = (chat: ChatRenderer, options: { tools?: unknown }) => T;
+type Render<T> = (chat: ChatRenderer, messages: readonly ChatMessage[], options: { tools?: unknown }) => T;
 
-function withTemplate<T>({ file, line, tools }: ChatRow, chat: ChatRenderer | undefined, render: Render<T>): T {
+function withTemplate<T>(row: ChatRow, chat: ChatRenderer | undefined, messages: readonly ChatMessage[], render: Render<T>): T {
+  const { file, line, tools, rules } = row;
   if (chat === undefined)
     throw new RequestError(
       'no_chat_template',
       'template: chat needs a chat template, and the model has none; use dolly, alpaca, plain or your own',
     );
   try {
-    return render(chat, tools === undefined ? {} : { tools });
+    const fitting = fittingContents(messages, chat);
+    const rendered = render(chat, fitting, tools === undefined ? {} : { tools });
+    rules?.rendered(row, fitting, chat);
+    return rendered;
   } catch (cause) {
     const { message, code = 'refused_chat', file: ownFile } = cause as Partial<DataError> & Error;
     if (ownFile !== undefined) throw cause; // the template itself is broken, whatever the row

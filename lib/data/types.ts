@@ -17,12 +17,40 @@ export interface Row extends Origin {
   value: Record<string, unknown>;
   /** Keys that stood twice in one of its objects, where some did; the last value counts. */
   repeated?: readonly string[];
+  /** By what the row is understood; left out: as in a recipe that says nothing of it. */
+  rules?: RowRules;
 }
 
-/** One message of a chat. `content` is text; other keys are handed to the template as they are. */
+/** What is known of a file when its rows are understood. */
+export interface RowRules {
+  /** Roles of the recipe: name in the data → name for the chat template. */
+  roles: Readonly<Record<string, string>>;
+  /** Whether its rows become chats. */
+  isChat: boolean;
+  /** Counts what is seen in a row and is no fault; `why` ends the sentence. */
+  note(code: RemarkCode, name: string, at: Origin, why?: string): void;
+  /** Is told of every chat that was rendered. */
+  rendered(row: Origin & { tools?: unknown }, messages: readonly ChatMessage[], chat: ChatRenderer): void;
+}
+
+/** What can be remarked of rows. */
+export type RemarkCode = 'repeated_key' | 'unused_column' | 'unused_key' | 'unknown_role';
+
+/** A part of a content that is a list. Only texts are read; further keys are handed to the template. */
+export interface MessagePart {
+  type: 'text';
+  text: string;
+  [key: string]: unknown;
+}
+
+/** Marks a message of the assistant that is said not to be trained. */
+export const UNTRAINED = Symbol('not trained');
+
+/** One message of a chat. One that calls tools may have no content. Other keys are handed to the template as they are. */
 export interface ChatMessage {
   role: string;
-  content: string;
+  content?: string | MessagePart[];
+  [UNTRAINED]?: boolean;
   [key: string]: unknown;
 }
 
@@ -137,8 +165,11 @@ export interface RowTokenizer {
 
 /** The model's chat template. */
 export interface ChatRenderer {
-  /** The chat as text without generation prompt, with the origin of every stretch; contents of assistant messages are trained. */
-  render(messages: readonly ChatMessage[], options?: { tools?: unknown }): Segment[];
+  /**
+   * The chat as text without generation prompt, with the origin of every stretch. Trained is what the assistant writes in the messages for which
+   * `isTrained` holds, by their place; default: in all of them.
+   */
+  render(messages: readonly ChatMessage[], options?: { tools?: unknown; isTrained?: (message: number) => boolean }): Segment[];
   /** The chat as text up to where the next answer begins. */
   prompt(messages: readonly ChatMessage[], options?: { tools?: unknown }): string;
 }

@@ -1,6 +1,7 @@
 /** Rows of a prompt and what is to be learnt from its answers. */
 import { DataError } from '../errors/index.js';
 import { plainValue } from '../json/index.js';
+import { contentText } from './content.js';
 import type { Mapping } from './mapping.js';
 import { isSame, type Pair, pairOf } from './pairs.js';
 import { rankingOf } from './rankings.js';
@@ -90,7 +91,7 @@ function thumbRow(row: Row, mapping: Mapping, { own }: UnitRules): UnitRow {
   const message = lastMessage(row, shaped, 'assistant');
   const field = `messages[${(shaped.messages?.length ?? 0) - 1}].content`;
   const prompt = { ...shaped, messages: shaped.messages?.slice(0, -1) ?? [] };
-  return { ...said, prompt, answers: [{ text: message.content, field, message }] };
+  return { ...said, prompt, answers: [{ text: contentText(message), field, messages: [message] }] };
 }
 
 function promptRow(row: Row, mapping: Mapping): UnitRow {

@@ -111,6 +111,13 @@ export const templateSchema = z
     'How fields of a row become text: a name, chat (the model’s own), or your own { prompt, completion } or { prompt, chosen, rejected } with {placeholders}.',
   );
 
+export const rolesSchema = z
+  .record(z.string().min(1), z.string().min(1))
+  .optional()
+  .describe(
+    'What roles of messages are called for the chat template, beside those that are known: name in the data → system, user, assistant, tool.',
+  );
+
 export const checksSchema = z
   .strictObject({
     nothingTrained: z.enum(['drop', 'error']).default('drop').describe('A row of which no token is trained.'),

@@ -4,7 +4,7 @@
  */
 import * as z from 'zod';
 import { methodSchema } from './methods.js';
-import { adapterSchema, checksSchema, computeSchema, dataSchema, evaluateSchema, templateSchema } from './parts.js';
+import { adapterSchema, checksSchema, computeSchema, dataSchema, evaluateSchema, rolesSchema, templateSchema } from './parts.js';
 import { trainSchema } from './train.js';
 
 const keys = z.strictObject({
@@ -14,6 +14,7 @@ const keys = z.strictObject({
   method: methodSchema,
   data: dataSchema,
   template: templateSchema,
+  roles: rolesSchema,
   checks: checksSchema,
   train: trainSchema.prefault({}).describe('How rows make steps and how steps move the weights.'),
   evaluate: evaluateSchema,

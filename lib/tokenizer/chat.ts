@@ -101,8 +101,8 @@ function beforeEnd(text: string, from: number, eosToken: string | undefined): nu
 
 /** A model's chat template, ready to be used. */
 export interface Chat {
-  /** A conversation as text, the contents of the assistant's messages trained. */
-  render(messages: readonly ChatMessage[], options?: { tools?: unknown }): ChatSegment[];
+  /** A conversation as text, the contents of the assistant's messages trained: of those for which `isTrained` holds, by their place. */
+  render(messages: readonly ChatMessage[], options?: { tools?: unknown; isTrained?: (message: number) => boolean }): ChatSegment[];
   /** A conversation up to where the next answer begins. */
   prompt(messages: readonly ChatMessage[], options?: { tools?: unknown }): string;
 }
@@ -122,9 +122,9 @@ export function openChat(
     return { template: tokenizer.chatTemplate(given !== null)!, options: { tools: given, specialTokens, variables } };
   };
   return {
-    render(messages, { tools } = {}) {
+    render(messages, { tools, isTrained } = {}) {
       const { template, options } = setUp(tools);
-      return chatSegments(renderChat(template, messages, options));
+      return chatSegments(renderChat(template, messages, options), isTrained);
     },
     prompt(messages, { tools } = {}) {
       const { template, options } = setUp(tools);

@@ -45,7 +45,7 @@ export function loadDatasets(
   tokenizer: Tokenizer,
   options: LoadRowsOptions,
 ): (data: readonly DataSource[]) => Promise<Dataset> {
-  const { template, checks, train } = recipe;
+  const { template, roles, checks, train } = recipe;
   const { trained, plan } = methods[recipe.method.name].needs;
   const { maxLength, overlong } = train;
   const chat = openChat(tokenizer);
@@ -53,7 +53,7 @@ export function loadDatasets(
   const rankings = recipe.method.name === 'reward' && recipe.method.ranking === 'plackettLuce' ? 'whole' : 'pairs';
   // Hidden words are an encoder's, which reads a begin and an end token around every text.
   const cut = { maxLength, overlong, framed: plan === 'masked' };
-  return (data) => loadDataset({ data, tokenizer, chat, template, accepts, rankings, trained, checks, ...cut, ...options });
+  return (data) => loadDataset({ data, tokenizer, chat, template, roles, accepts, rankings, trained, checks, ...cut, ...options });
 }
 
 /** @throws DataError with file and line for the first row that is wrong */

@@ -52,11 +52,12 @@ export const simpleChat: ChatRenderer = {
     return `${text.join('')}[assistant]`;
   },
   render: (messages: readonly ChatMessage[]) =>
-    messages.flatMap(({ role, content }, n) => {
+    messages.flatMap(({ role, content = '' }, n) => {
+      const text = typeof content === 'string' ? content : JSON.stringify(content);
       if (role === 'nobody') throw new Error('Conversation roles must be known\nat line 1');
       return [
         { text: `[${role}]`, trained: false, field: 'template' },
-        { text: content, trained: role === 'assistant', field: `messages[${n}].content` },
+        { text, trained: role === 'assistant', field: `messages[${n}].content` },
         { text: '</s>\n', trained: false, field: 'template' },
       ];
     }),

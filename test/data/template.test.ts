@@ -103,7 +103,12 @@ describe('shapes', () => {
     ['messages that are no list', [{ messages: 'x' }], 1, ['messages must be a list', 'a text']],
     ['no messages', [{ messages: [] }], 1, ['empty']],
     ['a message without role', [{ messages: [{ content: 'x' }] }], 1, ['messages[0].role must be a text, not missing']],
-    ['content that is a list', [{ messages: [{ role: 'user', content: [] }] }], 1, ['messages[0].content', 'a list']],
+    [
+      'content that is an image',
+      [{ messages: [{ role: 'user', content: [{ type: 'image' }] }] }],
+      1,
+      ['messages[0].content[0]', 'type "image"'],
+    ],
     ['a message that is a text', [{ messages: ['x'] }], 1, ['messages[0] must be an object']],
     ['an unknown speaker', [{ conversations: [{ from: 'gtp', value: 'x' }] }], 1, ['conversations[0].from', 'did you mean gpt?']],
     ['tools that are no JSON', [{ messages: [{ role: 'user', content: 'x' }], tools: '[' }], 1, ['tools']],

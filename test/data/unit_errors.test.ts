@@ -28,7 +28,7 @@ describe('rows that a method cannot take', () => {
     ['kto', 'equal answers, taken apart', [{ ...PAIR, rejected: PAIR.chosen }], 1, ['equal']],
     ['dpo', 'one half', [PAIR, { prompt: 'x', chosen: 'y' }], 2, ['no column rejected']],
     ['dpo', 'one half first', [{ prompt: 'x', chosen: 'y', rejectd: 'z' }], 1, ['did you mean', 'dpo takes pairs']],
-    ['dpo', 'a number', [PAIR, { ...PAIR, chosen: 5 }], 2, ['chosen must be a text or a message', 'not 5']],
+    ['dpo', 'a number', [PAIR, { ...PAIR, chosen: 5 }], 2, ['chosen must be a text or messages', 'not 5']],
     ['dpo', 'a margin that is a text', [{ ...PAIR, margin: '1' }], 1, ['margin must be a number']],
     ['dpo', 'no margin where the first has one', [{ ...PAIR, margin: 1 }, PAIR], 2, ['no column margin']],
     ['dpo', 'answers of sft', [{ prompt: 'x', completion: 'y' }], 1, ['chosen', 'These columns make rows, which pretrain, sft take']],
@@ -43,7 +43,13 @@ describe('rows that a method cannot take', () => {
       1,
       ['differ before', 'message 1'],
     ],
-    ['dpo', 'several messages as an answer', [PAIR, { ...PAIR, chosen: [user('x'), said('a')] }], 2, ['one message of the assistant', '2']],
+    [
+      'dpo',
+      'several messages as an answer',
+      [PAIR, { ...PAIR, chosen: [user('x'), said('a')] }],
+      2,
+      ['chosen must be an answer', 'not one of user'],
+    ],
     [
       'dpo',
       'a prompt that the chats do not hold',
