@@ -2,6 +2,7 @@
 import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { DataError } from '../errors/index.js';
+import { ifThere } from '../errors/system.js';
 import type { AdapterTarget, NetworkConfig, StoredTensor } from '../native.js';
 import { type Adapter, HEAD_NAME, moduleNames, peftName } from './adapter.js';
 import { adapterSettings } from './adapter_config.js';
@@ -18,9 +19,8 @@ import type { LinearLayer } from './tensor.js';
  * @throws DataError `missing_adapter`, `missing_file`, `malformed_json`, `bad_adapter`, `adapter_shape`, `bad_safetensors`, `tensor_not_finite`
  */
 export async function readAdapter(folder: string, config: NetworkConfig): Promise<Adapter> {
-  const found = await stat(folder).catch((cause) => {
-    throw new DataError('missing_adapter', 'no such adapter folder', { file: folder, cause });
-  });
+  const found = await ifThere(stat(folder), folder);
+  if (found === undefined) throw new DataError('missing_adapter', 'no such adapter folder', { file: folder });
   if (!found.isDirectory()) throw new DataError('missing_adapter', 'is a file; expected a PEFT adapter folder', { file: folder });
   const file = join(folder, ADAPTER_CONFIG);
   const json = await readJson(file);

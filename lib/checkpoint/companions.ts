@@ -12,3 +12,6 @@ export const COMPANIONS: readonly string[] = [
   'chat_template.json',
   'generation_config.json',
 ];
+
+/** The folder of chat templates beside the plain one. */
+export const TEMPLATES = 'additional_chat_templates';

@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { access, constants, type FileHandle, mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { AttuneError, RequestError, WorkError } from '../errors/index.js';
+import { ifThere } from '../errors/system.js';
 
 /** Part of every temporary name; such names are never read and may be deleted. */
 const PARTIAL = '.partial-';
@@ -53,7 +54,7 @@ export async function folderWhole(path: string, fill: (temporary: string) => Pro
 
 /** Removes what a killed process left in `folder`: files and folders with temporary names. */
 export async function removePartial(folder: string): Promise<void> {
-  for (const name of await readdir(folder).catch(() => []))
+  for (const name of (await ifThere(readdir(folder), folder)) ?? [])
     if (name.startsWith('.') && name.includes(PARTIAL)) await rm(join(folder, name), { recursive: true, force: true });
 }
 
@@ -70,12 +71,12 @@ export async function checkNewFolder(path: string, existsHint: string): Promise<
   await access(above, constants.W_OK | constants.X_OK).catch((error) => Promise.reject(writeFault(error, path)));
 }
 
-/** Whether something has this name; a place below a file has nothing. */
+/**
+ * Whether something has this name; a place below a file has nothing.
+ * @throws RequestError `not_readable`, WorkError `read_failed` where that cannot be told
+ */
 export async function exists(path: string): Promise<boolean> {
-  return stat(path).then(
-    () => true,
-    () => false,
-  );
+  return (await ifThere(stat(path), path)) !== undefined;
 }
 
 /** A failure to write as one of attune's errors; others pass through. */
@@ -102,11 +103,17 @@ export function writeFault(error: unknown, path: string): unknown {
   }
 }
 
+/** What systems answer that cannot open a folder or force its names to the disk. */
+const NO_FOLDERS = ['EISDIR', 'EACCES', 'EPERM', 'EINVAL', 'ENOTSUP', 'EBADF'];
+
 /** Forces a folder's list of names to the disk; systems that cannot do so are left alone. */
 async function syncFolder(path: string): Promise<void> {
-  const folder = await open(path, 'r').catch(() => undefined);
-  await folder?.sync().catch(() => {});
-  await folder?.close();
+  try {
+    const folder = await open(path, 'r');
+    await folder.sync().finally(() => folder.close());
+  } catch (error) {
+    if (!NO_FOLDERS.includes((error as NodeJS.ErrnoException).code ?? '')) throw error;
+  }
 }
 
 async function syncTree(folder: string): Promise<void> {

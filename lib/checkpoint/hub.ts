@@ -5,6 +5,7 @@
 import { mkdir, readFile, rm, symlink } from 'node:fs/promises';
 import { dirname, join, relative } from 'node:path';
 import { type AttuneError, DataError, WorkError } from '../errors/index.js';
+import { ifThere } from '../errors/system.js';
 import { ADAPTER_CONFIG } from './adapter_folder.js';
 import { exists, writeFault, writeWhole } from './files.js';
 import { download } from './hub_download.js';
@@ -63,7 +64,7 @@ function unreachable(error: AttuneError): WorkError {
 }
 
 async function cachedSnapshot({ name, revision }: HubId, places: ReturnType<typeof cachePlaces>, failure?: WorkError): Promise<string> {
-  const commit = /^[0-9a-f]{40}$/.test(revision) ? revision : (await readFile(places.ref, 'utf8').catch(() => '')).trim();
+  const commit = /^[0-9a-f]{40}$/.test(revision) ? revision : ((await ifThere(readFile(places.ref, 'utf8'), places.ref)) ?? '').trim();
   const snapshot = places.snapshot(commit);
   // The ref is written after the last file, so a snapshot that it names is whole.
   if (commit !== '' && (await exists(join(snapshot, 'config.json')))) return snapshot;

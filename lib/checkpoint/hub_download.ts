@@ -4,6 +4,7 @@ import { createReadStream } from 'node:fs';
 import { mkdir, open, rename, rm, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { WorkError } from '../errors/index.js';
+import { ifThere } from '../errors/system.js';
 import type { HubId, HubSettings } from './hub_files.js';
 import { ATTEMPTS, type FileFacts, request } from './hub_request.js';
 
@@ -42,11 +43,7 @@ export async function download(transfer: Transfer, path: string): Promise<void> 
   await rename(partial, path);
 }
 
-const sizeOrZero = (path: string) =>
-  stat(path).then(
-    ({ size }) => size,
-    () => 0,
-  );
+const sizeOrZero = async (path: string) => (await ifThere(stat(path), path))?.size ?? 0;
 
 /** One request for the rest of a file; returns how much of it there is now. A line that breaks is no error: the caller asks again. */
 async function receive({ facts: { url, size }, settings, id, onBytes, signal }: Transfer, partial: string, have: number): Promise<number> {

@@ -2,6 +2,7 @@
 import { readFile } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { join, resolve } from 'node:path';
+import { ifThere } from '../errors/system.js';
 import { ADAPTER_CONFIG, ADAPTER_WEIGHTS } from './adapter_folder.js';
 import { COMPANIONS } from './companions.js';
 
@@ -19,8 +20,8 @@ export async function hubSettings(env: NodeJS.ProcessEnv = process.env): Promise
   const home = env.HF_HOME
     ? resolve(env.HF_HOME)
     : join(env.XDG_CACHE_HOME ? resolve(env.XDG_CACHE_HOME) : join(homedir(), '.cache'), 'huggingface');
-  const saved = await readFile(env.HF_TOKEN_PATH ?? join(home, 'token'), 'utf8').catch(() => '');
-  const token = (env.HF_TOKEN ?? saved).trim();
+  const file = env.HF_TOKEN_PATH ?? join(home, 'token');
+  const token = (env.HF_TOKEN ?? (await ifThere(readFile(file, 'utf8'), file)) ?? '').trim();
   return {
     endpoint: (env.HF_ENDPOINT || 'https://huggingface.co').replace(/\/+$/, ''),
     cache: env.HF_HUB_CACHE ? resolve(env.HF_HUB_CACHE) : join(home, 'hub'),

@@ -2,6 +2,7 @@
 import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { DataError } from '../errors/index.js';
+import { ifThere } from '../errors/system.js';
 import type { NetworkConfig, StoredTensor } from '../native.js';
 import { networkConfig, scoresSequences } from './config.js';
 import { ENCODER_COPIES, renamedTensors } from './encoder.js';
@@ -77,9 +78,8 @@ export function checkVocabulary({ config, folder }: ModelFolder, ids: number): v
 }
 
 async function checkFolder(folder: string): Promise<void> {
-  const found = await stat(folder).catch((cause) => {
-    throw new DataError('missing_model', 'no such model folder', { file: folder, cause });
-  });
+  const found = await ifThere(stat(folder), folder);
+  if (found === undefined) throw new DataError('missing_model', 'no such model folder', { file: folder });
   if (found.isDirectory()) return;
   const what = folder.endsWith('.gguf')
     ? 'GGUF files are not read yet; give the Hugging Face folder'

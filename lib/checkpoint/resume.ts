@@ -5,8 +5,9 @@
 import { mkdir, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { DataError } from '../errors/index.js';
+import { ifThere, readFault } from '../errors/system.js';
 import type { NativeModel, ParameterPart } from '../native.js';
-import { folderWhole, removePartial, writeWhole } from './files.js';
+import { folderWhole, removePartial, writeFault, writeWhole } from './files.js';
 import { type Json, readJsonIfThere } from './json_file.js';
 import { readTensor, storedTensor, type TensorToWrite, writeSafetensors } from './safetensors.js';
 import { readHeader } from './safetensors_header.js';
@@ -50,10 +51,10 @@ export async function saveCheckpoint(
   { step, state, recipe, model, writeWeights, sets = POLICY }: SaveCheckpoint,
 ): Promise<string> {
   const above = checkpointsFolder(run);
-  await mkdir(above, { recursive: true });
   const path = join(above, checkpointName(step));
   // Only what was left of a folder that was being deleted can be there.
-  await rm(path, { recursive: true, force: true });
+  const cleared = mkdir(above, { recursive: true }).then(() => rm(path, { recursive: true, force: true }));
+  await cleared.catch((error) => Promise.reject(writeFault(error, path)));
   await folderWhole(path, async (folder) => {
     await writeWeights(folder);
     await writeSafetensors(join(folder, OPTIMIZER), [...momentsOf(model, sets, 'first'), ...momentsOf(model, sets, 'second')]);
@@ -85,11 +86,15 @@ export interface Checkpoint {
   state: Json;
 }
 
-/** The newest checkpoint of a run, or undefined. What a killed process left half-written is removed. */
-export async function latestCheckpoint(run: string): Promise<Checkpoint | undefined> {
+/**
+ * The newest checkpoint of a run, none later than `last`, or undefined. What a killed process left half-written is removed.
+ * @throws what reading a folder and a JSON file throws: what cannot be read is not absent
+ */
+export async function latestCheckpoint(run: string, last = Number.POSITIVE_INFINITY): Promise<Checkpoint | undefined> {
   const above = checkpointsFolder(run);
   await removePartial(above);
-  for (const step of (await stepsIn(above)).sort((a, b) => b - a)) {
+  const steps = (await stepsIn(above)).filter((step) => step <= last);
+  for (const step of steps.sort((a, b) => b - a)) {
     const folder = join(above, checkpointName(step));
     const file = join(folder, STATE);
     // An old one of which a killed process had deleted a part is no checkpoint any more.
@@ -102,7 +107,7 @@ export async function latestCheckpoint(run: string): Promise<Checkpoint | undefi
 }
 
 async function stepsIn(folder: string): Promise<number[]> {
-  const names = await readdir(folder).catch(() => []);
+  const names = (await ifThere(readdir(folder), folder)) ?? [];
   return names.map((name) => NAME.exec(name)?.[1]).flatMap((digits) => (digits === undefined ? [] : [Number(digits)]));
 }
 
@@ -111,7 +116,8 @@ async function stepsIn(folder: string): Promise<number[]> {
  * @throws DataError `bad_checkpoint` where it lacks a tensor or has one of another shape
  */
 export async function restoreModel({ folder }: Checkpoint, model: NativeModel, sets: readonly TrainedSet[] = POLICY): Promise<void> {
-  const files = (await readdir(folder)).filter((name) => name.endsWith('.safetensors')).sort();
+  const names = await readdir(folder).catch((error) => Promise.reject(readFault(error, folder)));
+  const files = names.filter((name) => name.endsWith('.safetensors')).sort();
   const paths = files.map((name) => join(folder, name));
   const entries = (await Promise.all(paths.map(async (path) => (await readHeader(path)).map((entry) => storedTensor(entry, path))))).flat();
   const stored = new Map(entries.map((tensor) => [tensor.name, tensor]));
@@ -131,14 +137,17 @@ export async function restoreModel({ folder }: Checkpoint, model: NativeModel, s
 /** Checkpoints kept beside the best one: the last, and the one before it in case the last was of a run gone wrong. */
 const KEPT = 2;
 
-/** Steps that may go: all but the newest few and the best. */
-export function superfluous(steps: readonly number[], best: number | undefined): number[] {
+/** Steps that may go: all but the newest few and those of `kept`. */
+export function superfluous(steps: readonly number[], kept: readonly number[]): number[] {
   const newest = [...steps].sort((a, b) => b - a).slice(0, KEPT);
-  return steps.filter((step) => !newest.includes(step) && step !== best);
+  return steps.filter((step) => !newest.includes(step) && !kept.includes(step));
 }
 
-/** Deletes the checkpoints of a run that are neither new nor the best. */
-export async function pruneCheckpoints(run: string, best: number | undefined): Promise<void> {
+/** Deletes the checkpoints of a run that are neither new nor of the steps `kept`. */
+export async function pruneCheckpoints(run: string, kept: readonly number[]): Promise<void> {
   const above = checkpointsFolder(run);
-  for (const step of superfluous(await stepsIn(above), best)) await rm(join(above, checkpointName(step)), { recursive: true, force: true });
+  for (const step of superfluous(await stepsIn(above), kept)) {
+    const path = join(above, checkpointName(step));
+    await rm(path, { recursive: true, force: true }).catch((error) => Promise.reject(writeFault(error, path)));
+  }
 }

@@ -2,7 +2,7 @@
 import { copyFile, cp, mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { StoredType } from '../native.js';
-import { COMPANIONS } from './companions.js';
+import { COMPANIONS, TEMPLATES } from './companions.js';
 import { exists, writeWhole } from './files.js';
 import type { Json } from './json_file.js';
 import type { ModelFolder } from './model_folder.js';
@@ -42,8 +42,7 @@ export async function writeModelFolder(
 async function copyCompanions(from: string, to: string): Promise<void> {
   // The hub's cache holds links; a folder of one's own holds what they lead to.
   for (const name of COMPANIONS) if (await exists(join(from, name))) await copyFile(join(from, name), join(to, name));
-  const templates = 'additional_chat_templates';
-  if (await exists(join(from, templates))) await cp(join(from, templates), join(to, templates), { recursive: true, dereference: true });
+  if (await exists(join(from, TEMPLATES))) await cp(join(from, TEMPLATES), join(to, TEMPLATES), { recursive: true, dereference: true });
 }
 
 const bytes = ({ shape, stored }: TensorToWrite) => sizeOf(shape) * STORED_BYTES[stored];

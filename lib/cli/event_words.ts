@@ -1,6 +1,6 @@
 /** Events of a run in words. */
 import { describeCounts } from '../data/preview.js';
-import type { EvaluationEvent, SampledEvent, StartEvent, StepEvent, TrainingEvent } from '../training/events.js';
+import type { DoneEvent, EvaluationEvent, SampledEvent, StartEvent, StepEvent, TrainingEvent } from '../training/events.js';
 
 /** What an event is in words; steps have a line of their own. */
 export function describe(event: Exclude<TrainingEvent, StepEvent | SampledEvent>): string {
@@ -16,7 +16,7 @@ export function describe(event: Exclude<TrainingEvent, StepEvent | SampledEvent>
     case 'checkpoint':
       return `step ${event.step}: checkpoint ${event.path}`;
     case 'done':
-      return event.step > 0 ? `done after ${event.step} steps` : 'done';
+      return describeDone(event);
   }
 }
 
@@ -56,6 +56,13 @@ export function describeSampled(event: SampledEvent): string {
     `${count(memoryMiB)} MiB`,
   ];
   return parts.join('  ');
+}
+
+function describeDone({ step, weights }: DoneEvent): string {
+  if (step === 0) return 'done';
+  return weights === undefined
+    ? `done after ${step} steps`
+    : `done after ${step} steps; what came out is of step ${weights.step}: ${weights.why}`;
 }
 
 function describeEvaluation(event: EvaluationEvent): string {

@@ -2,6 +2,7 @@
 import { readdir, stat } from 'node:fs/promises';
 import { join, parse, sep } from 'node:path';
 import { DataError } from '../errors/index.js';
+import { ifThere } from '../errors/system.js';
 
 /**
  * The files of `pattern`, an absolute path with `*`, `?`, `[abc]`, `{a,b}` or `**`, in order of their names. A part that is there by that very
@@ -43,11 +44,15 @@ async function anyDepth(folder: string, parts: string[], rest: string[]): Promis
 }
 
 async function entries(folder: string): Promise<string[]> {
-  return readdir(folder).catch(() => []);
+  return (await ifThere(readdir(folder), folder)) ?? [];
 }
 
 async function kind(path: string): Promise<'file' | 'folder' | undefined> {
-  const found = await stat(path).catch(() => undefined);
+  const found = await ifThere(stat(path), path).catch((error) => {
+    // A pattern may be longer than any name can be.
+    if ((error.cause as NodeJS.ErrnoException)?.code === 'ENAMETOOLONG') return undefined;
+    throw error;
+  });
   return found === undefined ? undefined : found.isDirectory() ? 'folder' : 'file';
 }
 

@@ -4,6 +4,7 @@ export type { FileMapping } from './bundle.js';
 export { columnsOf, type Packable, type PackRules } from './columns.js';
 export type { Counts, Dataset, DatasetOptions, RowChecks, Warning } from './dataset.js';
 export { describeMapped } from './examples.js';
+export { findFiles } from './glob.js';
 export { sequencesHash } from './hash.js';
 export { type Accepts, acceptedRows, type Kind } from './kinds.js';
 export { loadDataset } from './load.js';

@@ -1,6 +1,7 @@
 /** Relative paths of a recipe start at its folder; a parsed recipe holds absolute ones. */
-import { existsSync } from 'node:fs';
+import { statSync } from 'node:fs';
 import { isAbsolute, resolve } from 'node:path';
+import { isAbsent, readFault } from '../errors/system.js';
 import type { MethodOptions } from './methods.js';
 import type { Recipe } from './schema.js';
 
@@ -40,8 +41,19 @@ function methodPaths(method: MethodOptions, full: (path: string) => string): Met
   return whole;
 }
 
+/** Where a folder cannot be looked into, a model is not taken for one of the hub. @throws RequestError `not_readable`, WorkError `read_failed` */
+function isThere(path: string): boolean {
+  try {
+    statSync(path);
+    return true;
+  } catch (error) {
+    if (isAbsent(error)) return false;
+    throw readFault(error, path);
+  }
+}
+
 /** A folder or file beside the recipe, else a hub id, else the path as it would be. */
 export function resolveModel(model: string, folder: string): string {
   const path = resolve(folder, model);
-  return !isAbsolute(model) && isHubId(model) && !existsSync(path) ? model : path;
+  return !isAbsolute(model) && isHubId(model) && !isThere(path) ? model : path;
 }

@@ -1,5 +1,5 @@
 /** A recipe written out whole, and two recipes compared. */
-import { dirname, join, sep } from 'node:path';
+import { basename } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import { stringify } from 'yaml';
 import { type ErrorPlace, RequestError } from '../errors/index.js';
@@ -55,24 +55,36 @@ export interface Difference {
 export const HARMLESS_KEYS: readonly string[] = ['out', 'compute.threads', 'train.checkpointEvery'];
 
 /**
- * Dotted keys in which two recipes differ, in the order of the recipe. Keys in `ignore` are left out. A path beside the folder that a run goes to, as the
- * stages of a run lie, may have moved with it.
+ * Dotted keys in which two recipes differ, in the order of the recipe. Keys in `ignore` are left out.
+ * @param paths `moved`: files and folders may lie elsewhere, as whoever asks compares what is in them
  */
-export function recipeDifferences(before: Recipe, after: Recipe, ignore: readonly string[] = []): Difference[] {
+export function recipeDifferences(
+  before: Recipe,
+  after: Recipe,
+  ignore: readonly string[] = [],
+  paths: 'fixed' | 'moved' = 'fixed',
+): Difference[] {
   const [old, now] = [leaves(before), leaves(after)];
   const same = (key: string) =>
-    isDeepStrictEqual(old.get(key), now.get(key)) || hasMoved(old.get(key), now.get(key), before.out, after.out);
+    isDeepStrictEqual(old.get(key), now.get(key)) || (paths === 'moved' && hasMoved(key, old.get(key), now.get(key)));
   return [...new Set([...old.keys(), ...now.keys()])]
     .filter((key) => !ignore.includes(key) && !same(key))
     .map((key) => ({ key, before: old.get(key), after: now.get(key) }));
 }
 
-/** Whether one path became the other when the folder around the run's became another. */
-function hasMoved(old: unknown, now: unknown, from: string | undefined, to: string | undefined): boolean {
-  if (typeof old !== 'string' || from === undefined || to === undefined) return false;
-  const around = dirname(from) + sep;
-  return old.startsWith(around) && join(dirname(to), old.slice(around.length)) === now;
+/** Keys that name files and folders. */
+const PLACE = /^(model|adapter\.from|method\.(teacher|reference)|method\.rewards\.\d+\.model|(evaluate\.)?data\.\d+\.path)$/;
+const FUNCTION = /^method\.rewards\.\d+\.function$/;
+
+/** Whether both name something that lies somewhere. What reward functions do is not compared, so their file keeps its name. */
+function hasMoved(key: string, old: unknown, now: unknown): boolean {
+  if (typeof old !== 'string' || typeof now !== 'string') return false;
+  if (FUNCTION.test(key)) return basename(old) === basename(now);
+  return PLACE.test(key) && !POLICY.includes(old) && !POLICY.includes(now);
 }
+
+/** References that are no folder. */
+const POLICY = ['start', 'base'];
 
 function leaves(value: unknown, key = '', found = new Map<string, unknown>()): Map<string, unknown> {
   if (value === null || typeof value !== 'object' || (Array.isArray(value) && value.every((item) => typeof item !== 'object'))) {

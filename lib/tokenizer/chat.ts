@@ -110,16 +110,18 @@ export interface Chat {
 /**
  * The chat template of a tokenizer's folder, or undefined where it has none.
  * @param variables further variables of the template
+ * @param now the time that every conversation is told
  */
 export function openChat(
   tokenizer: Pick<Tokenizer, 'chatTemplate' | 'specialTokens'>,
   variables?: Readonly<Record<string, unknown>>,
+  now: Date = new Date(),
 ): Chat | undefined {
   if (tokenizer.chatTemplate() === null) return undefined;
   const { specialTokens } = tokenizer;
   const setUp = (tools: unknown) => {
     const given = Array.isArray(tools) && tools.length > 0 ? tools : null;
-    return { template: tokenizer.chatTemplate(given !== null)!, options: { tools: given, specialTokens, variables } };
+    return { template: tokenizer.chatTemplate(given !== null)!, options: { tools: given, specialTokens, variables, now } };
   };
   return {
     render(messages, { tools, isTrained } = {}) {

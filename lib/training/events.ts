@@ -103,6 +103,8 @@ export interface DoneEvent {
   step: number;
   /** Folder of the adapter or model. */
   output: string;
+  /** The step whose weights came out, and why; left out where nothing was held out. */
+  weights?: { step: number; why: string };
 }
 
 export type TrainingEvent =

@@ -42,12 +42,33 @@ export interface Judged {
 // Methods with a likelihood beside the preference (orpo, cpo) have both: the loss is what they train.
 export const judgedOf = ({ step, nll, loss }: Judged): Judged => (loss === undefined ? { step, nll: nll as number } : { step, loss });
 
-const figureOf = ({ nll, loss }: Judged) => loss ?? nll ?? Number.NaN;
+export const figureOf = ({ nll, loss }: Judged) => loss ?? nll ?? Number.NaN;
+
+/**
+ * The step whose weights come out, and why: the last one, with early stopping the one with the lowest held-out figure.
+ * @param all evaluations so far, the first of them before step 1
+ */
+export function chosenWeights(
+  { step, lowest, evaluations }: { step: number; lowest: Judged | undefined; evaluations: readonly Judged[] },
+  takesLowest: boolean,
+): { step: number; why: string } {
+  if (lowest === undefined) return { step, why: 'the last step' };
+  const unit = lowest.loss === undefined ? 'nats a token' : 'loss';
+  const lowestIs = `the lowest held-out ${unit} of ${evaluations.length} evaluations, ${figureOf(lowest).toPrecision(5)}`;
+  if (lowest.step === step) return { step, why: `the last step, which has ${lowestIs}` };
+  const at = lowest.step === 0 ? 'the start' : `step ${lowest.step}`;
+  if (takesLowest) return { step: lowest.step, why: `early stopping takes ${at}, which has ${lowestIs}` };
+  return { step, why: `the last step; ${at} has ${lowestIs}, and train.earlyStopping would take it` };
+}
 
 /** The best evaluation so far, and how many came since without a better one. */
 export interface Best extends Judged {
   since: number;
 }
+
+/** The evaluation with the lowest figure so far, the first of equal ones, whatever patience counts as better. */
+export const lowestOf = (lowest: Judged | undefined, event: EvaluationEvent): Judged =>
+  lowest === undefined || figureOf(event) < figureOf(lowest) ? judgedOf(event) : lowest;
 
 /** Takes a new evaluation into account. `minimum`: the least fall that counts as better. */
 export function betterOf(best: Best | undefined, event: EvaluationEvent, minimum: number): Best {

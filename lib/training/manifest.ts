@@ -4,8 +4,11 @@ import { open, readdir } from 'node:fs/promises';
 import { arch, cpus, platform, totalmem } from 'node:os';
 import { basename, join } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
+import { COMPANIONS, TEMPLATES } from '../checkpoint/companions.js';
+import { exists } from '../checkpoint/files.js';
 import type { ModelFolder } from '../checkpoint/model_folder.js';
-import type { Dataset } from '../data/index.js';
+import { findFiles } from '../data/index.js';
+import { ifThere, readFault } from '../errors/system.js';
 import { addon } from '../native.js';
 import { broughtAdapter, type Recipe } from '../options/index.js';
 
@@ -18,11 +21,12 @@ const PIECE = 1 << 22;
 /** SHA-256 of a file, read in pieces. */
 export async function hashFile(path: string, signal?: AbortSignal): Promise<string> {
   const hash = createHash('sha256');
-  const file = await open(path, 'r');
+  const file = await open(path, 'r').catch((error) => Promise.reject(readFault(error, path)));
   try {
     const piece = Buffer.alloc(PIECE);
     for (;;) {
-      const { bytesRead } = await file.read(piece, 0, PIECE, null);
+      const reading = file.read(piece, 0, PIECE, null);
+      const { bytesRead } = await reading.catch((error) => Promise.reject(readFault(error, path)));
       if (bytesRead === 0) return hash.digest('hex');
       hash.update(piece.subarray(0, bytesRead));
       await setImmediate();
@@ -39,9 +43,31 @@ export async function baseHashes({ folder, tensors }: ModelFolder, signal?: Abor
   return hashesOf(paths, basename, signal);
 }
 
-/** Hashes of every file of rows, by path. */
-export async function dataHashes(datasets: readonly Dataset[], signal?: AbortSignal): Promise<Hashes> {
-  const files = new Set(datasets.flatMap(({ mappings }) => mappings.map(({ file }) => file)));
+/** Hashes of the files that say how texts become ids: those of the tokenizer and the chat templates, by name in the folder. */
+export async function tokenizerHashes(folder: string, signal?: AbortSignal): Promise<Hashes> {
+  const named: string[] = [];
+  for (const name of COMPANIONS) if (await exists(join(folder, name))) named.push(name);
+  const templates = join(folder, TEMPLATES);
+  const more = ((await ifThere(readdir(templates), templates)) ?? []).filter((name) => name.endsWith('.jinja')).sort();
+  const hashes = await hashesOf(
+    named.map((name) => join(folder, name)),
+    basename,
+    signal,
+  );
+  return {
+    ...hashes,
+    ...(await hashesOf(
+      more.map((name) => join(templates, name)),
+      (path) => `${TEMPLATES}/${basename(path)}`,
+      signal,
+    )),
+  };
+}
+
+/** Hashes of every file of rows, by path, in the order in which they are read. */
+export async function dataHashes({ data, evaluate }: Pick<Recipe, 'data' | 'evaluate'>, signal?: AbortSignal): Promise<Hashes> {
+  const files = new Set<string>();
+  for (const { path } of [...data, ...(evaluate?.data ?? [])]) for (const file of await findFiles(path)) files.add(file);
   return hashesOf([...files], (path) => path, signal);
 }
 
@@ -68,7 +94,7 @@ export async function besideHashes({ adapter, method }: Pick<Recipe, 'adapter' |
   const hashes: Hashes = {};
   for (const [key, folder] of named) {
     // A folder that is missing is told of by whoever opens it.
-    const names = (await readdir(folder).catch(() => [])).filter((name) => OF_WEIGHTS.test(name)).sort();
+    const names = ((await ifThere(readdir(folder), folder)) ?? []).filter((name) => OF_WEIGHTS.test(name)).sort();
     const paths = names.map((name) => join(folder, name));
     Object.assign(hashes, await hashesOf(paths, (path) => `${key}/${basename(path)}`, signal));
   }

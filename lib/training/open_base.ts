@@ -19,8 +19,16 @@ export interface OpenedBase {
  * Folder, config and tokenizer of the recipe's `model`; no weights are loaded.
  * @throws what opening a model folder and a tokenizer throws; RequestError `wrong_network`, `beyond_context`; DataError `vocabulary_differs`
  */
-export async function openBase({ recipe, place }: ReadRecipe, { signal, onDownload }: HubOptions): Promise<OpenedBase> {
-  const folder = await modelPlace(recipe.model, { signal, onDownload });
+export async function openBase(read: ReadRecipe, options: HubOptions): Promise<OpenedBase> {
+  return openBaseIn(await basePlace(read, options), read);
+}
+
+/** Where the recipe's `model` lies, fetched where it is of a hub. */
+export const basePlace = ({ recipe }: ReadRecipe, { signal, onDownload }: HubOptions): Promise<string> =>
+  modelPlace(recipe.model, { signal, onDownload });
+
+/** As `openBase`, in the folder that `basePlace` gave. */
+export async function openBaseIn(folder: string, { recipe, place }: ReadRecipe): Promise<OpenedBase> {
   const base = await openModelFolder(folder, { scores: trainsScores(recipe) });
   checkNetwork(recipe, base, place('method'));
   const fitting = withMaxLength(recipe, contextOf(base.config), place('train.maxLength'));

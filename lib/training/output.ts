@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { type Adapter, HEAD_NAME, peftName } from '../checkpoint/adapter.js';
 import { writeAdapter } from '../checkpoint/adapter_write.js';
 import { rewardConfig } from '../checkpoint/config.js';
-import { exists, folderWhole, writeWhole } from '../checkpoint/files.js';
+import { exists, folderWhole, writeFault, writeWhole } from '../checkpoint/files.js';
 import {
   checkpointName,
   checkpointsFolder,
@@ -20,10 +20,13 @@ import { type Tokens, unitStarts } from '../data/index.js';
 import { scoreConstants } from '../methods/index.js';
 import type { NativeModel } from '../native.js';
 import { resolvedRecipe } from '../options/index.js';
+import { chosenWeights } from './held_out.js';
 import { forwardAll } from './passes.js';
 import type { Run } from './prepare.js';
 import { trainedSets, valuePlace } from './rollouts.js';
-import { trainsScores } from './weights.js';
+import { isReported } from './run_folder.js';
+import { flatSteps } from './schedule.js';
+import { restoreStart, trainsScores } from './weights.js';
 
 /** Writes a checkpoint of the last step, deletes those that are neither new nor the best, and returns its folder. */
 export async function keepCheckpoint(run: Run): Promise<string> {
@@ -39,7 +42,10 @@ export async function keepCheckpoint(run: Run): Promise<string> {
     },
     sets: trainedSets(recipe),
   });
-  await pruneCheckpoints(out, bestCheckpoint(run));
+  await pruneCheckpoints(
+    out,
+    [state.lowest?.step, lastFlat(run)].filter((step) => step !== undefined),
+  );
   return path;
 }
 
@@ -53,8 +59,12 @@ async function writeValue({ native, recipe }: Run, folder: string): Promise<void
 
 const isHead = (name: string) => name === HEAD_NAME || name === 'score.weight';
 
-/** The step of the best evaluation, if a checkpoint of it was written. */
-const bestCheckpoint = ({ state }: Run) => (state.best !== undefined && state.best.step > 0 ? state.best.step : undefined);
+/** The folder of a step's checkpoint. */
+export const checkpointPath = ({ out }: Pick<Run, 'out'>, step: number) => join(checkpointsFolder(out), checkpointName(step));
+
+/** The last step of wsd before its rate goes down: a longer run goes on from there. */
+export const lastFlat = ({ recipe: { train }, steps }: Pick<Run, 'recipe' | 'steps'>) =>
+  train.schedule === 'wsd' ? flatSteps(train.decay, steps) : undefined;
 
 /** @param keeps the head that a reward model has no use for, for `--resume` */
 async function writeWeights({ native, adapter, base, recipe }: Run, folder: string, keeps = false): Promise<void> {
@@ -102,18 +112,27 @@ const outputFolder = ({ out, adapter }: Pick<Run, 'out' | 'adapter'>) => join(ou
 /** The output of a run that was finished already, so that resuming it changes nothing. */
 export async function finishedOutput(run: Run): Promise<string | undefined> {
   const output = outputFolder(run);
-  const isWhole = (await exists(output)) && (await exists(join(run.out, 'report.json')));
-  return isWhole ? output : undefined;
+  const isEnded = run.state.step >= run.steps || isExhausted(run);
+  return isEnded && (await exists(output)) && (await isReported(run.out)) ? output : undefined;
 }
 
-/** Writes adapter/ or model/. With early stopping that is the best checkpoint, else the last step. */
+/** Early stopping: the held-out rows got no better for too long. */
+export function isExhausted({ recipe, state }: Pick<Run, 'recipe' | 'state'>): boolean {
+  const patience = recipe.train.earlyStopping?.patience ?? Number.POSITIVE_INFINITY;
+  return (state.best?.since ?? 0) >= patience;
+}
+
+/**
+ * Writes adapter/ or model/: with early stopping the weights with the lowest held-out figure, else those of the last step.
+ * @throws DataError `bad_checkpoint` where their checkpoint is gone
+ */
 export async function writeOutput(run: Run): Promise<string> {
   const output = outputFolder(run);
-  const best = bestCheckpoint(run);
-  const folder = join(checkpointsFolder(run.out), checkpointName(best ?? 0));
-  const takesBest = run.recipe.train.earlyStopping !== null && best !== undefined && best !== run.state.step && (await exists(folder));
-  if (takesBest) await restoreModel({ folder, step: best, state: {} }, run.native);
-  await rm(output, { recursive: true, force: true });
+  const { state, recipe } = run;
+  const { step } = chosenWeights(state, recipe.train.earlyStopping !== null);
+  if (step === 0) await restoreStart(run);
+  else if (step !== state.step) await restoreModel({ folder: checkpointPath(run, step), step, state: {} }, run.native);
+  await rm(output, { recursive: true, force: true }).catch((error) => Promise.reject(writeFault(error, output)));
   await folderWhole(output, async (temporary) => {
     await writeWeights(run, temporary);
     await writeConstants(run, temporary);

@@ -7,8 +7,9 @@ import { methods } from '../methods/index.js';
 import { broughtAdapter, type Recipe } from '../options/index.js';
 import { baseHashes, type Hashes, hashFile } from './manifest.js';
 import { FrozenModels, type LoadedPolicy, openReference, type Reference } from './reference.js';
-import { cacheFile, comesAgain, computeKnown, type KnownReference, readKnown, writeKnown } from './reference_cache.js';
+import { cacheFile, computeKnown, type KnownReference, readKnown, writeKnown } from './reference_cache.js';
 import type { Rows } from './rows.js';
+import type { Fixed } from './run_state.js';
 
 /** What the recipe's policy is held to, where its method learns from rows and has such a thing. */
 function wantedReference({ method }: Pick<Recipe, 'method'>): string | undefined {
@@ -21,7 +22,7 @@ export const needsOtherModel = (recipe: Recipe) => recipe.adapter === null && wa
 export interface PreferenceSource extends LoadedPolicy {
   rows: Pick<Rows, 'sequences' | 'heldOut'>;
   microBatchTokens: number;
-  hashes: { base: Hashes };
+  state: { fixed: Pick<Fixed, 'hashes' | 'keepsReference'> };
 }
 
 /** What the policy is held to. */
@@ -42,11 +43,10 @@ export interface HeldReference {
 export async function openHeldReference(source: PreferenceSource, signal?: AbortSignal): Promise<HeldReference | undefined> {
   const wanted = wantedReference(source.recipe);
   if (wanted === undefined) return undefined;
-  const { recipe, rows } = source;
   const frozen = FrozenModels.beside(source);
   const open = () => openReference(wanted, source, frozen);
   try {
-    const held = comesAgain(recipe.train, rows.sequences)
+    const held = source.state.fixed.keepsReference
       ? await keptReference(source, open, signal)
       : { reference: await open(), made: 'every step' as const, warnings: [] };
     if (held.reference === undefined) await frozen.dispose();
@@ -62,17 +62,25 @@ async function keptReference(
   open: () => Promise<Reference>,
   signal?: AbortSignal,
 ): Promise<Omit<HeldReference, 'close'>> {
-  const { recipe, native, rows, microBatchTokens, hashes } = source;
+  const { recipe, native, rows, microBatchTokens, state } = source;
+  const { base } = state.fixed.hashes;
   const sequences = [...rows.sequences, ...rows.heldOut];
-  const reference = await referenceHashes(recipe, hashes.base, signal);
-  const file = cacheFile({ recipe, sequences, microBatchTokens, shared: native.sharesBeginnings, base: hashes.base, reference });
+  const reference = await referenceHashes(recipe, base, signal);
+  const file = cacheFile({ recipe, sequences, microBatchTokens, shared: native.sharesBeginnings, base, reference });
   const asksMore = methods[recipe.method.name].columns?.(recipe.method as never).includes('mismatch') ?? false;
-  const found = await readKnown(file, sequences);
+  const unread: Warning[] = [];
+  const found = await readKnown(file, sequences).catch((error: Error) => {
+    unread.push({
+      code: 'reference_not_read',
+      message: `log-probabilities kept by an earlier run: ${error.message}; they are computed again`,
+    });
+    return undefined;
+  });
   if (found !== undefined)
     return { known: found, made: 'by an earlier run', file, warnings: [], ...(asksMore && { reference: await open() }) };
   const opened = await open();
   const known = await computeKnown(opened, sequences, microBatchTokens, signal);
-  const warnings = await writeKnown(file, known);
+  const warnings = unread.length > 0 ? unread : await writeKnown(file, known);
   return { known, made: 'once', file, warnings, ...(asksMore && { reference: opened }) };
 }
 

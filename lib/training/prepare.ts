@@ -1,23 +1,25 @@
 /** Everything before the first step: recipe, base, rows, adapter, memory, and for `--resume` the checkpoint. Nothing is written here. */
 import { resolve } from 'node:path';
-import { checkNewFolder } from '../checkpoint/files.js';
 import type { HubProgress } from '../checkpoint/hub.js';
-import { type Checkpoint, latestCheckpoint } from '../checkpoint/resume.js';
-import type { Tokens } from '../data/index.js';
+import { StepPlan, type Tokens } from '../data/index.js';
 import { RequestError } from '../errors/index.js';
 import { parseRecipe, type ReadRecipe, type Recipe, type RecipeInput, readRecipe, type StagedInput } from '../options/index.js';
 import type { Tokenizer } from '../tokenizer/index.js';
 import { closeAll, openRewardFunctions } from './judges.js';
-import { baseHashes, besideHashes, dataHashes } from './manifest.js';
 import { hideableRows, type Masks, masksOf } from './masks.js';
 import { networksBeside, plannedMicroBatch } from './micro_batch.js';
-import { openBase } from './open_base.js';
+import { basePlace, openBaseIn } from './open_base.js';
 import { type HeldReference, openHeldReference, preferenceWarnings } from './preference.js';
 import type { LoadedPolicy } from './reference.js';
+import { comesAgain } from './reference_cache.js';
 import { checkRollouts, checkRoom, openRollouts, type RolloutParts, rolloutOptions, withoutEvaluation } from './rollouts.js';
 import { loadRows, type Rows } from './rows.js';
-import { type RunHashes, RunState } from './run_state.js';
-import { recipeIn, refuseOtherRecipe } from './same_recipe.js';
+import { type Fixed, RunState } from './run_state.js';
+import { dateAt, wallTime } from './run_time.js';
+import { checkSameFiles, runHashes } from './same_files.js';
+import { refuseOtherRecipe } from './same_recipe.js';
+import { warmupSteps } from './schedule.js';
+import { checkStart, grown, startingPoint } from './starting_point.js';
 import { openTeacher, type Teacher } from './teacher.js';
 import { fail, loadTrained, startingAdapter } from './weights.js';
 
@@ -41,9 +43,13 @@ export interface Run extends LoadedPolicy {
   rows: Rows;
   sequences: Tokens[];
   microBatchTokens: number;
-  hashes: RunHashes;
   state: RunState;
+  /** Steps of the whole run. */
+  steps: number;
+  /** Whether it goes on from a checkpoint. */
   resumed: boolean;
+  /** Whether it was begun before, and left no checkpoint: it begins anew in the folder that is there. */
+  anew: boolean;
   tokenizer: Tokenizer;
   /** Of a method that learns from its own answers. */
   rollouts: RolloutParts | undefined;
@@ -58,51 +64,66 @@ export interface Run extends LoadedPolicy {
 type Beside = 'rollouts' | 'held' | 'teacher';
 type Functions = Awaited<ReturnType<typeof openRewardFunctions>>;
 
-/** @throws RequestError, DataError and WorkError for everything that can be known before the first step */
-export async function prepareRun(input: TrainInput, options: TrainOptions): Promise<Run> {
+/**
+ * @param time what chat templates are told where the run begins here, as `wallTime` writes it
+ * @throws RequestError, DataError and WorkError for everything that can be known before the first step
+ */
+export async function prepareRun(input: TrainInput, options: TrainOptions, time?: string): Promise<Run> {
   const read = readInput(input);
   checkRollouts(read.recipe, read.place);
   const functions = await openRewardFunctions(rolloutOptions(read.recipe)?.rewards ?? []);
-  return prepare(read, options, functions).catch(async (error) => {
+  return prepare(read, options, functions, time).catch(async (error) => {
     await closeAll(functions);
     throw error;
   });
 }
 
-async function prepare(read: ReadRecipe, options: TrainOptions, functions: Functions): Promise<Run> {
+async function prepare(read: ReadRecipe, options: TrainOptions, functions: Functions, begun?: string): Promise<Run> {
   const { signal } = options;
   const out = outFolder(read.recipe, options);
-  const checkpoint = await startingPoint(out, options.resume ?? false);
+  const start = await startingPoint(out, options.resume ?? false);
   checkDevice(read);
-  const { base, tokenizer, recipe: fitting } = await openBase(read, options);
+  const folder = await basePlace(read, options);
+  await checkStart(start, read.recipe, folder, { signal });
+  const { base, tokenizer, recipe: fitting } = await openBaseIn(folder, read);
   const { recipe, warnings } = withoutEvaluation({ ...fitting, out });
-  if (checkpoint !== undefined) checkSameRecipe(checkpoint, recipe);
+  if (start.before !== undefined) refuseOtherRecipe(start.before, recipe, start.words);
   const adapter = await startingAdapter(recipe, base, read);
   const masks = await masksOf(recipe, tokenizer, base.folder, read.place('method.maskToken'));
-  const [loaded, ofBase] = await Promise.all([loadRows(recipe, tokenizer, { place: read.place, signal }), baseHashes(base, signal)]);
+  const time = start.time ?? begun ?? wallTime();
+  const loaded = await loadRows(recipe, tokenizer, { place: read.place, signal, now: dateAt(time) });
   const heldOut = hideableRows(loaded.heldOut, masks);
   const rows = { ...loaded, heldOut, warnings: [...loaded.warnings, ...warnings, ...preferenceWarnings(recipe, loaded.dataset.counts)] };
   checkRoom(recipe, base, rows.longest, read.place('method.maxNewTokens'));
-  const hashes = { base: ofBase, data: await dataHashes(rows.datasets, signal), beside: await besideHashes(recipe, signal) };
-  const saved = checkpoint === undefined ? undefined : RunState.from(checkpoint, hashes);
-  const microBatchTokens = saved?.microBatchTokens ?? plannedMicroBatch(recipe, base.config, adapter, rows, await networksBeside(recipe));
-  const state = saved ?? new RunState({ microBatchTokens, hashes });
-  const native = await loadTrained(base, recipe, adapter, checkpoint);
+  const hashes = await runHashes(recipe, base, loaded, signal);
+  if (start.hashes !== undefined) checkSameFiles(start.hashes, hashes);
   const sequences = hideableRows(rows.sequences, masks);
-  const parts = { out, recipe, base, native, adapter, rows, sequences, masks, microBatchTokens, hashes, state, tokenizer };
+  const stepsOf = ({ train }: Recipe) => new StepPlan({ sequences, sources: rows.dataset.sources }, train).count();
+  const checkpoint = await grown(start, recipe, out, stepsOf);
+  const fixed = async (): Promise<Fixed> => ({
+    microBatchTokens: plannedMicroBatch(recipe, base.config, adapter, rows, await networksBeside(recipe)),
+    hashes,
+    time,
+    warmup: warmupSteps(recipe.train.warmup, stepsOf(recipe)),
+    keepsReference: comesAgain(recipe.train, rows.sequences),
+  });
+  const state = checkpoint === undefined ? new RunState(await fixed()) : RunState.from(checkpoint, hashes);
+  const { microBatchTokens } = state.fixed;
+  const native = await loadTrained(base, recipe, adapter, checkpoint);
+  const parts = { out, recipe, base, native, adapter, rows, sequences, masks, microBatchTokens, state, tokenizer, steps: stepsOf(recipe) };
   const beside = await openBeside(parts, functions, signal).catch((error) => fail(native, error));
-  return { ...parts, ...beside, resumed: checkpoint !== undefined };
+  return { ...parts, ...beside, resumed: checkpoint !== undefined, anew: start.anew };
 }
 
 /** What works beside the policy, where the method has it. */
-async function openBeside(parts: Omit<Run, Beside | 'resumed'>, functions: Functions, signal?: AbortSignal): Promise<Pick<Run, Beside>> {
+async function openBeside(
+  parts: Omit<Run, Beside | 'resumed' | 'anew'>,
+  functions: Functions,
+  signal?: AbortSignal,
+): Promise<Pick<Run, Beside>> {
   const rollouts = rolloutOptions(parts.recipe) && (await openRollouts(parts, functions));
   const held = await openHeldReference(parts, signal);
   return { rollouts, held, teacher: await openTeacher(parts) };
-}
-
-function checkSameRecipe({ folder, step }: Checkpoint, recipe: Recipe): void {
-  refuseOtherRecipe(recipeIn(folder), recipe, `the recipe is not the one that was trained with up to step ${step}`);
 }
 
 /** A recipe from any of its forms. */
@@ -116,20 +137,6 @@ export function outFolder({ out }: Recipe, options: TrainOptions): string {
   const folder = options.out ?? out;
   if (folder === undefined) throw new RequestError('missing_out', 'no output folder: give --out DIR, or out: in the recipe');
   return resolve(folder);
-}
-
-/** @throws RequestError `output_exists`, `not_writable` */
-export const checkNewOutput = (out: string) => checkNewFolder(out, 'go on with it by --resume, choose another --out, or delete it');
-
-async function startingPoint(out: string, resume: boolean): Promise<Checkpoint | undefined> {
-  if (!resume) {
-    await checkNewOutput(out);
-    return undefined;
-  }
-  const checkpoint = await latestCheckpoint(out);
-  if (checkpoint === undefined)
-    throw new RequestError('nothing_to_resume', `${out} has no checkpoint to resume from; start without --resume`);
-  return checkpoint;
 }
 
 /** @throws RequestError `device_unavailable` */

@@ -6,6 +6,7 @@ import { readAdapter } from '../checkpoint/adapter_read.js';
 import { type ModelFolder, openModelFolder } from '../checkpoint/model_folder.js';
 import { loadNative, nativeAdapter } from '../checkpoint/native_model.js';
 import { DataError } from '../errors/index.js';
+import { ifThere } from '../errors/system.js';
 import type { NativeModel } from '../native.js';
 import { broughtAdapter, type Recipe } from '../options/index.js';
 
@@ -88,9 +89,8 @@ export async function withAdapter(native: NativeModel, adapter: Adapter, name: s
 
 /** @throws DataError `missing_model` */
 export async function checkThere(folder: string, who: string): Promise<void> {
-  await stat(folder).catch((cause) => {
-    throw new DataError('missing_model', `no such folder of a ${who}`, { file: folder, cause });
-  });
+  const found = await ifThere(stat(folder), folder);
+  if (found === undefined) throw new DataError('missing_model', `no such folder of a ${who}`, { file: folder });
 }
 
 /** Ids of one must be those of the other. @throws DataError `vocabulary_differs` */

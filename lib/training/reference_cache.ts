@@ -10,6 +10,8 @@ import { join, resolve } from 'node:path';
 import { readTensor, storedTensor, writeSafetensors } from '../checkpoint/safetensors.js';
 import { readHeader } from '../checkpoint/safetensors_header.js';
 import { sequencesHash, type Tokens, type Warning } from '../data/index.js';
+import { AttuneError } from '../errors/index.js';
+import { isAbsent, readFault } from '../errors/system.js';
 import { addon } from '../native.js';
 import type { Recipe, Train } from '../options/index.js';
 import { cutInto, membersAt } from './batches.js';
@@ -56,15 +58,21 @@ export function cacheFile(
 
 const NAME = 'logprob';
 
-/** What an earlier run kept, or undefined. A file that is not whole or not of these sequences is as good as none. */
+/**
+ * What an earlier run kept, or undefined. A file that is not whole or not of these sequences is as good as none.
+ * @throws WorkError `read_failed`, RequestError `not_readable` where the disk refuses: what lies there is not written over
+ */
 export async function readKnown(file: string, sequences: readonly Tokens[]): Promise<KnownReference | undefined> {
   const size = sequences.reduce((sum, { trainedTokens }) => sum + trainedTokens, 0);
   try {
     const [entry] = await readHeader(file);
     if (entry?.name !== NAME || entry.shape.join() !== String(size)) return undefined;
     return tableOf(await readTensor(storedTensor(entry, file)), sequences);
-  } catch {
-    return undefined;
+  } catch (error) {
+    const cause = error instanceof AttuneError ? error.cause : error;
+    const isSystem = typeof (cause as NodeJS.ErrnoException | undefined)?.code === 'string';
+    if (isAbsent(cause) || (error instanceof AttuneError && !isSystem)) return undefined;
+    throw readFault(cause, file);
   }
 }
 

@@ -1,8 +1,9 @@
 /** Reward functions: what a JavaScript module exports, run in a thread of its own, so that one that never yields can be ended. */
-import { access } from 'node:fs/promises';
+import { stat } from 'node:fs/promises';
 import { pathToFileURL } from 'node:url';
 import { Worker } from 'node:worker_threads';
 import { DataError, nearest, WorkError } from '../errors/index.js';
+import { ifThere } from '../errors/system.js';
 import { REWARD_WORKER, type WorkerAnswer } from './reward_worker.js';
 
 /** One answer, as a reward function sees it. */
@@ -56,9 +57,8 @@ export class RewardFunction {
    */
   static async open(source: RewardFunctionSource): Promise<RewardFunction> {
     const { file } = placeOf(source);
-    await access(file).catch((cause) => {
-      throw new DataError('missing_reward_function', 'no such file of reward functions', { file, cause });
-    });
+    const found = await ifThere(stat(file), file);
+    if (found === undefined) throw new DataError('missing_reward_function', 'no such file of reward functions', { file });
     const opened = new RewardFunction(source);
     try {
       await opened.#load();

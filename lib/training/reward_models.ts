@@ -8,6 +8,7 @@ import { Fields, readJson, readJsonIfThere } from '../checkpoint/json_file.js';
 import { type ModelFolder, openModelFolder } from '../checkpoint/model_folder.js';
 import { readTensor } from '../checkpoint/safetensors.js';
 import { DataError } from '../errors/index.js';
+import { ifThere } from '../errors/system.js';
 import type { NativeModel } from '../native.js';
 import { openTokenizer, type Tokenizer } from '../tokenizer/index.js';
 import type { PassSequence } from './batches.js';
@@ -33,9 +34,8 @@ export class RewardModel {
    * @throws DataError `missing_reward_model`, `bad_reward_model`, `tokenizer_differs`, and what reading an adapter throws
    */
   static async open(folder: string, name: string, policy: Policy, frozen: FrozenModels): Promise<RewardModel> {
-    await stat(folder).catch((cause) => {
-      throw new DataError('missing_reward_model', 'no such folder of a reward model', { file: folder, cause });
-    });
+    const found = await ifThere(stat(folder), folder);
+    if (found === undefined) throw new DataError('missing_reward_model', 'no such folder of a reward model', { file: folder });
     await checkTokenizer(folder, folder, policy);
     if (!(await isAdapterFolder(folder))) return RewardModel.whole(folder, policy, frozen);
     const base = await baseOf(folder, policy);
@@ -87,7 +87,7 @@ async function readConstants(folder: string): Promise<{ mean: number; std: numbe
 /** The base of such an adapter: the policy's, unless the adapter names another folder that is there. */
 export async function baseOf(folder: string, policy: Policy, who = 'reward model'): Promise<ModelFolder> {
   const named = (await readJson(join(folder, ADAPTER_CONFIG))).base_model_name_or_path;
-  const other = typeof named === 'string' ? await realpath(named).catch(() => undefined) : undefined;
+  const other = typeof named === 'string' ? await ifThere(realpath(named), named) : undefined;
   if (other === undefined || other === (await realpath(policy.base.folder))) return policy.base;
   await checkTokenizer(other, folder, policy, who);
   return openModelFolder(other);

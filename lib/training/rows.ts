@@ -33,6 +33,8 @@ export interface LoadRowsOptions {
   /** Place of a key of the recipe. */
   place?: (key: string) => ErrorPlace;
   signal?: AbortSignal | undefined;
+  /** The time that chat templates are told. Default: now. */
+  now?: Date;
   /** Sequences whose text is kept. */
   keepText?: number;
 }
@@ -43,12 +45,12 @@ type WholeRecipe = Recipe & { train: { maxLength: number } };
 export function loadDatasets(
   recipe: WholeRecipe,
   tokenizer: Tokenizer,
-  options: LoadRowsOptions,
+  { now, ...options }: LoadRowsOptions,
 ): (data: readonly DataSource[]) => Promise<Dataset> {
   const { template, roles, checks, train } = recipe;
   const { trained, plan } = methods[recipe.method.name].needs;
   const { maxLength, overlong } = train;
-  const chat = openChat(tokenizer);
+  const chat = openChat(tokenizer, undefined, now);
   const accepts = acceptedRows(recipe.method.name, Object.fromEntries(Object.values(methods).map(({ name, needs }) => [name, needs.rows])));
   const rankings = recipe.method.name === 'reward' && recipe.method.ranking === 'plackettLuce' ? 'whole' : 'pairs';
   // Hidden words are an encoder's, which reads a begin and an end token around every text.

@@ -2,40 +2,32 @@
  * What a run remembers from step to step, and what a checkpoint keeps of it beside the tensors. Random numbers have no state to keep: the order of
  * rows follows from seed and epoch, dropout from seed and step.
  */
-import { basename } from 'node:path';
-import { isDeepStrictEqual } from 'node:util';
 import type { Checkpoint } from '../checkpoint/resume.js';
 import type { Cursor } from '../data/index.js';
-import { DataError, RequestError } from '../errors/index.js';
+import { DataError } from '../errors/index.js';
 import type { MethodState } from '../methods/index.js';
 import type { EvaluationEvent, StepEvent } from './events.js';
-import { type Best, betterOf, type Judged, judgedOf } from './held_out.js';
-import type { Hashes } from './manifest.js';
+import { type Best, betterOf, type Judged, judgedOf, lowestOf } from './held_out.js';
 import type { PreferenceWatch } from './preference_warnings.js';
 import type { RolloutState } from './rollout_step.js';
 import type { Watch } from './rollout_warnings.js';
+import { checkSameFiles, type RunHashes } from './same_files.js';
 
 /** Version of what a checkpoint holds. */
-const FORMAT = 2;
+const FORMAT = 3;
 
-interface Fixed {
-  /** Chosen once: another split of a step would round its sums otherwise. */
+/** What is chosen once for the whole run, however often and wherever it goes on. */
+export interface Fixed {
+  /** Another split of a step would round its sums otherwise. */
   microBatchTokens: number;
   hashes: RunHashes;
+  /** What chat templates are told, as `wallTime` writes it. */
+  time: string;
+  /** Steps of warm-up: a share of the steps would be another number in a run that grew. */
+  warmup: number;
+  /** Whether the reference is computed before the first step: another way may round otherwise. */
+  keepsReference: boolean;
 }
-
-/** What a run was made of: its base, its rows, and the models beside. */
-export interface RunHashes {
-  base: Hashes;
-  data: Hashes;
-  beside: Hashes;
-}
-
-const IN_WORDS: Record<keyof RunHashes, string> = {
-  base: 'the base model',
-  data: 'the data',
-  beside: 'a model that the run goes on from or is measured by',
-};
 
 /** Sums and figures over the whole run, also over what was before a resume. */
 export interface Sums {
@@ -50,7 +42,10 @@ export interface Sums {
 export class RunState {
   step = 0;
   cursor: Cursor = { step: 0, epoch: 0, position: 0 };
+  /** For patience: the last evaluation that was better by `minimum`. */
   best: Best | undefined;
+  /** The evaluation with the lowest figure, whose weights come out with early stopping. */
+  lowest: Judged | undefined;
   evaluations: Judged[] = [];
   /** Of methods that learn from rows: what the method remembers, and what is watched. */
   rows: { method: MethodState; watch: PreferenceWatch } = { method: {}, watch: {} };
@@ -58,42 +53,28 @@ export class RunState {
   rollouts: RolloutState & { watch: Watch } = { updates: 0, method: {}, watch: {} };
   sums: Sums = { tokens: 0, trainedTokens: 0, seconds: 0, firstLoss: undefined, lastLoss: undefined, peakMemoryMiB: 0 };
 
-  constructor(private readonly fixed: Fixed) {}
-
-  get microBatchTokens(): number {
-    return this.fixed.microBatchTokens;
-  }
+  constructor(readonly fixed: Fixed) {}
 
   /**
-   * The state in a checkpoint, if base and data are still the same.
+   * The state in a checkpoint, if all files that the run is made of are still the same.
    * @throws RequestError `data_changed`; DataError `bad_checkpoint`
    */
   static from({ folder, state: json }: Checkpoint, hashes: RunHashes): RunState {
     if (json.format !== FORMAT)
       throw new DataError('bad_checkpoint', `has the format ${json.format}; this version reads ${FORMAT}`, { file: folder });
     const saved = json as unknown as ReturnType<RunState['toJSON']>;
-    for (const what of ['base', 'data', 'beside'] as const) checkSame(what, saved.hashes[what], hashes[what]);
-    const state = new RunState({ microBatchTokens: saved.microBatchTokens, hashes });
-    const { step, cursor, best, evaluations, sums, rows = state.rows, rollouts = state.rollouts } = saved;
-    return Object.assign(state, { step, cursor, best, evaluations, sums, rows, rollouts });
+    checkSameFiles(saved.hashes, hashes);
+    const { microBatchTokens, time, warmup, keepsReference } = saved;
+    const state = new RunState({ microBatchTokens, time, warmup, keepsReference, hashes });
+    const { step, cursor, best, lowest, evaluations, sums, rows = state.rows, rollouts = state.rollouts } = saved;
+    return Object.assign(state, { step, cursor, best, lowest, evaluations, sums, rows, rollouts });
   }
 
   /** What the checkpoint's state.json holds. */
   toJSON() {
-    const { step, cursor, best, evaluations, sums, rows, fixed } = this;
+    const { step, cursor, best, lowest, evaluations, sums, rows, fixed } = this;
     const rollouts = this.rollouts.updates > 0 ? { rollouts: this.rollouts } : {};
-    return {
-      format: FORMAT,
-      step,
-      cursor,
-      microBatchTokens: fixed.microBatchTokens,
-      best,
-      evaluations,
-      sums,
-      hashes: fixed.hashes,
-      rows,
-      ...rollouts,
-    };
+    return { format: FORMAT, step, cursor, ...fixed, best, lowest, evaluations, sums, rows, ...rollouts };
   }
 
   /** Takes a step into account. `cursor` stands behind it. */
@@ -115,17 +96,6 @@ export class RunState {
   evaluated(event: EvaluationEvent, minimum: number): void {
     this.evaluations.push(judgedOf(event));
     this.best = betterOf(this.best, event, minimum);
+    this.lowest = lowestOf(this.lowest, event);
   }
-}
-
-/** @throws RequestError `data_changed` where files are not what they were */
-export function checkSame(what: keyof RunHashes, before: Hashes, now: Hashes): void {
-  // Their folder may have moved with the run: which paths are read is the recipe's matter.
-  const named = (hashes: Hashes) => Object.entries(hashes).map(([file, hash]) => [basename(file), hash]);
-  if (isDeepStrictEqual(named(before), named(now))) return;
-  const files = [...new Set([...Object.keys(before), ...Object.keys(now)])].filter((file) => before[file] !== now[file]);
-  throw new RequestError(
-    'data_changed',
-    `${IN_WORDS[what]} changed since the checkpoint was written: ${files.slice(0, 5).join(', ')}; start anew with another --out`,
-  );
 }

@@ -12,6 +12,9 @@ export interface Schedule {
 /** Steps of warm-up. */
 export const warmupSteps = (warmup: number, steps: number) => (warmup < 1 ? Math.round(warmup * steps) : warmup);
 
+/** Steps of wsd before it goes down. */
+export const flatSteps = (decay: number, steps: number) => steps - Math.max(1, Math.round(decay * steps));
+
 /**
  * The rate of step `step` (from 1) of `steps`. It rises evenly over the w steps of warm-up and is highest at step w + 1, with w = 0 at step 1;
  * no step is lost to a rate of zero.
@@ -34,8 +37,8 @@ export function learningRate(step: number, steps: number, { schedule, warmup, de
     case 'cosine':
       return highest * 0.5 * (1 + Math.cos(Math.PI * p));
     case 'wsd': {
-      const d = Math.max(1, Math.round(decay * steps));
-      const k = step - (steps - d);
+      const flat = flatSteps(decay, steps);
+      const [d, k] = [steps - flat, step - flat];
       return k <= 0 ? highest : highest * (1 - Math.sqrt(k / (d + 1)));
     }
   }

@@ -1,20 +1,26 @@
 /** Recipes with stages: one run after the other, each in a folder of its own, each going on from what earlier ones made. */
-import { cp, readdir, readFile, rm } from 'node:fs/promises';
+import { cp, readdir, rm, rmdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { exists, folderWhole, removePartial, writeWhole } from '../checkpoint/files.js';
-import { latestCheckpoint } from '../checkpoint/resume.js';
+import { exists, folderWhole, removePartial, writeFault, writeWhole } from '../checkpoint/files.js';
+import { wholeLines, writeLines } from '../checkpoint/lines.js';
 import { RequestError } from '../errors/index.js';
+import { ifThere } from '../errors/system.js';
 import { type ReadRecipe, type ReadStage, type Recipe, resolvedStages } from '../options/index.js';
 import type { DoneEvent, TrainingEvent } from './events.js';
 import { closeAll, openRewardFunctions } from './judges.js';
-import { checkNewOutput, outFolder, type TrainOptions } from './prepare.js';
+import { begunWith } from './manifest_json.js';
+import { basePlace } from './open_base.js';
+import { outFolder, type TrainOptions } from './prepare.js';
 import { previewRecipe } from './preview.js';
 import { checkRollouts, rolloutOptions, withoutEvaluation } from './rollouts.js';
+import { isBegun, RunFolder } from './run_folder.js';
+import { wallTime } from './run_time.js';
 import { recipeIn, refuseOtherRecipe } from './same_recipe.js';
 import { ANSWERS, samples, waits } from './sample.js';
+import { checkNewOutput, checkStart } from './starting_point.js';
 
 /** Trains one recipe. */
-type TrainOne = (read: ReadRecipe, options: TrainOptions) => AsyncGenerator<TrainingEvent, void, void>;
+type TrainOne = (read: ReadRecipe, options: TrainOptions, time?: string) => AsyncGenerator<TrainingEvent, void, void>;
 
 /** A stage in its folder, with every path settled. */
 interface Place {
@@ -36,18 +42,44 @@ export async function* trainStages(read: ReadRecipe, options: TrainOptions, trai
   const { stages = [] } = read;
   const out = outFolder(read.recipe, options);
   const places = placesOf(stages, out);
+  const lock = new RunFolder(out);
+  try {
+    if (options.resume === true) await lock.take();
+    yield* allStages(read, { out, places, trainOne, lock }, options);
+  } finally {
+    await lock.close();
+  }
+}
+
+interface Stages {
+  out: string;
+  places: readonly Place[];
+  trainOne: TrainOne;
+  /** The folder of all stages, to be taken as soon as it is there. */
+  lock: RunFolder;
+}
+
+async function* allStages(
+  read: ReadRecipe,
+  { out, places, trainOne, lock }: Stages,
+  options: TrainOptions,
+): AsyncGenerator<TrainingEvent, void, void> {
+  const { stages = [] } = read;
   const resume = options.resume ?? false;
   if (resume) await checkBegun(out, places);
   else await checkNewOutput(out);
+  const time = await timeOf(places);
   for (const place of places.slice(1)) await checkAhead(read, place, options.signal);
   let last: DoneEvent | undefined;
   for (const place of places) {
     const recipe = settled(place.stage, places);
     if (resume && (await isWhole(place))) {
-      refuseStage(place, recipe);
+      await refuseStage(place, recipe, options);
       continue;
     }
-    last = yield* runStage({ ...place, stage: { ...place.stage, recipe } }, places.length, options, trainOne);
+    const stage = { ...place, stage: { ...place.stage, recipe } };
+    last = yield* runStage(stage, places.length, options, (one, own) => trainOne(one, own, time));
+    await lock.take();
     await writeWhole(join(out, 'recipe.yaml'), resolvedStages(stages, out));
     // People rank the answers now.
     if (waits(recipe) && place !== places.at(-1)) return yield { event: 'done', step: 0, output: place.output };
@@ -55,6 +87,12 @@ export async function* trainStages(read: ReadRecipe, options: TrainOptions, trai
   const output = await writeLast(places.at(-1) as Place, out);
   await writeWhole(join(out, 'report.json'), report(places, output));
   yield { event: 'done', step: last?.step ?? 0, output };
+}
+
+/** All stages are told the time at which the first began. */
+async function timeOf([first]: readonly Place[]): Promise<string> {
+  const isThere = first !== undefined && (await isBegun(first.folder));
+  return isThere ? (await begunWith(first.folder)).time : wallTime();
 }
 
 function placesOf(stages: readonly ReadStage[], out: string): Place[] {
@@ -82,7 +120,7 @@ function settled({ recipe, start }: ReadStage, places: readonly Place[]): Recipe
 async function checkBegun(out: string, places: readonly Place[]): Promise<void> {
   await removePartial(out);
   for (const { folder } of places) if (await exists(folder)) return;
-  const others = await readdir(out).catch(() => []);
+  const others = (await ifThere(readdir(out), out)) ?? [];
   const why = others.length > 0 ? ' of this recipe’s' : '';
   throw new RequestError('nothing_to_resume', `${out} has no stage${why} to resume from; start without --resume`);
 }
@@ -99,12 +137,14 @@ async function checkAhead(read: ReadRecipe, { stage, number }: Place, signal: Ab
 
 const isWhole = async ({ folder, output }: Place) => (await exists(output)) && (await exists(join(folder, 'report.json')));
 
-/** A whole stage is not run again, so it must have been of this recipe. */
-function refuseStage({ folder, number }: Place, recipe: Recipe): void {
+/** A whole stage is not run again, so it must have been of this recipe and of these files. */
+async function refuseStage({ stage, folder, number }: Place, recipe: Recipe, { signal, onDownload }: TrainOptions): Promise<void> {
   const before = recipeIn(folder);
   const maxLength = recipe.train.maxLength === 'auto' ? before.train.maxLength : recipe.train.maxLength;
   const now = withoutEvaluation({ ...recipe, out: folder, train: { ...recipe.train, maxLength } }).recipe;
-  refuseOtherRecipe(before, now, `stage ${number} is not the one that was trained`);
+  refuseOtherRecipe(before, now, `stage ${number} is not the one that was trained`, []);
+  const base = await basePlace({ ...stage, recipe }, { signal, onDownload });
+  await checkStart(await begunWith(folder), recipe, base, { signal, weights: true });
 }
 
 async function* runStage(
@@ -113,10 +153,8 @@ async function* runStage(
   options: TrainOptions,
   trainOne: TrainOne,
 ): AsyncGenerator<TrainingEvent, DoneEvent | undefined, void> {
-  const begun = async () => (samples(stage.recipe) ? exists(folder) : (await latestCheckpoint(folder)) !== undefined);
-  const resume = options.resume === true && (await begun());
-  // What was cut before its first checkpoint begins anew.
-  if (options.resume === true && !resume) await rm(folder, { recursive: true, force: true });
+  const resume = options.resume === true && (await isBegun(folder));
+  if (options.resume === true && !resume) await removeEmpty(folder);
   yield { event: 'stage', stage: number, stages, method: stage.recipe.method.name, folder };
   let done: DoneEvent | undefined;
   for await (const event of trainOne(stage, { ...options, out: folder, resume })) {
@@ -126,12 +164,17 @@ async function* runStage(
   return done;
 }
 
+/** A folder with nothing in it stands in the way of a stage. */
+async function removeEmpty(folder: string): Promise<void> {
+  await ifThere(rmdir(folder), folder).catch((error) => Promise.reject(writeFault(error.cause, folder)));
+}
+
 /** The last stage's output once more, where other programs look for it. */
 async function writeLast({ stage, output }: Place, out: string): Promise<string> {
   const copy = join(out, kindOf(stage.recipe));
   await rm(copy, { recursive: true, force: true });
   if (samples(stage.recipe)) {
-    await writeWhole(copy, await readFile(output));
+    await writeLines(copy, wholeLines(output));
     return copy;
   }
   await folderWhole(copy, (temporary) => cp(output, temporary, { recursive: true }));

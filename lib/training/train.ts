@@ -3,11 +3,11 @@
 import { StepPlan } from '../data/index.js';
 import { InterruptedError } from '../errors/index.js';
 import { type ReadRecipe, resolvedRecipe } from '../options/index.js';
-import type { StartEvent, TrainingEvent } from './events.js';
-import { machine } from './manifest.js';
-import { finishedOutput, keepCheckpoint, writeOutput } from './output.js';
-import { prepareRun, type Run, readInput, type TrainInput, type TrainOptions } from './prepare.js';
-import { finalReport } from './report.js';
+import type { StartEvent, TrainingEvent, WarningEvent } from './events.js';
+import { manifest } from './manifest_json.js';
+import { checkpointPath, finishedOutput, isExhausted, keepCheckpoint, lastFlat, writeOutput } from './output.js';
+import { outFolder, prepareRun, type Run, readInput, type TrainInput, type TrainOptions } from './prepare.js';
+import { doneEvent, finalReport } from './report.js';
 import { RunFolder } from './run_folder.js';
 import { evaluateRun, takeRunStep } from './run_step.js';
 import { sampleRun, samples } from './sample.js';
@@ -28,21 +28,41 @@ export async function* train(input: TrainInput, options: TrainOptions = {}): Asy
   yield* read.stages === undefined ? trainOne(read, options) : trainStages(read, options, trainOne);
 }
 
-async function* trainOne(input: ReadRecipe, options: TrainOptions): AsyncGenerator<TrainingEvent, void, void> {
-  if (samples(input.recipe)) return yield* sampleRun(input, options);
-  const run = await prepareRun(input, options).catch((error) => Promise.reject(interruption(error, options.signal)));
-  const folder = new RunFolder(run.out);
+async function* trainOne(input: ReadRecipe, options: TrainOptions, time?: string): AsyncGenerator<TrainingEvent, void, void> {
+  const folder = new RunFolder(outFolder(input.recipe, options));
   try {
-    const done = run.resumed ? await finishedOutput(run) : undefined;
-    if (done !== undefined) yield { event: 'done', step: run.state.step, output: done };
-    else yield* steps(run, folder, options.signal);
+    if (options.resume === true) await folder.take();
+    if (samples(input.recipe)) yield* sampleRun(input, options, folder, time);
+    else yield* trainRun(input, options, folder, time);
+  } finally {
+    await folder.close();
+  }
+}
+
+async function* trainRun(
+  input: ReadRecipe,
+  options: TrainOptions,
+  folder: RunFolder,
+  time?: string,
+): AsyncGenerator<TrainingEvent, void, void> {
+  const run = await prepareRun(input, options, time).catch((error) => Promise.reject(interruption(error, options.signal)));
+  try {
+    const output = run.resumed ? await finishedOutput(run) : undefined;
+    if (output === undefined) yield* steps(run, folder, options.signal);
+    else yield* finished(run, folder, output);
   } finally {
     await run.rollouts?.close();
     await run.held?.close();
     await run.teacher?.close();
     run.native.dispose();
-    await folder.close();
   }
+}
+
+/** A run that had come to its end: the last event alone, told again where a kill came before it. */
+async function* finished(run: Run, folder: RunFolder, output: string): AsyncGenerator<TrainingEvent, void, void> {
+  const done = doneEvent(run, output);
+  await folder.end(run.state.step, done);
+  yield done;
 }
 
 /** Before the first step an abort ends the run with nothing to keep. */
@@ -55,60 +75,59 @@ function interruption(error: unknown, signal: AbortSignal | undefined): unknown 
 async function* steps(run: Run, folder: RunFolder, signal: AbortSignal | undefined): AsyncGenerator<TrainingEvent, void, void> {
   const { recipe, state, sequences, rows } = run;
   const plan = new StepPlan({ sequences, sources: rows.dataset.sources }, recipe.train, state.cursor);
-  const count = plan.count();
-  yield* beginning(run, folder, count, signal);
+  yield* beginning(run, folder, signal);
   let stopped = isExhausted(run);
   while (!stopped) {
-    if (signal?.aborted && state.step < count) throw interrupted(run);
+    if (signal?.aborted && state.step < run.steps) throw interrupted(run);
     const taken = plan.next();
     if (taken === undefined) break;
     const step = state.step + 1;
-    const { event, remarks } = await takeRunStep(run, step, taken, learningRate(step, count, recipe.train));
+    const rate = learningRate(step, run.steps, { ...recipe.train, warmup: state.fixed.warmup });
+    const { event, remarks } = await takeRunStep(run, step, taken, rate);
     state.tookStep(event, plan.cursor);
-    if (!folder.isOpen) await folder.create({ recipe: resolvedRecipe(recipe), manifest: manifest(run) });
+    if (!folder.isOpen) await folder.create({ recipe: resolvedRecipe(recipe), manifest: runManifest(run) });
     yield await folder.tell(event);
     for (const remark of remarks) yield await folder.tell({ event: 'warning', step, ...remark });
-    stopped = yield* afterStep(run, folder, count, signal);
+    stopped = yield* afterStep(run, folder, signal);
   }
   const output = await writeOutput(run);
-  await folder.report(finalReport(run, output));
-  yield await folder.tell({ event: 'done', step: state.step, output });
+  yield await folder.finish(finalReport(run, output), doneEvent(run, output));
 }
 
 /** What is told before the first step of this process. */
-async function* beginning(
-  run: Run,
-  folder: RunFolder,
-  count: number,
-  signal: AbortSignal | undefined,
-): AsyncGenerator<TrainingEvent, void, void> {
-  const { rows, held } = run;
-  const start = startEvent(run, count);
+async function* beginning(run: Run, folder: RunFolder, signal: AbortSignal | undefined): AsyncGenerator<TrainingEvent, void, void> {
+  const { rows, held, recipe, state } = run;
+  const start = startEvent(run);
   if (run.resumed) {
-    await folder.reopen(run.state.step);
+    const { step } = state;
+    const checkpoint = { event: 'checkpoint' as const, step, path: checkpointPath(run, step) };
+    await folder.reopen({ step, checkpoint, recipe: resolvedRecipe(recipe) });
     return yield start;
   }
+  if (run.anew) yield begunAnew(run.out);
   yield await folder.tell(start);
   for (const warning of [...rows.warnings, ...(held?.warnings ?? [])]) yield await folder.tell({ event: 'warning', ...warning });
   if (rows.heldOut.length > 0 && !signal?.aborted) yield await folder.tell(await evaluateRun(run));
 }
 
+/** Told to whoever listens, and not kept: what the run does is what it would have done without the cut. */
+export const begunAnew = (out: string): WarningEvent => ({
+  event: 'warning',
+  code: 'begun_anew',
+  message: `the run in ${out} was cut before its first checkpoint: it begins anew, at its first step`,
+});
+
 /** Evaluation and checkpoint, where they are due -> whether the run stops early. */
-async function* afterStep(
-  run: Run,
-  folder: RunFolder,
-  count: number,
-  signal: AbortSignal | undefined,
-): AsyncGenerator<TrainingEvent, boolean, void> {
-  const { recipe, state, rows } = run;
+async function* afterStep(run: Run, folder: RunFolder, signal: AbortSignal | undefined): AsyncGenerator<TrainingEvent, boolean, void> {
+  const { recipe, state, rows, steps } = run;
   const { step } = state;
-  const isLast = step === count;
-  const before = state.best?.step;
-  if (rows.heldOut.length > 0 && (isLast || step % (recipe.evaluate?.every ?? count) === 0))
+  const isLast = step === steps;
+  const before = state.lowest?.step;
+  if (rows.heldOut.length > 0 && (isLast || step % (recipe.evaluate?.every ?? steps) === 0))
     yield await folder.tell(await evaluateRun(run));
   const stopped = isExhausted(run);
-  const isDue = isLast || stopped || step % recipe.train.checkpointEvery === 0;
-  if (isDue || signal?.aborted || state.best?.step !== before) {
+  const isDue = isLast || stopped || step % recipe.train.checkpointEvery === 0 || step === lastFlat(run);
+  if (isDue || signal?.aborted || state.lowest?.step !== before) {
     const path = await keepCheckpoint(run);
     await folder.sync();
     yield await folder.tell({ event: 'checkpoint', step, path });
@@ -116,7 +135,7 @@ async function* afterStep(
   return stopped;
 }
 
-function startEvent({ native, rows, sequences, microBatchTokens, state }: Run, steps: number): StartEvent {
+function startEvent({ native, rows, sequences, microBatchTokens, state, steps }: Run): StartEvent {
   const parameters = native.parameters().reduce((sum, { shape }) => sum + shape.reduce((product, n) => product * n, 1), 0);
   const { counts } = rows.dataset;
   return {
@@ -131,23 +150,9 @@ function startEvent({ native, rows, sequences, microBatchTokens, state }: Run, s
   };
 }
 
-/** Early stopping: the held-out rows got no better for too long. */
-function isExhausted({ recipe, state }: Run): boolean {
-  const patience = recipe.train.earlyStopping?.patience ?? Number.POSITIVE_INFINITY;
-  return (state.best?.since ?? 0) >= patience;
-}
-
 function interrupted({ state, out }: Run): InterruptedError {
   if (state.step === 0) return new InterruptedError('interrupted before the first step; nothing was written');
   return new InterruptedError(`interrupted after step ${state.step}; a checkpoint is in ${out}: go on with --resume`);
 }
 
-function manifest({ base, recipe, hashes, rows }: Run): object {
-  const { counts, mappings } = rows.dataset;
-  return {
-    model: { folder: base.folder, sha256: hashes.base },
-    data: { sha256: hashes.data, rows: counts, files: mappings },
-    template: recipe.template,
-    machine: machine(),
-  };
-}
+const runManifest = ({ base, recipe, state, rows }: Run): object => manifest(base, recipe, rows, state.fixed);

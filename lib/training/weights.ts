@@ -1,15 +1,17 @@
 /** The weights that a run trains: base, adapter, score head, and what a checkpoint holds of them. */
-import { type Adapter, chosenLayers } from '../checkpoint/adapter.js';
+import { type Adapter, chosenLayers, HEAD_NAME, peftName } from '../checkpoint/adapter.js';
 import { newAdapter, newHead } from '../checkpoint/adapter_new.js';
 import { readAdapter } from '../checkpoint/adapter_read.js';
 import type { ModelFolder } from '../checkpoint/model_folder.js';
 import { loadNative, nativeAdapter } from '../checkpoint/native_model.js';
 import { type Checkpoint, restoreModel } from '../checkpoint/resume.js';
 import { readTensor } from '../checkpoint/safetensors.js';
+
 import { RequestError } from '../errors/index.js';
 import { methods } from '../methods/index.js';
-import type { NativeModel } from '../native.js';
+import type { NativeModel, StoredTensor } from '../native.js';
 import type { ReadRecipe, Recipe } from '../options/index.js';
+import type { LoadedPolicy } from './reference.js';
 import { addValueHead, trainedSets } from './rollouts.js';
 
 /** Whether the method trains a head that scores sequences. */
@@ -63,6 +65,23 @@ export async function loadTrained(
     return native;
   } catch (error) {
     return fail(native, error);
+  }
+}
+
+/** Gives a model the trained parameters that it had before the first step: those of the adapter, or of the base. */
+export async function restoreStart({ native, adapter, base, recipe }: LoadedPolicy): Promise<void> {
+  const write = (name: string, values: Float32Array) => native.write(name, 'value', values);
+  if (adapter !== undefined) {
+    for (const { name, a, b } of adapter.targets) {
+      await write(peftName(name, 'A'), a);
+      await write(peftName(name, 'B'), b);
+    }
+    if (adapter.head !== undefined) await write(HEAD_NAME, adapter.head);
+    return;
+  }
+  const stored = new Map(base.tensors.map((tensor) => [tensor.name, tensor]));
+  for (const { name } of native.parameters()) {
+    await write(name, name === 'score.weight' ? await firstHead(recipe, base) : await readTensor(stored.get(name) as StoredTensor));
   }
 }
 

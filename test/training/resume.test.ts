@@ -66,9 +66,9 @@ describe('a checkpoint', () => {
   });
 
   it('goes when it is neither new nor the best', () => {
-    expect(superfluous([2, 4, 6, 8], undefined)).toEqual([2, 4]);
-    expect(superfluous([2, 4, 6, 8], 2)).toEqual([4]);
-    expect(superfluous([], 3)).toEqual([]);
+    expect(superfluous([2, 4, 6, 8], [])).toEqual([2, 4]);
+    expect(superfluous([2, 4, 6, 8], [2])).toEqual([4]);
+    expect(superfluous([], [3])).toEqual([]);
   });
 
   it('is not resumed with another recipe, other data or another base', async () => {

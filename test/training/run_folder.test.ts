@@ -31,7 +31,8 @@ describe('the folder of a run', () => {
     appendFileSync(join(folder.path, 'metrics.jsonl'), '{"event":"step","step":5,"lo');
     mkdirSync(join(folder.path, '.report.json.partial-1-ab'));
     const again = new RunFolder(folder.path);
-    await again.reopen(2);
+    await again.take();
+    await again.reopen({ step: 2 });
     expect(steps(folder.path)).toEqual([1, 2]);
     await again.tell(step(3));
     await again.close();
