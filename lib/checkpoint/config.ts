@@ -6,6 +6,7 @@ import { DataError } from '../errors/index.js';
 import type { NetworkConfig } from '../native.js';
 import { ENCODER, encoderConfig } from './encoder.js';
 import { Fields, type Json } from './json_file.js';
+import { MOST } from './most.js';
 import { rotaryOf } from './rotary.js';
 
 interface Family {
@@ -88,13 +89,13 @@ export function networkConfig(config: Json, file: string): NetworkConfig {
   if (fields.texts('architectures', []).includes(ENCODER)) return encoderConfig(fields);
   const family = familyOf(fields, file);
   refuseOthers(fields);
-  const hidden = fields.count('hidden_size');
-  const layers = fields.count('num_hidden_layers');
-  const context = fields.count('max_position_embeddings', family.context);
+  const hidden = fields.count('hidden_size', undefined, 1, MOST.width);
+  const layers = fields.count('num_hidden_layers', undefined, 1, MOST.layers);
+  const context = fields.count('max_position_embeddings', family.context, 1, MOST.tokens);
   return {
-    vocabulary: fields.count('vocab_size'),
+    vocabulary: fields.count('vocab_size', undefined, 1, MOST.tokens),
     hidden,
-    inner: fields.count('intermediate_size'),
+    inner: fields.count('intermediate_size', undefined, 1, MOST.width),
     layers,
     ...headsOf(fields, family, hidden),
     eps: fields.number('rms_norm_eps', 1e-6, 0),
@@ -134,12 +135,13 @@ function refuseOthers(fields: Fields): void {
 }
 
 function headsOf(fields: Fields, family: Family, hidden: number): Pick<NetworkConfig, 'heads' | 'kvHeads' | 'headSize'> {
-  const heads = fields.count('num_attention_heads');
+  const heads = fields.count('num_attention_heads', undefined, 1, MOST.heads);
   const kvHeads = fields.count('num_key_value_heads', fields.states('num_key_value_heads') ? heads : (family.kvHeads ?? heads));
   if (heads % kvHeads !== 0) throw fields.fault('num_attention_heads', `${heads} heads cannot share num_key_value_heads ${kvHeads} evenly`);
   if (!fields.has('head_dim') && family.headSize === undefined && hidden % heads !== 0)
     throw fields.fault('num_attention_heads', `hidden_size ${hidden} is no multiple of ${heads} heads, and head_dim is not given`);
   const headSize = fields.count('head_dim', family.headSize ?? hidden / heads);
+  if (headSize > MOST.headSize) throw fields.fault('head_dim', `${headSize} is more than ${MOST.headSize}`);
   if (headSize % 2 !== 0) throw fields.fault('head_dim', `${headSize} is odd; rotary embedding turns pairs`);
   return { heads, kvHeads, headSize };
 }

@@ -2,8 +2,9 @@
  * Encoders of the BERT family (Devlin et al. 2018): config.json with the defaults of transformers 5 (models/bert/configuration_bert.py), and names and
  * shapes of their tensors.
  */
-import type { NetworkConfig, StoredTensor } from '../native.js';
+import type { NetworkConfig } from '../native.js';
 import type { Fields } from './json_file.js';
+import { MOST } from './most.js';
 import { rotaryOf } from './rotary.js';
 import type { ExpectedTensor, LinearLayer } from './tensor.js';
 
@@ -19,21 +20,23 @@ const ACTIVATIONS: Record<string, 'gelu' | 'gelu_tanh'> = {
 
 /** Shape of the network. @throws DataError `bad_config` for what changes the arithmetic in ways that attune does not compute */
 export function encoderConfig(fields: Fields): NetworkConfig {
-  const hidden = fields.count('hidden_size');
-  const layers = fields.count('num_hidden_layers');
-  const heads = fields.count('num_attention_heads');
+  const hidden = fields.count('hidden_size', undefined, 1, MOST.width);
+  const layers = fields.count('num_hidden_layers', undefined, 1, MOST.layers);
+  const heads = fields.count('num_attention_heads', undefined, 1, MOST.heads);
   if (hidden % heads !== 0 || (hidden / heads) % 2 !== 0)
     throw fields.fault('num_attention_heads', `hidden_size ${hidden} gives ${heads} heads no even size`);
+  if (hidden / heads > MOST.headSize)
+    throw fields.fault('num_attention_heads', `${heads} gives heads of ${hidden / heads}, more than ${MOST.headSize}`);
   const activation = fields.text('hidden_act', 'gelu');
-  const known = ACTIVATIONS[activation];
+  const known = Object.hasOwn(ACTIVATIONS, activation) ? ACTIVATIONS[activation] : undefined;
   const allowed = Object.keys(ACTIVATIONS).join(', ');
   if (known === undefined) throw fields.fault('hidden_act', `"${activation}" is not supported; expected ${allowed}`);
   refuseOthers(fields);
-  const context = fields.count('max_position_embeddings', 512);
+  const context = fields.count('max_position_embeddings', 512, 1, MOST.tokens);
   return {
-    vocabulary: fields.count('vocab_size', 30522),
+    vocabulary: fields.count('vocab_size', 30522, 1, MOST.tokens),
     hidden,
-    inner: fields.count('intermediate_size'),
+    inner: fields.count('intermediate_size', undefined, 1, MOST.width),
     layers,
     heads,
     kvHeads: heads,
@@ -47,7 +50,7 @@ export function encoderConfig(fields: Fields): NetworkConfig {
     queryKeyNorm: false,
     windows: Array(layers).fill(0),
     rotary: rotaryOf(fields, context),
-    encoder: { types: fields.count('type_vocab_size', 2), activation: known },
+    encoder: { types: fields.count('type_vocab_size', 2, 1, MOST.width), activation: known },
   };
 }
 
@@ -122,7 +125,7 @@ export const ENCODER_COPIES: ReadonlyMap<string, string> = new Map([
 const OTHER_PARTS = /^bert\.pooler\.|^cls\.seq_relationship\.|^bert\.embeddings\.(position|token_type)_ids$/;
 
 /** Tensors under the names of today: those converted from TensorFlow call the parts of a norm gamma and beta. */
-export function renamedTensors(found: ReadonlyMap<string, StoredTensor>): Map<string, StoredTensor> {
+export function renamedTensors<T extends { name: string }>(found: ReadonlyMap<string, T>): Map<string, T> {
   const today = (name: string) => name.replace(/LayerNorm\.gamma$/, 'LayerNorm.weight').replace(/LayerNorm\.beta$/, 'LayerNorm.bias');
   const kept = [...found.values()].filter(({ name }) => !OTHER_PARTS.test(name));
   return new Map(kept.map((tensor) => [today(tensor.name), { ...tensor, name: today(tensor.name) }]));

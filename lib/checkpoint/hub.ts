@@ -11,6 +11,7 @@ import { exists, writeFault, writeWhole } from './files.js';
 import { download } from './hub_download.js';
 import { cachePlaces, type HubId, type HubSettings, hubSettings, parseHubId, wantedFiles } from './hub_files.js';
 import { type FileFacts, fileFacts, request } from './hub_request.js';
+import { isShardName } from './model_tensors.js';
 
 /** How far a download has come; bytes over all files of the model that are known so far. */
 export interface HubProgress {
@@ -95,7 +96,7 @@ async function shardNames(run: Run, names: readonly string[]): Promise<string[]>
   const path = join(run.snapshot, 'model.safetensors.index.json');
   const { weight_map: map } = JSON.parse(await readFile(path, 'utf8')) as { weight_map?: Record<string, string> };
   const shards = [...new Set(Object.values(map ?? {}))].sort();
-  const lost = shards.find((name) => !names.includes(name) || !/^[\w.-]+$/.test(name));
+  const lost = shards.find((name) => !names.includes(name) || !isShardName(name));
   if (lost !== undefined) throw new DataError('hub_missing', `${run.id.name} has no ${lost}, though its index names it`);
   return shards;
 }

@@ -1,6 +1,7 @@
 /** Rotary embedding as config.json tells it: `rope_parameters`, or the older `rope_theta` beside `rope_scaling` with `type` or `rope_type`. */
 import type { RotaryConfig } from '../native.js';
 import type { Fields } from './json_file.js';
+import { MOST } from './most.js';
 
 const KINDS: Record<string, RotaryConfig['kind']> = {
   default: 'standard',
@@ -37,7 +38,12 @@ export function rotaryOf(fields: Fields, context: number): RotaryConfig {
   const factor = rope.number('factor', undefined, 0);
   if (kind === 'linear' || kind === 'dynamic') return { ...plain, factor };
   // A place of its own beside rope_scaling goes before the one inside; without either it is the context.
-  const originalContext = fields.count('original_max_position_embeddings', rope.count('original_max_position_embeddings', context));
+  const originalContext = fields.count(
+    'original_max_position_embeddings',
+    rope.count('original_max_position_embeddings', context, 1, MOST.tokens),
+    1,
+    MOST.tokens,
+  );
   return kind === 'llama3' ? llama3(rope, { ...plain, factor, originalContext }) : yarn(rope, { ...plain, factor, originalContext });
 }
 

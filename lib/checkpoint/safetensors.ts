@@ -11,7 +11,7 @@ import type { HeaderEntry } from './safetensors_header.js';
  * @throws DataError `tensor_dtype` where it is stored in another number type than f32, f16 or bf16
  */
 export function storedTensor(entry: HeaderEntry, path: string): StoredTensor {
-  const stored = STORED_TYPES[entry.dtype as keyof typeof STORED_TYPES];
+  const stored = Object.hasOwn(STORED_TYPES, entry.dtype) ? STORED_TYPES[entry.dtype as keyof typeof STORED_TYPES] : undefined;
   if (stored === undefined)
     throw new DataError('tensor_dtype', `${entry.name} is stored as ${entry.dtype}; attune reads F32, F16 and BF16`, { file: path });
   return { name: entry.name, path, offset: entry.offset, stored, shape: entry.shape };

@@ -5,6 +5,7 @@
  */
 import { type FileHandle, open } from 'node:fs/promises';
 import { type AttuneError, DataError } from '../errors/index.js';
+import { DEEPEST, nesting, shown } from './json_file.js';
 import { DTYPE_BYTES } from './numbers.js';
 
 /** The format's own limit on headers. */
@@ -57,7 +58,9 @@ async function headerText(file: FileHandle, size: number, path: string): Promise
 function parseHeader(text: Uint8Array, path: string): Record<string, unknown> {
   let value: unknown;
   try {
-    value = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(text));
+    const json = new TextDecoder('utf-8', { fatal: true }).decode(text);
+    if (nesting(json) > DEEPEST) throw new Error(`nested deeper than ${DEEPEST} levels`);
+    value = JSON.parse(json);
   } catch (cause) {
     throw new DataError('bad_safetensors', `the header is no JSON (${(cause as Error).message.slice(0, 120)})`, { file: path, cause });
   }
@@ -82,18 +85,17 @@ const isCount = (value: unknown): value is number => Number.isSafeInteger(value)
 
 function entryOf(name: string, value: unknown, dataStart: number, fileSize: number, path: string): HeaderEntry {
   const { dtype, shape, data_offsets: offsets } = (value ?? {}) as Record<string, unknown>;
-  const size = typeof dtype === 'string' ? DTYPE_BYTES[dtype] : undefined;
+  const size = typeof dtype === 'string' && Object.hasOwn(DTYPE_BYTES, dtype) ? DTYPE_BYTES[dtype] : undefined;
   if (size === undefined)
-    throw bad(path, `${name} has the unknown dtype ${JSON.stringify(dtype)}; known are ${Object.keys(DTYPE_BYTES).join(', ')}`);
-  if (!Array.isArray(shape) || !shape.every(isCount))
-    throw bad(path, `${name} has the shape ${JSON.stringify(shape)}, not a list of whole numbers`);
+    throw bad(path, `${name} has the unknown dtype ${shown(dtype)}; known are ${Object.keys(DTYPE_BYTES).join(', ')}`);
+  if (!Array.isArray(shape) || !shape.every(isCount)) throw bad(path, `${name} has the shape ${shown(shape)}, not a list of whole numbers`);
   const [begin, end, more] = Array.isArray(offsets) ? offsets : [];
   if (!isCount(begin) || !isCount(end) || more !== undefined || begin > end)
-    throw bad(path, `${name} has data_offsets ${JSON.stringify(offsets)}, not a first and a last byte`);
+    throw bad(path, `${name} has data_offsets ${shown(offsets)}, not a first and a last byte`);
   if (dataStart + end > fileSize)
     throw bad(path, `${name} ends at byte ${dataStart + end}, but the file has ${fileSize}: it is cut off or its header is wrong`);
   const expected = shape.reduce((product, n) => product * n, size);
   if (expected !== end - begin)
-    throw bad(path, `${name} has ${end - begin} bytes, but its shape [${shape.join(', ')}] in ${dtype} needs ${expected}`);
+    throw bad(path, `${name} has ${end - begin} bytes, but its shape [${shape.slice(0, 8).join(', ')}] in ${dtype} needs ${expected}`);
   return { name, dtype: dtype as string, shape, offset: dataStart + begin, bytes: expected };
 }

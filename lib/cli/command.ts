@@ -30,6 +30,8 @@ export interface Context {
   write(text: string): void;
   /** Writes a line to standard error. */
   note(line: string): void;
+  /** Tells on standard error what is worth knowing of files that are opened all the same. */
+  warn(warning: { message: string }): void;
   /** Shows how far the work is, on standard error. */
   progress: Progress;
   /** Aborted by Ctrl-C. */

@@ -21,6 +21,7 @@ export const merge: Command = {
       dtype: values.dtype as 'f32' | 'f16' | 'bf16' | undefined,
       threads: values.threads as number | 'auto' | undefined,
       signal: context.signal,
+      onWarning: context.warn,
       onDownload: (download) => context.progress.download(download),
     });
     context.progress.end();

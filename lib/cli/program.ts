@@ -73,7 +73,8 @@ function contextOf(json: boolean, signal: AbortSignal): Context {
   const note = (line: string) => {
     process.stderr.write(`${line}\n`);
   };
-  return { json, write, print: (line) => write(`${line}\n`), note, progress: new Progress(process.stderr, json), signal };
+  const warn = ({ message }: { message: string }) => note(`warning: ${message}`);
+  return { json, write, print: (line) => write(`${line}\n`), note, warn, progress: new Progress(process.stderr, json), signal };
 }
 
 /** The first Ctrl-C asks the command to stop where it is safe, the second ends the process. A reader that went away ends it quietly. */

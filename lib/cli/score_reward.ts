@@ -30,6 +30,7 @@ export const scoreReward: Command = {
       data: values.data as string[],
       template: values.template as 'auto' | undefined,
       signal: context.signal,
+      onWarning: context.warn,
       onDownload: (download) => context.progress.download(download),
       onProgress: (done) => context.progress.rows(done),
     });

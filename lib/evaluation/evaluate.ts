@@ -1,5 +1,6 @@
 /** Mean nats a token over rows, as a model without any padding sees them: what `attune evaluate` answers. */
 import { resolve } from 'node:path';
+import { checkIds } from '../checkpoint/vocabulary.js';
 import { loadDataset, microBatches, packBatch, type Tokens } from '../data/index.js';
 import { DataError, RequestError, WorkError } from '../errors/index.js';
 import type { NativeModel } from '../native.js';
@@ -59,6 +60,7 @@ export async function evaluateModel(model: LoadedModel, options: EvaluationData)
     framed: isEncoder,
     signal,
   }).catch((error) => Promise.reject(nothingLeft(error)));
+  checkIds(dataset.sequences, model.base, model.tokenizer);
   const sequences = isEncoder ? withHiddenWords(model, dataset.sequences) : dataset.sequences;
   const { sum, tokens } = await sumOfNats(model.native, sequences, options);
   return {

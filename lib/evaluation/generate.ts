@@ -1,5 +1,6 @@
 /** Text after a prompt, token by token. */
 import { randomInt } from 'node:crypto';
+import { checkIds } from '../checkpoint/vocabulary.js';
 import { Random } from '../data/index.js';
 import { RequestError } from '../errors/index.js';
 import type { NativeGeneration } from '../native.js';
@@ -51,12 +52,13 @@ const DEFAULT_TEMPERATURE = 0.8;
 
 /**
  * Yields pieces as they come and returns the whole.
- * @throws RequestError `beyond_context`, `bad_prompt`, `wrong_network`
+ * @throws RequestError `beyond_context`, `bad_prompt`, `wrong_network`; DataError `beyond_vocabulary`
  */
 export async function* generateText(model: LoadedModel, text: string, options: GenerateOptions = {}): Generation {
   if (model.base.config.encoder !== undefined)
     throw new RequestError('wrong_network', `${model.base.folder} is an encoder: it fills in hidden words and writes no text`);
   const prompt = await promptIds(model, text, options);
+  checkIds([{ ids: prompt }], model.base, model.tokenizer);
   const room = roomFor(prompt.length, model.context, options.maxNewTokens ?? DEFAULT_TOKENS);
   const native = model.native.startGeneration(prompt.length + room);
   try {

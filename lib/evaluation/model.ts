@@ -3,10 +3,12 @@ import { type Adapter, refuseHead } from '../checkpoint/adapter.js';
 import { readAdapter } from '../checkpoint/adapter_read.js';
 import { contextOf } from '../checkpoint/config.js';
 import type { HubOptions } from '../checkpoint/hub.js';
-import { checkVocabulary, type ModelFolder, openModelFolder } from '../checkpoint/model_folder.js';
+import { type ModelFolder, openModelFolder } from '../checkpoint/model_folder.js';
 import { modelPlace } from '../checkpoint/model_place.js';
 import { loadNative, nativeAdapter } from '../checkpoint/native_model.js';
 import { readTensor } from '../checkpoint/safetensors.js';
+import { checkVocabulary } from '../checkpoint/vocabulary.js';
+import type { CheckpointWarning } from '../checkpoint/warning.js';
 import { DataError } from '../errors/index.js';
 import type { DType, NativeModel } from '../native.js';
 import { openTokenizer, type Tokenizer } from '../tokenizer/index.js';
@@ -24,6 +26,8 @@ export interface LoadModelOptions extends HubOptions {
   threads?: number | 'auto' | undefined;
   /** A reward model is wanted, which scores texts and writes none. Default false. */
   scores?: boolean | undefined;
+  /** Is told what is worth knowing of the files, which are opened all the same. */
+  onWarning?: ((warning: CheckpointWarning) => void) | undefined;
 }
 
 /** A loaded model. Call `dispose` when done: its weights lie outside of JavaScript's heap. */
@@ -63,13 +67,14 @@ export class Model implements LoadedModel {
  * @throws DataError for files that are missing or wrong; WorkError `native_missing`
  */
 export async function loadModel(model: string, options: LoadModelOptions = {}): Promise<Model> {
-  const { adapter: adapterFolder, dtype = 'bf16', threads = 'auto', scores = false, ...hub } = options;
+  const { adapter: adapterFolder, dtype = 'bf16', threads = 'auto', scores = false, onWarning, ...hub } = options;
   const base = await openModelFolder(await modelPlace(model, hub), { scores });
   const tokenizer = await openTokenizer(base.folder);
-  checkVocabulary(base, tokenizer.vocabularySize);
+  const added = checkVocabulary(base, tokenizer);
   const adapter = adapterFolder === undefined ? undefined : await readAdapter(adapterFolder, base.config);
   if (!scores && adapter !== undefined) refuseHead(adapter, adapterFolder as string);
   const head = scores ? await headOf(base, adapter, adapterFolder) : undefined;
+  for (const warning of [...base.warnings, ...added, ...(adapter?.warnings ?? [])]) onWarning?.(warning);
   hub.signal?.throwIfAborted();
   const native = await loadNative(base, { dtype, threads });
   if (adapter !== undefined) await native.setAdapter(nativeAdapter(adapter));

@@ -1,5 +1,6 @@
 /** What a reward model thinks of rows: what `attune score-reward` answers. */
 import { resolve } from 'node:path';
+import { checkIds } from '../checkpoint/vocabulary.js';
 import { loadDataset, microBatches, packBatch, type Tokens } from '../data/index.js';
 import { DataError, WorkError } from '../errors/index.js';
 import type { NativeModel } from '../native.js';
@@ -38,6 +39,7 @@ export async function scoreModel(model: LoadedModel, { data, template = 'auto', 
     overlong: 'drop',
     signal,
   });
+  checkIds(sequences, model.base, model.tokenizer);
   const { overlong = 0 } = counts.dropped;
   if (overlong > 0) throw tooLong(overlong, model.context, paths[0] ?? '');
   return { scores: await scoresOf(model.native, sequences, { onProgress, signal }) };

@@ -60,6 +60,8 @@ export class Tokenizer {
   readonly ends: readonly number[];
   /** Largest id + 1: the rows that an embedding needs. */
   readonly vocabularySize: number;
+  /** The same without the tokens that were added at the end: a model may have no rows for those. */
+  readonly ownVocabularySize: number;
   /** Texts of the special tokens by name (`bos_token`, `eos_token`, …), as templates use them. */
   readonly specialTokens: Readonly<Record<string, string>>;
   /** Id that stands for a hidden token, or null where there is none. */
@@ -78,6 +80,9 @@ export class Tokenizer {
     this.eos = parts.eos;
     this.ends = parts.ends;
     this.vocabularySize = pieces.size;
+    let own = pieces.size;
+    while (pieces.added.has(own - 1)) own--;
+    this.ownVocabularySize = own;
     this.specialTokens = parts.specialTokens;
     const added = [...pieces.added.values()];
     this.mask = added.find(({ content }) => content === parts.specialTokens.mask_token)?.id ?? null;

@@ -1,8 +1,9 @@
 /** The model that a recipe begins with, opened and held against the recipe before any row is read. */
 import { contextOf } from '../checkpoint/config.js';
 import type { HubOptions } from '../checkpoint/hub.js';
-import { checkVocabulary, type ModelFolder, openModelFolder } from '../checkpoint/model_folder.js';
+import { type ModelFolder, openModelFolder } from '../checkpoint/model_folder.js';
 import { modelPlace } from '../checkpoint/model_place.js';
+import { checkVocabulary } from '../checkpoint/vocabulary.js';
 import { type ErrorPlace, RequestError } from '../errors/index.js';
 import { type ReadRecipe, type Recipe, withMaxLength } from '../options/index.js';
 import { openTokenizer, type Tokenizer } from '../tokenizer/index.js';
@@ -33,8 +34,8 @@ export async function openBaseIn(folder: string, { recipe, place }: ReadRecipe):
   checkNetwork(recipe, base, place('method'));
   const fitting = withMaxLength(recipe, contextOf(base.config), place('train.maxLength'));
   const tokenizer = await openTokenizer(base.folder);
-  checkVocabulary(base, tokenizer.vocabularySize);
-  return { base, tokenizer, recipe: fitting };
+  const added = checkVocabulary(base, tokenizer);
+  return { base: { ...base, warnings: [...base.warnings, ...added] }, tokenizer, recipe: fitting };
 }
 
 /**

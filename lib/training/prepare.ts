@@ -1,6 +1,7 @@
 /** Everything before the first step: recipe, base, rows, adapter, memory, and for `--resume` the checkpoint. Nothing is written here. */
 import { resolve } from 'node:path';
 import type { HubProgress } from '../checkpoint/hub.js';
+import { checkIds } from '../checkpoint/vocabulary.js';
 import { StepPlan, type Tokens } from '../data/index.js';
 import { RequestError } from '../errors/index.js';
 import { parseRecipe, type ReadRecipe, type Recipe, type RecipeInput, readRecipe, type StagedInput } from '../options/index.js';
@@ -93,7 +94,13 @@ async function prepare(read: ReadRecipe, options: TrainOptions, functions: Funct
   const time = start.time ?? begun ?? wallTime();
   const loaded = await loadRows(recipe, tokenizer, { place: read.place, signal, now: dateAt(time) });
   const heldOut = hideableRows(loaded.heldOut, masks);
-  const rows = { ...loaded, heldOut, warnings: [...loaded.warnings, ...warnings, ...preferenceWarnings(recipe, loaded.dataset.counts)] };
+  checkIds([...loaded.sequences, ...heldOut], base, tokenizer);
+  const ofFiles = [...base.warnings, ...(adapter?.warnings ?? [])];
+  const rows = {
+    ...loaded,
+    heldOut,
+    warnings: [...ofFiles, ...loaded.warnings, ...warnings, ...preferenceWarnings(recipe, loaded.dataset.counts)],
+  };
   checkRoom(recipe, base, rows.longest, read.place('method.maxNewTokens'));
   const hashes = await runHashes(recipe, base, loaded, signal);
   if (start.hashes !== undefined) checkSameFiles(start.hashes, hashes);

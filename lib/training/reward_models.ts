@@ -51,7 +51,8 @@ export class RewardModel {
   private static async whole(folder: string, policy: Policy, frozen: FrozenModels): Promise<RewardModel> {
     const model = await openModelFolder(folder, { scores: true });
     if (model.score === undefined) throw new DataError('bad_reward_model', `has no score head; expected what ${MADE}`, { file: folder });
-    if (model.config.vocabulary < policy.tokenizer.vocabularySize) {
+    // Added tokens without a row in the policy's embedding stand in no text.
+    if (model.config.vocabulary < Math.min(policy.tokenizer.vocabularySize, policy.base.config.vocabulary)) {
       const message = `has ${model.config.vocabulary} rows in its vocabulary, the policy's tokenizer ${policy.tokenizer.vocabularySize} pieces`;
       throw new DataError('tokenizer_differs', message, { file: folder });
     }
