@@ -1,8 +1,9 @@
-/** Rows of Parquet files, a row group at a time. */
-import { type AsyncBuffer, asyncBufferFromFile, type FileMetaData, parquetMetadataAsync, parquetReadObjects } from 'hyparquet';
-import { compressors } from 'hyparquet-compressors';
+/** Rows of Parquet files, some thousands at a time. */
+import { stat } from 'node:fs/promises';
 import { DataError } from '../errors/index.js';
 import { wholeFile } from './bytes.js';
+import { ParquetProcess } from './parquet_process.js';
+import { rowValues } from './parquet_values.js';
 import type { Row } from './types.js';
 
 /** Rows read at once, within a row group: bounds memory where a file is one group. */
@@ -10,40 +11,33 @@ const CHUNK = 4096;
 
 /** The file's rows; `line` is the number of the row, from 1. */
 export async function* readParquet(file: string): AsyncGenerator<Row> {
-  const buffer = await opened(file);
-  const metadata = await guarded(file, () => parquetMetadataAsync(buffer));
-  const rows = Number(metadata.num_rows);
-  for (let start = 0; start < rows; start += CHUNK) {
-    const values = await guarded(file, () => chunk(buffer, metadata, start, Math.min(start + CHUNK, rows)));
-    for (const [n, value] of values.entries()) yield { value: plain(value) as Record<string, unknown>, file, line: start + n + 1 };
+  const bytes = file.endsWith('.gz') ? await wholeFile(file) : undefined;
+  const reader = new ParquetProcess(file, bytes?.byteLength ?? (await sizeOf(file)));
+  try {
+    const { rows, tree } = await reader.open(bytes === undefined ? { file } : { bytes });
+    for (let start = 0; start < rows; start += CHUNK) {
+      const end = Math.min(start + CHUNK, rows);
+      const values = await reader.read(start, end);
+      if (values.length !== end - start) throw fewer(file, start + values.length, rows);
+      for (const [n, stored] of values.entries()) {
+        const at = { file, line: start + n + 1 };
+        yield { value: rowValues(stored, tree, at), ...at };
+      }
+    }
+  } finally {
+    reader.close();
   }
 }
 
-async function opened(file: string): Promise<AsyncBuffer> {
-  if (!file.endsWith('.gz')) return guarded(file, () => asyncBufferFromFile(file));
-  const bytes = await wholeFile(file);
-  return bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.byteLength) as ArrayBuffer;
-}
+const fewer = (file: string, found: number, rows: number) =>
+  new DataError('bad_parquet', `not a valid Parquet file: it says that it holds ${rows} rows, and ${found} were found`, { file });
 
-function chunk(file: AsyncBuffer, metadata: FileMetaData, rowStart: number, rowEnd: number): Promise<Record<string, unknown>[]> {
-  return parquetReadObjects({ file, metadata, rowStart, rowEnd, compressors });
-}
-
-/** 64-bit integers as numbers where they fit, as text where not. */
-function plain(value: unknown): unknown {
-  if (typeof value === 'bigint') return Number.isSafeInteger(Number(value)) ? Number(value) : String(value);
-  if (Array.isArray(value)) return value.map(plain);
-  if (value === null || typeof value !== 'object' || Object.getPrototypeOf(value) !== Object.prototype) return value;
-  return Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, plain(inner)]));
-}
-
-async function guarded<T>(file: string, run: () => Promise<T>): Promise<T> {
+async function sizeOf(file: string): Promise<number> {
   try {
-    return await run();
+    return (await stat(file)).size;
   } catch (cause) {
-    if (cause instanceof DataError) throw cause;
-    const { code, message } = cause as NodeJS.ErrnoException;
+    const { code = '', message } = cause as NodeJS.ErrnoException;
     if (code === 'ENOENT') throw new DataError('missing_data', 'no such file', { file, cause });
-    throw new DataError('bad_parquet', `not a valid Parquet file: ${message.replace(/\s+/g, ' ').slice(0, 200)}`, { file, cause });
+    throw new DataError('unreadable_data', `cannot be read: ${message}`, { file, cause });
   }
 }

@@ -1,0 +1,92 @@
+/** A process that reads one Parquet file, ended when it gets no further. */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { createRequire } from 'node:module';
+import { DataError } from '../errors/index.js';
+import { PARQUET_READER, type ParquetAnswer, type ParquetNode, type ParquetRequest } from './parquet_reader.js';
+
+/** Seconds that one answer may take, and further seconds for each MiB of the file: many times what the slowest machine needs. */
+const SECONDS = 10;
+const SECONDS_A_MIB = 1;
+
+export class ParquetProcess {
+  readonly #child: ChildProcess;
+  readonly #seconds: number;
+  #ended: string | undefined;
+  #waiting: { answered(answer: ParquetAnswer): void; failed(why: string): void } | undefined;
+
+  /** @param size of the file in bytes */
+  constructor(
+    private readonly file: string,
+    size: number,
+    seconds = SECONDS,
+  ) {
+    const { resolve } = createRequire(import.meta.url);
+    const libraries = [resolve('hyparquet'), resolve('hyparquet-compressors')];
+    this.#seconds = seconds + (SECONDS_A_MIB * size) / 2 ** 20;
+    this.#child = spawn(process.execPath, ['--input-type=module', '-e', PARQUET_READER, ...libraries], {
+      stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
+      serialization: 'advanced',
+      // Not this process's own options (an inspector's port, say), and not its group: Ctrl-C is for this process to answer.
+      env: { ...process.env, NODE_OPTIONS: '' },
+      detached: true,
+      windowsHide: true,
+    });
+    this.#child.on('message', (answer) => this.#waiting?.answered(answer as ParquetAnswer));
+    this.#child.on('error', (error) => this.#end(`its reader does not start: ${error.message}`));
+    this.#child.on('exit', (status, signal) => this.#end(`reading it ended a process (${signal ?? `status ${status}`})`));
+  }
+
+  /** @throws DataError `bad_parquet`, `missing_data`, `unreadable_data` */
+  async open(source: { file: string } | { bytes: Uint8Array }): Promise<{ rows: number; tree: ParquetNode }> {
+    const answer = await this.#asked(source);
+    if ('tree' in answer) return answer;
+    throw this.#fault('its reader answered nothing');
+  }
+
+  /** Rows from one place to another (excluded), as they are stored. @throws DataError `bad_parquet` */
+  async read(from: number, to: number): Promise<Record<string, unknown>[]> {
+    const answer = await this.#asked({ from, to });
+    if ('values' in answer) return answer.values;
+    throw this.#fault('its reader answered nothing');
+  }
+
+  close(): void {
+    this.#child.kill('SIGKILL');
+  }
+
+  async #asked(request: ParquetRequest): Promise<ParquetAnswer> {
+    if (this.#ended !== undefined) throw this.#fault(this.#ended);
+    const answer = await new Promise<ParquetAnswer>((resolve, reject) => {
+      const late = `reading it got no further in ${Math.round(this.#seconds)} seconds`;
+      const timer = setTimeout(() => this.#end(late), this.#seconds * 1000);
+      const settled = (act: () => void) => {
+        clearTimeout(timer);
+        this.#waiting = undefined;
+        act();
+      };
+      this.#waiting = {
+        answered: (value) => settled(() => resolve(value)),
+        failed: (why) => settled(() => reject(this.#fault(`${why}; it is damaged, or a row group is larger than the memory there is`))),
+      };
+      this.#child.send(request, (error) => error && this.#end(`its reader does not listen: ${error.message}`));
+    });
+    if ('thrown' in answer) throw this.#thrown(answer);
+    return answer;
+  }
+
+  #end(why: string): void {
+    this.#ended ??= why;
+    this.close();
+    this.#waiting?.failed(this.#ended);
+  }
+
+  #thrown({ thrown, code }: { thrown: string; code?: string }): DataError {
+    if (code === 'ENOENT') return new DataError('missing_data', 'no such file', { file: this.file });
+    if (code === 'EACCES' || code === 'EISDIR') return new DataError('unreadable_data', `cannot be read: ${thrown}`, { file: this.file });
+    return this.#fault(thrown.replace(/\s+/g, ' ').slice(0, 200));
+  }
+
+  #fault(why: string): DataError {
+    return new DataError('bad_parquet', `not a valid Parquet file: ${why}`, { file: this.file });
+  }
+}
