@@ -5,7 +5,7 @@ import { cutRow, type Piece } from './cut.js';
 import type { Dataset, DatasetOptions, RowChecks, Warning } from './dataset.js';
 import type { Encoded } from './encode.js';
 import { shareOf } from './share.js';
-import type { Example, Tokens } from './types.js';
+import type { Example, RowTokenizer, Tokens } from './types.js';
 import { UnitMaker } from './unit_maker.js';
 
 const EVERY_STOP_LOST: Warning = {
@@ -77,7 +77,7 @@ export class Collector {
   #countStop(example: Example, pieces: readonly Piece[]): void {
     if (!this.#judgesStops(example)) return;
     this.#answers++;
-    if (pieces.some(({ ids, trained }) => trainsStop(ids, trained, this.options.tokenizer.eos))) this.#stops++;
+    if (pieces.some(({ ids, trained }) => trainsStop(ids, trained, this.options.tokenizer))) this.#stops++;
   }
 
   #judgesStops({ answers }: Example): boolean {
@@ -97,11 +97,11 @@ export class Collector {
   /** Begin and end tokens are looked for in the whole sequence, before it is cut. */
   #sequenceFault(example: Example, { ids, trained }: Encoded, pieces: readonly Piece[]): Fault | 'overlong' | undefined {
     const { checks, tokenizer } = this.options;
-    const { bos, eos } = tokenizer;
+    const { bos } = tokenizer;
     if (bos !== null && ids[0] === bos && ids[1] === bos && checks.doubleBos !== 'keep') return 'double_bos';
     if (example.open === true) return pieces.length === 0 ? 'overlong' : undefined;
     if (!trained.includes(1)) return 'nothing_trained';
-    if (checks.noStop !== 'keep' && this.#judgesStops(example) && !trainsStop(ids, trained, eos)) return 'no_stop';
+    if (checks.noStop !== 'keep' && this.#judgesStops(example) && !trainsStop(ids, trained, tokenizer)) return 'no_stop';
     if (pieces.length === 0) return 'overlong';
     return pieces.every(({ trainedTokens }) => trainedTokens === 0) ? 'nothing_trained' : undefined;
   }
@@ -127,9 +127,16 @@ function faultError(code: Fault, { file, line }: Bundle): DataError {
   return new DataError(code, `${message} (checks.${key}: drop leaves such rows out)`, { file, line });
 }
 
-/** A check that a trained token ends an answer; the flags themselves come from spans, never from ids. */
-function trainsStop(ids: Int32Array, trained: Uint8Array, eos: number): boolean {
-  for (let i = ids.length - 1; i > 0; i--) if (ids[i] === eos && trained[i] === 1) return true;
+/**
+ * A check that a trained token ends an answer; the flags themselves come from spans, never from ids. A special token that ends a trained
+ * stretch is one with which the chat template closes an answer.
+ */
+function trainsStop(ids: Int32Array, trained: Uint8Array, { eos, ends = [], special }: RowTokenizer): boolean {
+  for (let i = ids.length - 1; i > 0; i--) {
+    if (trained[i] !== 1) continue;
+    const id = ids[i]!;
+    if (id === eos || ends.includes(id) || (trained[i + 1] !== 1 && special?.has(id) === true)) return true;
+  }
   return false;
 }
 

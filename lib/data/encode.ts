@@ -25,7 +25,7 @@ export async function encodeExamples(examples: readonly Example[], tokenizer: Ro
   const chats = examples.filter(({ frame }) => frame === 'chat').map(({ segments }) => segments);
   const documents = examples.filter(({ frame }) => frame === 'document').map(({ segments }) => segments);
   const [ofChats, ofDocuments] = await Promise.all([
-    chats.length === 0 ? [] : tokenizer.encodeSpansMany(chats, { stop: tokenizer.eos, special: true }),
+    chats.length === 0 ? [] : tokenizer.encodeSpansMany(chats, { special: true }),
     documents.length === 0 ? [] : tokenizer.encodeSpansMany(documents),
   ]);
   let [chat, document] = [0, 0];

@@ -148,14 +148,18 @@ export interface RowTokenizer {
   readonly bos: number | null;
   /** Id that ends a document or an answer. */
   readonly eos: number;
+  /** Ids at which generation stops. Default: the EOS alone. */
+  readonly ends?: readonly number[];
+  /** Ids that are no text. One that ends a trained stretch is the token with which a chat template closes an answer. */
+  readonly special?: ReadonlySet<number>;
   /**
    * Each row's segments as one text in one pass, without begin and end tokens. A token is trained where any of its bytes came from a trained
-   * segment; an id `stop` that directly follows a trained segment is trained too. `special`: special tokens that are written out in the text
+   * segment. `special`: special tokens that are written out in the text
    * become their ids, as the text of a chat template wants it.
    */
   encodeSpansMany(
     rows: readonly (readonly Pick<Segment, 'text' | 'trained'>[])[],
-    options?: { stop?: number; special?: boolean },
+    options?: { special?: boolean },
   ): Promise<{ ids: Int32Array; trained: Uint8Array }[]>;
   /** One id as text, for previews. */
   tokenText(id: number): string;

@@ -150,7 +150,8 @@ function flagTokens(walk: Walk, until: number, { bytes, marks }: Marked, lead: 0
     let mark = follows && rules.stops.includes(ids[i]!) ? 1 : 0;
     for (let j = 0; j < piece.length; j++, at++) {
       if (piece[j] !== (at < 0 ? 0x20 : bytes[at])) return false;
-      if (at >= 0) mark |= marks[at]!;
+      // A space that the tokenizer puts before a stretch belongs to the first byte: the model writes both, or neither.
+      mark |= marks[Math.max(at, 0)] ?? 0;
     }
     trained[i] = mark;
   }

@@ -26,7 +26,7 @@ export async function openBpeFiles(
     );
   const vocab = parseJson(vocabulary.toString('utf8'), file) as Record<string, number>;
   const specialTokens = END in vocab ? { bos_token: END, eos_token: END, ...settings.specialTokens } : settings.specialTokens;
-  const json = byteLevelJson(vocab, mergeLines(merges.toString('utf8')), addedTo(vocab, settings, Object.values(specialTokens)));
+  const json = byteLevelJson(vocab, mergeLines(merges.toString('utf8')), addedTo(vocab, Object.values(specialTokens)));
   return openParsed(json, file, { ...settings, specialTokens }, wanted);
 }
 
@@ -67,9 +67,8 @@ export const specialToken = (id: number, content: string): AddedToken => ({
   single_word: false,
 });
 
-function addedTo(vocab: Record<string, number>, settings: Settings, special: string[]): AddedToken[] {
+function addedTo(vocab: Record<string, number>, special: string[]): AddedToken[] {
   const contents = new Map(special.flatMap((content) => (vocab[content] === undefined ? [] : [[vocab[content], content]])));
-  for (const { id, content } of settings.added) contents.set(id, content);
   return [...contents].map(([id, content]) => specialToken(id, content));
 }
 

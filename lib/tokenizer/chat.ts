@@ -1,16 +1,19 @@
 /**
  * Conversations as text, by the model's own chat template, with the places of what the assistant says.
  *
- * A template with `{% generation %}` says itself which part that is. For every other one the places are found by construction: the
- * conversation is rendered once more with marks around what the assistant says, and taking the marks out must give the same text, byte
- * for byte.
+ * A template with `{% generation %}` says itself which part that is. For every other one it is all that stands in a turn behind its header
+ * (content, thoughts, calls of tools, the text between them), up to the end token. Where the turns cannot be told apart (a template that
+ * does not go through the messages in a loop), the contents of the messages are looked for, by marks around them.
  */
 import { jsonText } from '../json/index.js';
 import { type ChatMessage, type ChatSpan, contentSpans } from './chat_spans.js';
 import { generationSpans, marksGeneration, withoutTags } from './generation.js';
+import { type HeaderProbe, headerEnds } from './headers.js';
 import type { Segment } from './spans.js';
 import { renderTemplate } from './template/render.js';
 import type { Tokenizer } from './tokenizer.js';
+import { type EndTokens, turnEnds } from './turn_ends.js';
+import { type TurnMarks, turnMarks, turnsIn } from './turns.js';
 
 export type { ChatMessage, ChatSpan } from './chat_spans.js';
 
@@ -25,16 +28,18 @@ export interface ChatOptions {
   variables?: Readonly<Record<string, unknown>>;
   /** The time that the template is told. Default: now. */
   now?: Date;
+  /** Texts of the tokens at which generation stops, beside the `eos_token`. */
+  endTokens?: readonly string[];
+  /** Texts of all added special tokens: the one that closes every turn of the assistant is an end token, too. */
+  addedTokens?: readonly string[];
 }
 
 export interface RenderedChat {
   text: string;
-  /** What the assistant says, in UTF-16 units of `text`, in order. */
+  /** What the assistant says, its end token included, in UTF-16 units of `text`, in order. */
   spans: ChatSpan[];
-  /** Text of the end token, where it was given. */
-  eosToken: string | undefined;
-  /** Who says so: the template's `{% generation %}`, or the contents of the messages. */
-  from: 'generation' | 'content';
+  /** Who says so: the template's `{% generation %}`, its turns, or the contents of the messages. */
+  from: 'generation' | 'turns' | 'content';
 }
 
 /**
@@ -45,24 +50,69 @@ export interface RenderedChat {
 export function renderChat(template: string, messages: readonly ChatMessage[], options: ChatOptions = {}): RenderedChat {
   const { tools, specialTokens, variables } = options;
   const render = renderer(options);
-  const eosToken = specialTokens?.eos_token;
   const used = template + jsonText([messages, tools, specialTokens, variables]);
   if (marksGeneration(template)) {
     const marked = generationSpans(template, (source) => render(source, messages), messages, used);
-    if (marked.spans.length > 0) return { ...marked, eosToken, from: 'generation' };
+    if (marked.spans.length > 0) return { ...marked, from: 'generation' };
   }
   const source = withoutTags(template);
   const text = render(source, messages);
+  const said = answerSpans(text, source, messages, options, used);
+  if (said) return { text, spans: said, from: 'turns' };
   const spans = contentSpans(text, messages, (conversation) => render(source, conversation), used);
-  return { text, spans, eosToken, from: 'content' };
+  return { text, spans: spans.map((span) => ({ ...span, end: beforeEnd(text, span.end, tokensOf(options).ends) })), from: 'content' };
 }
 
-type Render = (source: string, messages: readonly ChatMessage[]) => string;
+type Render = (source: string, messages: readonly ChatMessage[], marks?: TurnMarks) => string;
 
 /** Renders with the variables that transformers gives a template. */
 function renderer({ tools = null, addGenerationPrompt = false, specialTokens, variables, now }: ChatOptions): Render {
   const fixed = { tools, documents: null, add_generation_prompt: addGenerationPrompt, ...specialTokens, ...variables };
-  return (source, messages) => renderTemplate(source, { messages, ...fixed }, now);
+  return (source, messages, marks) => renderTemplate(source, { messages, ...fixed }, now, marks);
+}
+
+const tokensOf = ({ specialTokens, endTokens = [], addedTokens = [] }: ChatOptions): EndTokens => ({
+  ends: [specialTokens?.eos_token ?? '', ...endTokens].filter((token) => token !== ''),
+  special: addedTokens,
+});
+
+/** What the assistant says, by its turns; undefined where they cannot be told apart. */
+function answerSpans(
+  text: string,
+  source: string,
+  messages: readonly ChatMessage[],
+  options: ChatOptions,
+  used: string,
+): ChatSpan[] | undefined {
+  const marks = turnMarks(used);
+  const found = turnsIn(renderer(options)(source, messages, marks), text, marks);
+  const turns = messages.flatMap(({ role }, index) => (role === 'assistant' && found?.has(index) ? [found.get(index)!] : []));
+  if (!found || messages.some((message, index) => says(message) && !found.has(index))) return undefined;
+  const probe = { text, messages, template: source, render: tried(source, options), probe: marks.opens };
+  const headers = headerEnds(probe, turns);
+  if (headers.includes(undefined)) return undefined;
+  const headed = turns.map((turn, n) => ({ ...turn, from: headers[n]! }));
+  const tokens = tokensOf(options);
+  const ends = turnEnds(text, messages, headed, tokens, probe);
+  const closers = new Set([...tokens.ends, ...tokens.special, '']);
+  return headed
+    .map(({ from, messageIndex }, n) => ({ start: from, end: ends[n]!, messageIndex }))
+    .filter(({ start, end }) => !closers.has(text.slice(start, end)));
+}
+
+const says = ({ role, content }: ChatMessage) => role === 'assistant' && typeof content === 'string' && content.trim() !== '';
+
+/** Renders other conversations than the one given: a template may refuse them. */
+function tried(source: string, options: ChatOptions): HeaderProbe['render'] {
+  return (messages, addGenerationPrompt, variables) => {
+    const given = Object.hasOwn(options.variables ?? {}, Object.keys(variables ?? {})[0] ?? '');
+    if (given) return undefined; // whoever starts the run has set it
+    try {
+      return renderer({ ...options, addGenerationPrompt, variables: { ...options.variables, ...variables } })(source, messages);
+    } catch {
+      return undefined;
+    }
+  };
 }
 
 /** A stretch of a rendered conversation. */
@@ -72,18 +122,13 @@ export interface ChatSegment extends Segment {
 }
 
 /**
- * A rendered conversation as segments. White space that a template puts between an answer and the end token (Llama 2 does) is part of the
- * answer: else the end token would not follow it, and no answer would be seen to end. For `tokenizer.encodeSpans(segments, { stop: tokenizer.eos, special: true })`.
+ * A rendered conversation as segments, for `tokenizer.encodeSpans(segments, { special: true })`.
  * @param isTrained which messages are trained; default: all that have a span
  */
-export function chatSegments(
-  { text, spans, eosToken }: RenderedChat,
-  isTrained: (messageIndex: number) => boolean = () => true,
-): ChatSegment[] {
+export function chatSegments({ text, spans }: RenderedChat, isTrained: (messageIndex: number) => boolean = () => true): ChatSegment[] {
   const segments: ChatSegment[] = [];
   let at = 0;
-  for (const { start, end: last, messageIndex } of spans) {
-    const end = beforeEnd(text, last, eosToken);
+  for (const { start, end, messageIndex } of spans) {
     segments.push({ text: text.slice(at, start), trained: false, field: 'template' });
     segments.push({ text: text.slice(start, end), trained: isTrained(messageIndex), field: `messages[${messageIndex}].content` });
     at = end;
@@ -92,11 +137,15 @@ export function chatSegments(
   return segments.filter((segment) => segment.text !== '');
 }
 
-/** The place of the end token, if only white space lies between; else `from`. */
-function beforeEnd(text: string, from: number, eosToken: string | undefined): number {
+/**
+ * Behind the end token that follows a content, white space between them included (Llama 2's template puts some there): else the end token
+ * would not follow what is trained, and no answer would be seen to end. `from` where none follows.
+ */
+function beforeEnd(text: string, from: number, ends: readonly string[]): number {
   let at = from;
   while (/\s/.test(text.charAt(at))) at++;
-  return eosToken && text.startsWith(eosToken, at) ? at : from;
+  const token = ends.find((one) => text.startsWith(one, at));
+  return token === undefined ? from : at + token.length;
 }
 
 /** A model's chat template, ready to be used. */
@@ -113,15 +162,18 @@ export interface Chat {
  * @param now the time that every conversation is told
  */
 export function openChat(
-  tokenizer: Pick<Tokenizer, 'chatTemplate' | 'specialTokens'>,
+  tokenizer: Pick<Tokenizer, 'chatTemplate' | 'specialTokens'> & Partial<Pick<Tokenizer, 'endTokens' | 'addedTokens'>>,
   variables?: Readonly<Record<string, unknown>>,
   now: Date = new Date(),
 ): Chat | undefined {
   if (tokenizer.chatTemplate() === null) return undefined;
-  const { specialTokens } = tokenizer;
+  const { specialTokens, endTokens = [], addedTokens = [] } = tokenizer;
   const setUp = (tools: unknown) => {
     const given = Array.isArray(tools) && tools.length > 0 ? tools : null;
-    return { template: tokenizer.chatTemplate(given !== null)!, options: { tools: given, specialTokens, variables, now } };
+    return {
+      template: tokenizer.chatTemplate(given !== null)!,
+      options: { tools: given, specialTokens, variables, now, endTokens, addedTokens },
+    };
   };
   return {
     render(messages, { tools, isTrained } = {}) {

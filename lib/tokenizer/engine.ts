@@ -96,6 +96,11 @@ function fromNative(library: NativeLibrary, source: string, file: string, reason
 }
 
 async function javascript(json: TokenizerJson, file: string, reason: string): Promise<Engine> {
+  const word = json.added_tokens.find(({ single_word }) => single_word);
+  if (word !== undefined) {
+    const what = `the added token ${JSON.stringify(word.content)} has single_word, which the JavaScript library does not know`;
+    throw new DataError('unsupported_tokenizer', `${what}; install the package tokenizers`, { file });
+  }
   const { Tokenizer } = await import('@huggingface/tokenizers');
   const tokenizer = opened(file, () => new Tokenizer(forJavaScript(json), {}));
   return {

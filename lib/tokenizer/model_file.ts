@@ -41,7 +41,11 @@ export async function openModel(bytes: Buffer, file: string, settings: Settings,
 /** Pieces that no text is ever cut into, and the tokens that were added behind the model's own. */
 function controlsOf({ pieces }: SentencePieceModel, { added }: Settings): AddedToken[] {
   const own = pieces.flatMap(({ text, type }, id) => (type === 'control' || type === 'unknown' ? [specialToken(id, text)] : []));
-  return [...own, ...added.filter(({ id }) => id >= pieces.length).map(({ id, content }) => specialToken(id, content))];
+  const behind = added.filter(({ id }) => id >= pieces.length);
+  let next = Math.max(pieces.length - 1, ...behind.map(({ id }) => id)) + 1;
+  const known = new Set([...pieces.map(({ text }) => text), ...behind.map(({ content }) => content)]);
+  const fresh = added.filter(({ id, content }) => id < 0 && !known.has(content)).map((one) => ({ ...one, id: next++ }));
+  return [...own, ...behind, ...fresh];
 }
 
 function pieceId({ pieces }: SentencePieceModel, text: string, file: string): number {
@@ -50,25 +54,62 @@ function pieceId({ pieces }: SentencePieceModel, text: string, file: string): nu
   throw new DataError('missing_eos', `the tokenizer has no token ${JSON.stringify(text)} to end a text with`, { file });
 }
 
-/** Control pieces written out in a text are plain text, but for a text that a chat template made. */
+/**
+ * Control pieces and special tokens written out in a text are plain text, but for a text that a chat template made. Other added tokens are
+ * found in every text. All take the white space along that their flags say.
+ */
 function splitter(
-  { dummyPrefix }: SentencePieceModel,
+  { dummyPrefix, pieces }: SentencePieceModel,
   controls: readonly AddedToken[],
   { each, chunked }: { each: boolean; chunked: boolean },
 ) {
   const plain = (text: string, begins: boolean): Part[] => markedChunks(markSpaces(text, dummyPrefix && (each || begins)), chunked);
-  const ids = new Map(controls.flatMap(({ id, content }) => (content === '' ? [] : [[content, id] as const])));
-  const found = new RegExp(
-    `(${[...ids.keys()]
-      .sort((a, b) => b.length - a.length)
-      .map(escaped)
-      .join('|')})`,
-  );
+  const written = controls.filter(({ content }) => content !== '');
+  const everywhere = finder(written.filter(({ id, special }) => id >= pieces.length && !special));
+  const all = finder(written);
   return (text: string, special: boolean): Part[] => {
-    if (!special || ids.size === 0) return text === '' ? [] : plain(text, true);
-    const stretches = text.split(found); // every second one is a control piece
-    return stretches.flatMap((stretch, i) => (i % 2 === 1 ? [ids.get(stretch)!] : stretch === '' ? [] : plain(stretch, i === 0)));
+    const parts: Part[] = [];
+    let at = 0;
+    const upTo = (end: number) => {
+      if (end > at) parts.push(...plain(text.slice(at, end), at === 0));
+    };
+    for (const { start, end, id } of (special ? all : everywhere)(text)) {
+      upTo(start);
+      parts.push(id);
+      at = end;
+    }
+    upTo(text.length);
+    return parts;
   };
 }
 
+interface Found {
+  start: number;
+  end: number;
+  id: number;
+}
+
+/** Finds tokens in a text, the longest first where several begin at one place. */
+function finder(tokens: readonly AddedToken[]): (text: string) => Found[] {
+  if (tokens.length === 0) return () => [];
+  const byContent = new Map(tokens.map((token) => [token.content, token]));
+  const contents = [...byContent.keys()].sort((a, b) => b.length - a.length);
+  const pattern = new RegExp(contents.map(escaped).join('|'), 'g');
+  return (text) => {
+    const found: Found[] = [];
+    for (const { 0: content, index } of text.matchAll(pattern)) {
+      const token = byContent.get(content)!;
+      const behind = index + content.length;
+      if (token.single_word && isInWord(text, index, behind)) continue;
+      const least = found.at(-1)?.end ?? 0;
+      const start = token.lstrip ? Math.max(least, text.slice(0, index).trimEnd().length) : index;
+      const end = token.rstrip ? text.length - text.slice(behind).trimStart().length : behind;
+      found.push({ start, end, id: token.id });
+    }
+    return found;
+  };
+}
+
+const isInWord = (text: string, start: number, end: number) =>
+  /[\p{L}\p{N}_]$/u.test(text.slice(Math.max(start - 2, 0), start)) || /^[\p{L}\p{N}_]/u.test(text.slice(end, end + 2));
 const escaped = (text: string) => text.replace(/[.*+?^${}()|[\]\\/]/g, '\\$&');

@@ -1,5 +1,6 @@
 /** A tokenizer in the form of `tokenizer.json`, whatever it was read from. */
 import { DataError } from '../errors/index.js';
+import { withAdded } from './added.js';
 import { chunkRuleOf, chunks } from './chunks.js';
 import { type EngineName, openEngine } from './engine.js';
 import { type Component, flatten, type TokenizerJson } from './format.js';
@@ -14,15 +15,16 @@ import type { TokenizerParts } from './tokenizer.js';
  * @throws DataError `unsupported_tokenizer`, `missing_eos`
  */
 export async function openParsed(
-  json: TokenizerJson,
+  own: TokenizerJson,
   file: string,
   settings: Settings,
   wanted: EngineName | 'auto',
   source?: string,
 ): Promise<TokenizerParts> {
+  const json = withAdded(own, settings.added, file);
   const spelling = spellingOf(json, file);
   const split = splitAtSpaces(json);
-  const engine = await openEngine(split, file, wanted, split === json ? source : undefined);
+  const engine = await openEngine(split, file, wanted, split === own ? source : undefined);
   const pieces = pieceTable(json.model, json.added_tokens, spelling);
   const normaliser = normaliserOf(json, spelling);
   const rule = chunkRuleOf(split, normaliser);

@@ -1,7 +1,9 @@
 /** The small files beside a tokenizer: special tokens, end ids, chat templates. */
-import { readFile } from 'node:fs/promises';
+import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { DataError } from '../errors/index.js';
+import { addedIn } from './added.js';
+import type { AddedToken } from './format.js';
 
 /** A token in a settings file: its text, or an object that holds it. */
 type TokenSetting = string | { content?: string } | null | undefined;
@@ -10,7 +12,6 @@ interface TokenizerConfig {
   add_bos_token?: boolean;
   legacy?: boolean;
   tokenizer_class?: string;
-  added_tokens_decoder?: Record<string, { content: string; special?: boolean }>;
   chat_template?: string | { name: string; template: string }[] | null;
   [key: string]: unknown;
 }
@@ -24,8 +25,8 @@ export interface Settings {
   chatTemplates: Record<string, string>;
   /** `eos_token_id` of generation_config.json, else of config.json; empty where neither says. */
   endIds: number[];
-  /** Tokens added to the tokenizer, by id. */
-  added: { id: number; content: string }[];
+  /** Tokens that the settings add to the tokenizer, by id; id -1 where they get the next free one. */
+  added: AddedToken[];
 }
 
 const NAMES = ['bos_token', 'eos_token', 'unk_token', 'sep_token', 'pad_token', 'cls_token', 'mask_token'];
@@ -41,9 +42,9 @@ export async function readSettings(folder: string): Promise<Settings> {
   return {
     config,
     specialTokens: { ...tokensIn(map), ...tokensIn(config) },
-    chatTemplates: { ...templatesIn(config), ...(await templateFile(folder)) },
+    chatTemplates: { ...templatesIn(config), ...(await templateFiles(folder)) },
     endIds: idsOf(generation.eos_token_id) ?? idsOf(model.eos_token_id) ?? [],
-    added: addedIn(config, added),
+    added: addedIn({ config, map, added }),
   };
 }
 
@@ -62,15 +63,27 @@ function templatesIn({ chat_template: template }: TokenizerConfig): Record<strin
   return Object.fromEntries((template ?? []).map((one) => [one.name, one.template]));
 }
 
-async function templateFile(folder: string): Promise<Record<string, string>> {
-  const text = await readIfThere(join(folder, 'chat_template.jinja'));
-  return text === undefined ? {} : { default: text.toString('utf8') };
+/** `chat_template.jinja`, and the templates of the folder `additional_chat_templates` by their names. */
+async function templateFiles(folder: string): Promise<Record<string, string>> {
+  const templates: Record<string, string> = {};
+  const read = async (name: string, path: string) => {
+    const text = await readIfThere(path);
+    if (text !== undefined) templates[name] = text.toString('utf8');
+  };
+  const more = join(folder, 'additional_chat_templates');
+  for (const file of await namesIn(more)) if (file.endsWith('.jinja')) await read(file.slice(0, -'.jinja'.length), join(more, file));
+  await read('default', join(folder, 'chat_template.jinja'));
+  return templates;
 }
 
-function addedIn(config: TokenizerConfig, added: Record<string, unknown>): Settings['added'] {
-  const tokens = new Map(Object.entries(added).map(([content, id]) => [Number(id), content]));
-  for (const [id, { content }] of Object.entries(config.added_tokens_decoder ?? {})) tokens.set(Number(id), content);
-  return [...tokens].map(([id, content]) => ({ id, content })).sort((a, b) => a.id - b.id);
+/** Names in a folder, in order; none where it is not there. */
+async function namesIn(folder: string): Promise<string[]> {
+  try {
+    return (await readdir(folder)).sort();
+  } catch (cause) {
+    if (isAbsent(cause)) return [];
+    throw unreadable(cause, folder);
+  }
 }
 
 function idsOf(value: unknown): number[] | undefined {
@@ -101,8 +114,12 @@ export async function readIfThere(file: string): Promise<Buffer | undefined> {
   try {
     return await readFile(file);
   } catch (cause) {
-    const { code } = cause as NodeJS.ErrnoException;
-    if (code === 'ENOENT' || code === 'ENOTDIR') return undefined;
-    throw new DataError('unreadable_tokenizer', `cannot be read: ${cause instanceof Error ? cause.message : cause}`, { file, cause });
+    if (isAbsent(cause)) return undefined;
+    throw unreadable(cause, file);
   }
 }
+
+const isAbsent = (cause: unknown) => ['ENOENT', 'ENOTDIR'].includes((cause as NodeJS.ErrnoException).code ?? '');
+
+const unreadable = (cause: unknown, file: string) =>
+  new DataError('unreadable_tokenizer', `cannot be read: ${cause instanceof Error ? cause.message : cause}`, { file, cause });

@@ -68,6 +68,10 @@ export class Tokenizer {
   readonly mask: number | null;
   /** Ids that are no text: begin, end, mask, padding. */
   readonly special: ReadonlySet<number>;
+  /** Texts of `ends` and of the EOS. */
+  readonly endTokens: readonly string[];
+  /** Texts of `special`. */
+  readonly addedTokens: readonly string[];
   readonly #parts: TokenizerParts;
   readonly #decoding: DecodeRules;
 
@@ -87,6 +91,9 @@ export class Tokenizer {
     const added = [...pieces.added.values()];
     this.mask = added.find(({ content }) => content === parts.specialTokens.mask_token)?.id ?? null;
     this.special = new Set(added.flatMap(({ id, special }) => (special ? [id] : [])));
+    const texts = (ids: Iterable<number>) => [...ids].flatMap((id) => pieces.added.get(id)?.content ?? []);
+    this.endTokens = texts(new Set([parts.eos, ...parts.ends]));
+    this.addedTokens = texts(this.special);
   }
 
   /** The model's own chat template (for a conversation with tools, the one made for them, if there is one), or null. */

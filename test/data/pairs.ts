@@ -23,11 +23,10 @@ function pieces(spans: Spans, special: boolean): { bytes: number[]; marks: numbe
   return found;
 }
 
-function encode(spans: Spans, stop: number | undefined, special: boolean): { ids: Int32Array; trained: Uint8Array } {
+function encode(spans: Spans, special: boolean): { ids: Int32Array; trained: Uint8Array } {
   const all = pieces(spans, special);
   const ids = all.map(({ bytes: [a = 0, b, c] }) => (c !== undefined ? EOS : b === undefined ? 3 + a : 300 + 256 * a + b));
   const trained = all.map(({ marks }) => Number(marks.includes(1)));
-  for (let i = 1; i < ids.length; i++) if (ids[i] === stop && all[i - 1]?.marks.at(-1) === 1) trained[i] = 1;
   return { ids: Int32Array.from(ids), trained: Uint8Array.from(trained) };
 }
 
@@ -40,7 +39,7 @@ function bytesOf(id: number): number[] {
 export const pairs: RowTokenizer = {
   bos: BOS,
   eos: EOS,
-  encodeSpansMany: async (rows, { stop, special = false } = {}) => rows.map((row) => encode(row, stop, special)),
+  encodeSpansMany: async (rows, { special = false } = {}) => rows.map((row) => encode(row, special)),
   tokenText: (id) => Buffer.from(bytesOf(id)).toString(),
   decode: (ids) => Buffer.from(Array.from(ids).flatMap(bytesOf)).toString(),
 };
@@ -57,8 +56,8 @@ export const simpleChat: ChatRenderer = {
       if (role === 'nobody') throw new Error('Conversation roles must be known\nat line 1');
       return [
         { text: `[${role}]`, trained: false, field: 'template' },
-        { text, trained: role === 'assistant', field: `messages[${n}].content` },
-        { text: '</s>\n', trained: false, field: 'template' },
+        { text: text === '' ? '' : `${text}</s>`, trained: role === 'assistant', field: `messages[${n}].content` },
+        { text: text === '' ? '</s>\n' : '\n', trained: false, field: 'template' },
       ];
     }),
 };

@@ -19,7 +19,7 @@ describe('answers in a rendered chat', () => {
   it('are the contents of the assistant, byte for byte', () => {
     const messages = say(['system', 'Be brief.'], ['user', 'Two?'], ['assistant', 'Two.'], ['user', 'Two.'], ['assistant', 'assistant\n']);
     const { text, spans, from } = renderChat(CHATML, messages);
-    expect(from).toBe('content');
+    expect(from).toBe('turns');
     expect(spans.map(({ start, end, messageIndex }) => [text.slice(start, end), messageIndex])).toEqual([
       ['Two.', 2],
       ['assistant\n', 4],
@@ -64,11 +64,11 @@ describe('answers in a rendered chat', () => {
         { role: 'user', content: [{ type: 'text', text: 'u' }] },
         { role: 'assistant', content },
       ]),
-    ).toEqual(['one', 'two']);
+    ).toEqual(['one||two']);
   });
 
-  it('are an error where the template changes them beyond telling', () => {
-    const template = '{% for m in messages %}{{ m.content | length }}:{{ m.content }}{% endfor %}';
+  it('are an error where the template changes them beyond telling, and goes through no loop', () => {
+    const template = '{{ messages[0].content | length }}:{{ messages[0].content }}';
     expect(() => renderChat(template, say(['assistant', 'abc']))).toThrowError(
       expect.objectContaining({ code: 'untraceable_chat', kind: 'data' }),
     );
@@ -104,7 +104,7 @@ describe('{% generation %}', () => {
   });
 
   it('in a comment is none', () => {
-    expect(renderChat(`{# {% generation %} #}${CHATML}`, say(['assistant', 'a'])).from).toBe('content');
+    expect(renderChat(`{# {% generation %} #}${CHATML}`, say(['assistant', 'a'])).from).toBe('turns');
   });
 
   it('leaves no trace in a prompt', () => {
@@ -130,11 +130,11 @@ describe('segments of a chat', () => {
     expect(segments.filter(({ trained }) => trained).map(({ text }) => text)).toEqual(['b']);
   });
 
-  it('count the space between an answer and the end token to the answer', () => {
+  it('reach from the header to the end token, white space included', () => {
     const llama2 =
       "{% for m in messages %}{{ (bos_token + '[INST] ' + m.content + ' [/INST]') if m.role == 'user' else (' ' + m.content + ' ' + eos_token) }}{% endfor %}";
     const segments = chatSegments(renderChat(llama2, messages, { specialTokens: { bos_token: '<s>', eos_token: '</s>' } }));
-    expect(segments.filter(({ trained }) => trained).map(({ text }) => text)).toEqual(['a ', 'b ']);
+    expect(segments.filter(({ trained }) => trained).map(({ text }) => text)).toEqual([' a </s>', ' b </s>']);
   });
 });
 

@@ -1,4 +1,5 @@
-import { basename } from 'node:path';
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { basename, join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
 import { openTokenizer } from '../../lib/tokenizer/index.js';
 import { byteLevel, CONFIG, ENGINES, folderOf, openByteLevel, piecesOf, removeFolders, sentencePiece } from './fixtures.js';
@@ -189,5 +190,88 @@ describe('the engine', () => {
     const [native, javascript] = await Promise.all(ENGINES.map((engine) => openByteLevel(engine, changes)));
     for (const text of ['1999', 'Ⅷ ½ ⑩ ٣٤', 'a1b22c 333', '4444 ⑩⑩'])
       expect(await javascript!.encode(text), text).toEqual(await native!.encode(text));
+  });
+});
+
+/** Right values: AutoTokenizer of transformers 5.18 on such folders. */
+describe('added tokens of the settings alone', () => {
+  const flags = { lstrip: false, rstrip: false, single_word: false, normalized: false, special: true };
+  const decoder = (id: number, content: string, more = {}) => ({
+    ...CONFIG,
+    added_tokens_decoder: { [id]: { content, ...flags, ...more } },
+  });
+
+  it.each(ENGINES)('are one id each (%s)', async (engine) => {
+    const plain = await openByteLevel(engine);
+    const next = plain.vocabularySize;
+    const files = { 'tokenizer.json': await byteLevel() };
+    const ids = async (more: object, text: string) => [
+      ...(await (await openTokenizer(folderOf({ ...files, ...more }), { engine })).encode(text)),
+    ];
+    const around = async (text: string) => [...(await plain.encode(text))];
+    const expected = [...(await around('a ')), next, ...(await around(' b'))];
+    expect(await ids({ 'tokenizer_config.json': decoder(next, '<tag>') }, 'a <tag> b')).toEqual(expected);
+    expect(await ids({ 'tokenizer_config.json': CONFIG, 'added_tokens.json': { '<tag>': next } }, 'a <tag> b')).toEqual(expected);
+    expect(await ids({ 'tokenizer_config.json': { ...CONFIG, additional_special_tokens: ['<tag>'] } }, 'a <tag> b')).toEqual(expected);
+    const stripping = decoder(next, '<tag>', { lstrip: true, rstrip: true });
+    expect(await ids({ 'tokenizer_config.json': stripping }, 'a <tag> b')).toEqual([...(await around('a')), next, ...(await around('b'))]);
+  });
+
+  it('may want to stand as words, which the JavaScript library cannot do', async () => {
+    const { vocabularySize: next } = await openByteLevel('javascript');
+    const word = decoder(next, 'foo', { single_word: true, special: false });
+    const files = { 'tokenizer.json': await byteLevel(), 'tokenizer_config.json': word };
+    const tokenizer = await openTokenizer(folderOf(files), { engine: 'native' });
+    expect([...(await tokenizer.encode('foo food'))].filter((id) => id === next)).toHaveLength(1);
+    expect(await fault(files, 'javascript')).toMatchObject({
+      code: 'unsupported_tokenizer',
+      message: expect.stringMatching(/"foo" has single_word/),
+    });
+  });
+
+  it('decode, and may be the end token', async () => {
+    const { vocabularySize: next } = await openByteLevel('javascript');
+    const config = { ...decoder(next, '<eot>'), eos_token: '<eot>' };
+    const tokenizer = await openTokenizer(folderOf({ 'tokenizer.json': await byteLevel(), 'tokenizer_config.json': config }));
+    expect(tokenizer).toMatchObject({ eos: next, vocabularySize: next + 1 });
+    expect(tokenizer.decode([next])).toBe('<eot>');
+    expect(tokenizer.decode([next], { skipSpecial: true })).toBe('');
+  });
+
+  it('with the id of another token, or a gap before it, are refused', async () => {
+    const { vocabularySize: next } = await openByteLevel('javascript');
+    for (const id of [5, next + 3])
+      expect(await fault({ 'tokenizer.json': await byteLevel(), 'tokenizer_config.json': decoder(id, '<tag>') })).toMatchObject({
+        code: 'malformed_tokenizer',
+        message: expect.stringMatching(/"<tag>" has the id \d+/),
+      });
+  });
+
+  it('are found in every text of a tokenizer.model, with the white space that they take along', async () => {
+    const pieces = piecesOf(['▁a', 'b']);
+    const config = { ...decoder(pieces.length, '<tag>', { lstrip: true, special: false }), eos_token: '</s>' };
+    const tokenizer = await openTokenizer(folderOf({ 'tokenizer.model': sentencePiece(pieces), 'tokenizer_config.json': config }));
+    expect([...(await tokenizer.encode('a <tag>'))]).toEqual([...(await tokenizer.encode('a')), pieces.length]);
+  });
+});
+
+describe('chat templates of a folder', () => {
+  it('are read by name from additional_chat_templates, the plain one from its file', async () => {
+    const folder = folderOf({ 'tokenizer.json': await byteLevel(), 'tokenizer_config.json': CONFIG, 'chat_template.jinja': 'plain' });
+    mkdirSync(join(folder, 'additional_chat_templates'));
+    writeFileSync(join(folder, 'additional_chat_templates/tool_use.jinja'), 'with tools');
+    const tokenizer = await openTokenizer(folder);
+    expect([tokenizer.chatTemplate(), tokenizer.chatTemplate(true)]).toEqual(['plain', 'with tools']);
+  });
+
+  it('may stand in a list', async () => {
+    const templates = [
+      { name: 'tool_use', template: 'with tools' },
+      { name: 'default', template: 'plain' },
+    ];
+    const tokenizer = await openTokenizer(
+      folderOf({ 'tokenizer.json': await byteLevel(), 'tokenizer_config.json': { ...CONFIG, chat_template: templates } }),
+    );
+    expect([tokenizer.chatTemplate(), tokenizer.chatTemplate(true)]).toEqual(['plain', 'with tools']);
   });
 });

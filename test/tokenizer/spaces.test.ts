@@ -117,4 +117,16 @@ describe.each(Object.entries(VARIANTS))('%s', (name, variant) => {
       }),
     );
   });
+
+  it('trains the space that it puts before an answer by itself, where nothing stands before the answer', async () => {
+    const segments = [
+      { text: 'ab</s>', trained: false },
+      { text: 'x</s>', trained: true }, // no piece begins with a space and x
+    ];
+    for (const tokenizer of [native!, javascript!]) {
+      const { ids, trained } = await tokenizer.encodeSpans(segments);
+      const end = ids.indexOf(2);
+      expect([...trained]).toEqual([...ids].map((_, i) => Number(i > end)));
+    }
+  });
 });

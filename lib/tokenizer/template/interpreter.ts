@@ -2,6 +2,7 @@
  * The interpreter of @huggingface/jinja 0.5.11 with the faults repaired in which it differs from Jinja2 as transformers sets it up.
  * Everything goes through `evaluate`, which is public; whatever is not named here is left to the library.
  */
+import type { TurnMarks } from '../turns.js';
 import { applyFilter } from './filters.js';
 import { Environment, type Evaluator, Interpreter, type Node, type Scope, type Value } from './library.js';
 import { bind, LoopSignal, loopState, signal } from './loops.js';
@@ -25,6 +26,16 @@ export class PythonInterpreter extends Interpreter implements Evaluator {
     FilterExpression: (node, scope) => applyFilter(this, node, scope),
     TestExpression: (node, scope) => this.#test(node, scope),
   };
+
+  #indices: Map<Value, number> | undefined;
+  marked: (TurnMarks & { messages: Value[] }) | undefined;
+
+  #around(item: Value): [string, string] {
+    const { messages, opens, ends, closes } = this.marked ?? {};
+    this.#indices ??= new Map(messages?.map((message, i) => [message, i]));
+    const index = this.#indices.get(item);
+    return index === undefined ? ['', ''] : [`${opens}${index}${ends}`, closes!];
+  }
 
   override evaluate(node: Node | undefined, scope: Scope): Value {
     const rule = node && this.#rules[node.type];
@@ -65,11 +76,12 @@ export class PythonInterpreter extends Interpreter implements Evaluator {
       const inner = new Environment(scope);
       inner.setVariable('loop', loopState(items, i));
       bind(inner, loopvar, items[i]!);
+      const [before, behind] = this.#around(items[i]!);
       try {
-        printed += this.block(body, inner);
+        printed += before + this.block(body, inner) + behind;
       } catch (thrown) {
         if (!(thrown instanceof LoopSignal)) throw thrown;
-        printed += thrown.printed;
+        printed += before + thrown.printed + behind;
         if (thrown.breaks) break;
       }
     }

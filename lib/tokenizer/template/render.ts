@@ -1,8 +1,9 @@
 /** A chat template as transformers renders it: Jinja2 with trim_blocks, lstrip_blocks, loop controls, and a few functions of its own. */
 import { DataError } from '../../errors/index.js';
+import type { TurnMarks } from '../turns.js';
 import { strftime } from './dates.js';
 import { PythonInterpreter } from './interpreter.js';
-import { Environment, type Node, parse } from './library.js';
+import { Environment, type Node, parse, type Value } from './library.js';
 import { toValue } from './values.js';
 
 /** A template that says no to a conversation, by `raise_exception`. */
@@ -17,12 +18,16 @@ const KEPT = 32;
  * @param now the time that `strftime_now` tells
  * @throws DataError `bad_template` (it cannot be parsed, or fails) or `refused_chat` (it raises an exception of its own)
  */
-export function renderTemplate(source: string, variables: Readonly<Record<string, unknown>>, now = new Date()): string {
+export function renderTemplate(source: string, variables: Readonly<Record<string, unknown>>, now = new Date(), marks?: TurnMarks): string {
   try {
     const program = compile(source);
     const environment = new Environment();
-    for (const [name, value] of Object.entries({ ...globals(now), ...variables })) environment.setVariable(name, toValue(value));
-    return String(new PythonInterpreter(environment).run(program).value);
+    const interpreter = new PythonInterpreter(environment);
+    for (const [name, value] of Object.entries({ ...globals(now), ...variables })) {
+      const set = environment.setVariable(name, toValue(value));
+      if (name === 'messages' && marks) interpreter.marked = { ...marks, messages: set.value as Value[] };
+    }
+    return String(interpreter.run(program).value);
   } catch (cause) {
     const why = cause instanceof Error ? cause.message : String(cause);
     if (cause instanceof Refusal) throw new DataError('refused_chat', `the chat template refuses the conversation: ${why}`, { cause });

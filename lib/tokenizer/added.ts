@@ -1,0 +1,79 @@
+/** Tokens that stand beside the tokenizer's own file: in tokenizer_config.json, or in added_tokens.json of older folders. */
+import { DataError } from '../errors/index.js';
+import { type AddedToken, type TokenizerJson, vocabularyOf } from './format.js';
+
+/** A token as settings files write it. */
+type Written = string | ({ content?: string } & Partial<Omit<AddedToken, 'id' | 'content'>>);
+
+interface SettingsFiles {
+  config: Record<string, unknown>;
+  /** special_tokens_map.json: its tokens are special. */
+  map: Record<string, unknown>;
+  /** added_tokens.json: text → id. */
+  added: Record<string, unknown>;
+}
+
+/**
+ * Added tokens with their ids. `added_tokens_decoder` says all where it is there; added_tokens.json knows no flags.
+ * Tokens of `additional_special_tokens` (`extra_special_tokens`) without an id get the next free one: id -1 here.
+ */
+export function addedIn({ config, map, added }: SettingsFiles): AddedToken[] {
+  const decoder = objectOf(config.added_tokens_decoder);
+  const special = new Set([...textsIn(map), ...textsIn(config)]);
+  const older = Object.entries(added).map(([content, id]) => token(Number(id), { content, special: special.has(content) }));
+  const tokens = decoder === undefined ? older : Object.entries(decoder).map(([id, one]) => token(Number(id), one as Written));
+  const known = new Set(tokens.map(({ content }) => content));
+  const more = [...listOf(config.additional_special_tokens), ...listOf(config.extra_special_tokens)];
+  const fresh = more.map((one) => token(-1, typeof one === 'string' ? { content: one, special: true } : { ...one, special: true }));
+  return [...tokens.sort((a, b) => a.id - b.id), ...fresh.filter(({ content }) => !known.has(content))].filter(
+    ({ content }) => content !== '',
+  );
+}
+
+function token(id: number, written: Written): AddedToken {
+  const { content = '', special = false, ...flags } = typeof written === 'string' ? { content: written } : (written ?? {});
+  const { lstrip = false, rstrip = false, single_word = false, normalized = !special } = flags;
+  return { id, content, special, lstrip, rstrip, single_word, normalized };
+}
+
+const objectOf = (value: unknown) =>
+  value !== null && typeof value === 'object' && !Array.isArray(value) ? (value as Record<string, unknown>) : undefined;
+
+const listOf = (value: unknown): Written[] => (Array.isArray(value) ? value : []);
+
+/** Texts of special tokens in a settings file, by whatever name. */
+function textsIn(settings: Record<string, unknown>): string[] {
+  const named = Object.entries(settings).flatMap(([name, value]) => (name.endsWith('_token') ? [value as Written] : []));
+  const all = [...named, ...listOf(settings.additional_special_tokens)];
+  return all.flatMap((one) => (typeof one === 'string' ? [one] : (one?.content ?? [])));
+}
+
+/**
+ * The tokenizer with the tokens of its settings; the same object where it has them all.
+ * @throws DataError `malformed_tokenizer` where an id is taken by another token, or leaves ids between free: the libraries count on
+ */
+export function withAdded(json: TokenizerJson, tokens: readonly AddedToken[], file: string): TokenizerJson {
+  const own = new Map(json.added_tokens.map((one) => [one.content, one]));
+  const missing = tokens.filter(({ content }) => !own.has(content));
+  if (missing.length === 0) return json;
+  const vocabulary = new Map(vocabularyOf(json.model));
+  const taken = new Map([...vocabulary].map(([piece, id]) => [id, piece]));
+  for (const { id, content } of json.added_tokens) taken.set(id, content);
+  let next = 0;
+  for (const id of taken.keys()) next = Math.max(next, id + 1);
+  const added = missing.map((one) => {
+    const known = vocabulary.get(one.content);
+    if (known !== undefined) return { ...one, id: known };
+    const id = one.id < 0 ? next : one.id;
+    if (taken.has(id)) throw conflict(file, `${quoted(one.content)} has the id ${id}, which is ${quoted(taken.get(id)!)}'s`);
+    if (id !== next) throw conflict(file, `${quoted(one.content)} has the id ${id}, and the next free one is ${next}`);
+    next++;
+    return { ...one, id };
+  });
+  return { ...json, added_tokens: [...json.added_tokens, ...added].sort((a, b) => a.id - b.id) };
+}
+
+const quoted = (text: string) => JSON.stringify(text);
+
+const conflict = (file: string, what: string) =>
+  new DataError('malformed_tokenizer', `an added token of tokenizer_config.json does not fit the tokenizer: ${what}`, { file });
