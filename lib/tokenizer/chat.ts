@@ -100,7 +100,11 @@ function answerSpans(
     .filter(({ start, end }) => !closers.has(text.slice(start, end)));
 }
 
-const says = ({ role, content }: ChatMessage) => role === 'assistant' && typeof content === 'string' && content.trim() !== '';
+/** Whether a message of the assistant has any text. */
+function says({ role, content }: ChatMessage): boolean {
+  if (role !== 'assistant' || !content) return false;
+  return typeof content === 'string' ? content.trim() !== '' : content.some(({ text }) => typeof text === 'string' && text.trim() !== '');
+}
 
 /** Renders other conversations than the one given: a template may refuse them. */
 function tried(source: string, options: ChatOptions): HeaderProbe['render'] {

@@ -8,8 +8,8 @@ export const showing = (takesParts: boolean): ChatRenderer => {
     const text = isList ? (takesParts ? content.map((part) => part.text).join('|') : JSON.stringify(content)) : content;
     return [
       { text: `[${role}${Object.keys(others).length > 0 ? JSON.stringify(others) : ''}]`, trained: false, field: 'template' },
-      { text, trained: role === 'assistant', field: 'content' },
-      { text: '</s>\n', trained: false, field: 'template' },
+      { text: text === '' ? '' : `${text}</s>`, trained: role === 'assistant', field: 'content' },
+      { text: text === '' ? '</s>\n' : '\n', trained: false, field: 'template' },
     ];
   };
   const render: ChatRenderer['render'] = (messages, { tools } = {}) => [
