@@ -80,23 +80,30 @@ interface Shared {
   whole: boolean;
 }
 
-/** How far the turn begins as the generation prompt before it does. */
+/** How far the turn begins as the generation prompt before it does, or as the one behind any user where there is none. */
 function shared(probe: HeaderProbe, turn: Turn, variables: Record<string, unknown>): Shared | undefined {
-  const { text, messages, render } = probe;
-  for (const before of [messages.slice(0, turn.messageIndex), [{ role: 'user', content: 'x' }]]) {
-    const prompted = render(before, true, variables);
-    if (prompted === undefined) continue;
-    const bare = commonEnd(prompted, 0, render(before, false, variables) ?? '', 0);
-    const prompt = prompted.slice(bare);
-    if (prompted.startsWith(text.slice(0, turn.start))) {
-      const end = Math.min(commonEnd(prompted, 0, text, 0), turn.end);
-      return { prompt, end, whole: end === prompted.length };
-    }
-    // What comes before is rendered otherwise (thoughts of earlier turns are left out later): the prompt alone is compared.
-    const end = Math.min(turn.start + commonEnd(prompt, 0, text, turn.start), turn.end);
-    return { prompt, end, whole: end - turn.start === prompt.length };
+  const own = sharedBehind(probe.messages.slice(0, turn.messageIndex), probe, turn, variables);
+  if (own && own.prompt !== '') return own;
+  const any = sharedBehind([{ role: 'user', content: 'x' }], probe, turn, variables);
+  return any?.whole ? any : (own ?? any);
+}
+
+function sharedBehind(
+  before: readonly ChatMessage[],
+  { text, render }: HeaderProbe,
+  turn: Turn,
+  variables: Record<string, unknown>,
+): Shared | undefined {
+  const prompted = render(before, true, variables);
+  if (prompted === undefined) return undefined;
+  const prompt = prompted.slice(commonEnd(prompted, 0, render(before, false, variables) ?? '', 0));
+  if (prompted.startsWith(text.slice(0, turn.start))) {
+    const end = Math.min(commonEnd(prompted, 0, text, 0), turn.end);
+    return { prompt, end, whole: end === prompted.length };
   }
-  return undefined;
+  // What comes before is rendered otherwise (thoughts of earlier turns are left out later): the prompt alone is compared.
+  const end = Math.min(turn.start + commonEnd(prompt, 0, text, turn.start), turn.end);
+  return { prompt, end, whole: end - turn.start === prompt.length };
 }
 
 /** Number of equal units of two texts, counted from a place in each. */

@@ -75,7 +75,7 @@ describe.skipIf(stories260k === undefined)(`a real tokenizer on real rows ${WITH
   if (stories260k === undefined) return;
   const tokenizer = await openTokenizer(stories260k);
   const chatml = '{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}</s>\n{% endfor %}';
-  const chat = openChat({ chatTemplate: () => chatml, specialTokens: {} });
+  const chat = openChat({ chatTemplate: () => chatml, specialTokens: { eos_token: '</s>' } });
   const load = (name: string, change: Change = {}) =>
     loadDataset({
       data: [{ path: at(name), weight: 1 }],

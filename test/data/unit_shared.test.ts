@@ -32,7 +32,7 @@ describe.skipIf(stories260k === undefined)(`real preferences ${WITHOUT}`, async 
   const tokenizer = await openTokenizer(stories260k);
   const chatml =
     '{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}</s>\n{% endfor %}{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}';
-  const chat = openChat({ chatTemplate: () => chatml, specialTokens: {} });
+  const chat = openChat({ chatTemplate: () => chatml, specialTokens: { eos_token: '</s>' } });
   const checks = { nothingTrained: 'drop', noStop: 'error', doubleBos: 'error', equalAnswers: 'error' } as const;
   const load = (path: string, kinds: Kind[], change: Partial<DatasetOptions> = {}) =>
     loadDataset({
