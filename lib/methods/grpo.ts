@@ -32,6 +32,7 @@ export const grpo: Method<GrpoOptions, Input, Rollouts> = {
   looksAhead: usedAgain,
   prepare,
   divisor: ({ trainedTokens }) => trainedTokens,
+  size: ({ trainedTokens, sequences }, { loss: kind }) => (kind === 'grpo' || kind === 'drGrpo' ? sequences : trainedTokens),
   loss,
 };
 

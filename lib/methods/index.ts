@@ -20,7 +20,7 @@ import { simpo } from './simpo.js';
 export { type Column, type Columns, type GroupCounts, type Numbers, part, type StepCounts, stepCounts } from './columns.js';
 export { hidden, hideable, maskRules } from './hide.js';
 export type { LossInput, LossOutput, Method, MethodState, Metric, Needs, Output, Prepared, SequenceInput, With } from './method.js';
-export { stepTotals } from './method.js';
+export { metricMeans, metricSums, stepTotals } from './method.js';
 export { type Masked, type MaskRules, masked } from './mlm.js';
 export { type PermutationRules, type Permuted, permuted, permutedRow } from './plm.js';
 export { scoreConstants } from './reward.js';

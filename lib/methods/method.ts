@@ -111,23 +111,33 @@ export interface Method<Options = unknown, Input extends LossInput = LossInput, 
   prepare?(step: Step, options: Options, state: MethodState): Prepared;
   /** The one divisor of a step. */
   divisor(step: CountsOf<Input>): number;
+  /** What the loss is a mean over, where that is not the divisor: the weight of an update among the others of its step. */
+  size?(step: StepCounts, options: Options): number;
   loss(input: Input, options: Options): LossOutput;
 }
 
-/** The step's loss and metrics from all its micro-batches (and what was prepared). A figure that nothing was counted for is left out. */
+type Part = Pick<Partial<LossOutput> & Prepared, 'metrics' | 'lossSum'>;
+
+/** The step's loss and metrics from all its micro-batches (and what was prepared), and the sums behind the metrics. A figure that nothing was counted for is left out. */
 export function stepTotals(
-  parts: readonly Pick<Partial<LossOutput> & Prepared, 'metrics' | 'lossSum'>[],
+  parts: readonly Part[],
   divisor: number,
-): { loss: number; metrics: Record<string, number> } {
-  const sums = new Map<string, Metric>();
-  let lossSum = 0;
-  for (const part of parts) {
-    lossSum += part.lossSum ?? 0;
-    for (const [name, { sum, count }] of Object.entries(part.metrics)) {
-      const before = sums.get(name) ?? { sum: 0, count: 0 };
-      sums.set(name, { sum: before.sum + sum, count: before.count + count });
-    }
-  }
-  const counted = Array.from(sums).filter(([, { count }]) => count !== 0);
-  return { loss: lossSum / divisor, metrics: Object.fromEntries(counted.map(([name, { sum, count }]) => [name, sum / count])) };
+): { loss: number; metrics: Record<string, number>; sums: Record<string, Metric> } {
+  const lossSum = parts.reduce((sum, part) => sum + (part.lossSum ?? 0), 0);
+  const sums = metricSums(parts);
+  return { loss: lossSum / divisor, metrics: metricMeans(sums), sums };
 }
+
+/** Metrics of several parts added up by name. */
+export function metricSums(parts: readonly Pick<Part, 'metrics'>[]): Record<string, Metric> {
+  const sums = new Map<string, Metric>();
+  for (const [name, { sum, count }] of parts.flatMap(({ metrics }) => Object.entries(metrics))) {
+    const before = sums.get(name) ?? { sum: 0, count: 0 };
+    sums.set(name, { sum: before.sum + sum, count: before.count + count });
+  }
+  return Object.fromEntries(sums);
+}
+
+/** Means of what was counted. */
+export const metricMeans = (sums: Readonly<Record<string, Metric>>): Record<string, number> =>
+  Object.fromEntries(Object.entries(sums).flatMap(([name, { sum, count }]) => (count === 0 ? [] : [[name, sum / count]])));

@@ -3,7 +3,7 @@
  * the rewards, and each update takes its share of the answers.
  */
 import { Random, type Tokens } from '../data/index.js';
-import { type MethodState, part, stepTotals, updates } from '../methods/index.js';
+import { type MethodState, metricMeans, metricSums, part, updates } from '../methods/index.js';
 import type { OptionsOf } from '../options/index.js';
 import type { Tokenizer } from '../tokenizer/index.js';
 import { answerSequences } from './answer_sequences.js';
@@ -55,8 +55,9 @@ export async function takeRolloutStep(
   for (const answers of plan)
     taken.push(await takeUpdate(setting, shareOf(prepared, answers), { update: before.updates + taken.length + 1, learningRate }));
   const trained = answered.columns.sequenceStarts.at(-1) as number;
-  const { loss, gradientNorm, ...metrics } = meansOf(taken);
-  const figures = { ...stepFigures(setting.native, answered.sequences, trained, start), ...stepTotals([prepared], 1).metrics, ...metrics };
+  const { loss, gradientNorm, metrics } = updateMeans(taken);
+  const told = { ...metricMeans(metricSums([prepared])), ...metrics };
+  const figures = { ...stepFigures(setting.native, answered.sequences, trained, start), ...told };
   const event = { event: 'step' as const, step, loss, learningRate, gradientNorm, ...figures };
   return { event, state: { updates: before.updates + taken.length, method: prepared.state } };
 }
@@ -90,13 +91,10 @@ function shareOf(step: PreparedStep, shuffled: Int32Array): PreparedStep {
   return { ...step, sequences: membersAt(step.sequences, answers), columns: part(step.columns, answers), metrics: {} };
 }
 
-/** Means over the updates of a step, which are of nearly as many answers. */
-function meansOf(taken: readonly Updated[]): { loss: number; gradientNorm: number } & Record<string, number> {
-  const mean = (figure: (one: Updated) => number | undefined) => {
-    const known = taken.map(figure).filter((value) => value !== undefined);
-    return known.reduce((sum, value) => sum + value, 0) / known.length;
-  };
-  const names = [...new Set(taken.flatMap(({ metrics }) => Object.keys(metrics)))];
-  const metrics = Object.fromEntries(names.map((name) => [name, mean((one) => one.metrics[name])]));
-  return { loss: mean(({ loss }) => loss), gradientNorm: mean(({ gradientNorm }) => gradientNorm), ...metrics };
+/** Means over the updates of a step, each by its size: loss and norm by what the loss is a mean over, a metric by what it counted. */
+export function updateMeans(taken: readonly Pick<Updated, 'loss' | 'gradientNorm' | 'size' | 'sums'>[]) {
+  const all = taken.reduce((sum, { size }) => sum + size, 0);
+  const mean = (figure: (one: (typeof taken)[number]) => number) => taken.reduce((sum, one) => sum + figure(one) * (one.size / all), 0);
+  const metrics = metricMeans(metricSums(taken.map(({ sums }) => ({ metrics: sums }))));
+  return { loss: mean(({ loss }) => loss), gradientNorm: mean(({ gradientNorm }) => gradientNorm), metrics };
 }

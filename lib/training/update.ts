@@ -58,6 +58,10 @@ export interface PreparedStep extends Step {
 export interface Updated {
   loss: number;
   metrics: Record<string, number>;
+  /** Behind the metrics. */
+  sums: Record<string, Metric>;
+  /** What the loss is a mean over. */
+  size: number;
   /** L2 over all trained tensors, before clipping. */
   gradientNorm: number;
   counts: GroupCounts;
@@ -126,11 +130,12 @@ const setsOf = ({ valueSet }: UpdateSetting) => (valueSet === undefined ? [undef
 export async function stepLoss(setting: UpdateSetting, step: PreparedStep, learn: boolean): Promise<Omit<Updated, 'gradientNorm'>> {
   const { native, recipe, microBatchTokens } = setting;
   const counts = stepCounts(step.columns);
-  const divisor = methodOf(recipe).divisor(counts);
+  const method = methodOf(recipe);
+  const divisor = method.divisor(counts);
   const parts: LossOutput[] = [];
   for (const places of cutInto(native, step.sequences, microBatchTokens))
     parts.push(await microBatch(setting, step, places, { counts, divisor, learn }));
-  return { ...stepTotals([step, ...parts], divisor), counts };
+  return { ...stepTotals([step, ...parts], divisor), size: method.size?.(counts, recipe.method) ?? divisor, counts };
 }
 
 interface Whole {
