@@ -5,8 +5,7 @@
  * How a step runs:
  *   1. its sequences are laid out as `Columns`, with the columns that `columns(options)` names;
  *   2. where there is a `prepare`, it is called once with the whole step. If `looksAhead(options)`, it is also given the native outputs of all the
- *      step's sequences: one forward pass without keeping anything; or, where the step is one micro-batch, the pass that is kept, and no second one
- *      (same dropout in both). What it makes is joined to the columns, its metrics count like those of a micro-batch;
+ *      step's sequences: one forward pass without keeping anything; or, where the step is one micro-batch, the pass that is kept, and no second one. What it makes is joined to the columns, its metrics count like those of a micro-batch;
  *   3. `divisor` follows from `stepCounts` of the step;
  *   4. for each micro-batch (`part` of the columns; whole groups for pairs and rankings): forward, `loss`, backward;
  *   5. `stepTotals` of all that came back.

@@ -56,7 +56,9 @@ const adapterKeys = z.strictObject({
     .min(0)
     .lt(1)
     .default(0)
-    .describe('Share of an adapter’s inputs that is set to zero in training; a prompt that several answers share has one draw.'),
+    .describe(
+      'Share of an adapter’s inputs that is set to zero in training, in pretrain, sft, distill, mlm and plm; in the other methods nothing is dropped, and a warning says so.',
+    ),
   rsLora: z.boolean().optional().describe('Scale by alpha / √rank in place of alpha / rank. Default false.'),
   seed: z.int().min(0).max(0xffffffff).optional().describe('Seed of a new adapter’s first values. Default train.seed.'),
 });

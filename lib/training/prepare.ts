@@ -13,7 +13,7 @@ import { basePlace, openBaseIn } from './open_base.js';
 import { type HeldReference, openHeldReference, preferenceWarnings } from './preference.js';
 import type { LoadedPolicy } from './reference.js';
 import { comesAgain } from './reference_cache.js';
-import { checkRollouts, checkRoom, openRollouts, type RolloutParts, rolloutOptions, withoutEvaluation } from './rollouts.js';
+import { checkRollouts, checkRoom, openRollouts, type RolloutParts, rolloutOptions, withoutUnused } from './rollouts.js';
 import { loadRows, type Rows } from './rows.js';
 import { type Fixed, RunState } from './run_state.js';
 import { dateAt, wallTime } from './run_time.js';
@@ -87,7 +87,7 @@ async function prepare(read: ReadRecipe, options: TrainOptions, functions: Funct
   const folder = await basePlace(read, options);
   await checkStart(start, read.recipe, folder, { signal });
   const { base, tokenizer, recipe: fitting } = await openBaseIn(folder, read);
-  const { recipe, warnings } = withoutEvaluation({ ...fitting, out });
+  const { recipe, warnings } = withoutUnused({ ...fitting, out });
   if (start.before !== undefined) refuseOtherRecipe(start.before, recipe, start.words);
   const adapter = await startingAdapter(recipe, base, read);
   const masks = await masksOf(recipe, tokenizer, base.folder, read.place('method.maskToken'));

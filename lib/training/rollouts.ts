@@ -40,19 +40,22 @@ export function checkRollouts(recipe: Recipe, place: (key: string) => ErrorPlace
   throw new RequestError('bad_recipe', message, place('method.value'));
 }
 
-/** A recipe whose method has no use for held-out rows, and for dropout, without them, and remarks that say so. */
-export function withoutEvaluation<R extends Recipe>(recipe: R): { recipe: R; warnings: Warning[] } {
+/** Whether a method drops inputs of an adapter: those that learn what texts say. The others compare answers, which another draw would move apart. */
+export const dropsInputs = ({ method }: Pick<Recipe, 'method'>) => methods[method.name].needs.rows.some((kind) => kind === 'text');
+
+/** The recipe without keys that its method has no use for (held-out rows where the model writes the answers itself), and remarks on these and on dropout. */
+export function withoutUnused<R extends Recipe>(recipe: R): { recipe: R; warnings: Warning[] } {
   const { method, evaluate, adapter, train } = recipe;
-  if (rolloutOptions(recipe) === undefined) return { recipe, warnings: [] };
   const warnings: Warning[] = [];
-  if (evaluate !== null)
+  const isRollout = rolloutOptions(recipe) !== undefined;
+  if (isRollout && evaluate !== null)
     warnings.push({ code: 'evaluation_unused', message: `${method.name} has no held-out nats: evaluate is left out; watch reward and kl` });
-  if ((adapter?.dropout ?? 0) > 0)
-    warnings.push({
-      code: 'dropout_unused',
-      message: `${method.name} trains the very policy that wrote the answers: adapter.dropout is left out`,
-    });
-  return { recipe: { ...recipe, evaluate: null, train: { ...train, earlyStopping: null } }, warnings };
+  if ((adapter?.dropout ?? 0) > 0 && !dropsInputs(recipe)) {
+    const acting = Object.values(methods).filter(({ name }) => dropsInputs({ method: { name } as Recipe['method'] }));
+    const message = `${method.name} compares answers with nothing dropped, as TRL does: adapter.dropout is left out; it acts in ${acting.map(({ name }) => name).join(', ')}`;
+    warnings.push({ code: 'dropout_unused', message });
+  }
+  return { recipe: isRollout ? { ...recipe, evaluate: null, train: { ...train, earlyStopping: null } } : recipe, warnings };
 }
 
 /** Sets of trained tensors of a run, by which a checkpoint names them. */

@@ -6,6 +6,7 @@ import { watchedPreference } from './preference_warnings.js';
 import type { Run } from './prepare.js';
 import { takeRolloutStep } from './rollout_step.js';
 import { watched } from './rollout_warnings.js';
+import { dropsInputs } from './rollouts.js';
 import { takeStep } from './step.js';
 
 /** Takes a step as the method wants it, with what is to be said of it. */
@@ -22,8 +23,7 @@ export async function takeRunStep(
     state.rows = { method, watch };
     return { event, remarks: warnings };
   }
-  // Answers are sampled with nothing dropped, and trained as they were sampled.
-  const setting = { ...stepSetting(run), ...rollouts, tokenizer, dropout: 0, known: undefined };
+  const setting = { ...stepSetting(run), ...rollouts, tokenizer, known: undefined };
   const taken = await takeRolloutStep(setting, step, rows, rate, state.rollouts);
   const { warnings, watch } = watched(state.rollouts.watch, taken.event);
   state.rollouts = { ...taken.state, watch };
@@ -35,7 +35,7 @@ const stepSetting = ({ native, recipe, sequences, microBatchTokens, adapter, hel
   recipe,
   sequences,
   microBatchTokens,
-  dropout: adapter?.dropout ?? 0,
+  dropout: dropsInputs(recipe) ? (adapter?.dropout ?? 0) : 0,
   reference: held?.reference,
   known: held?.known,
   teacher,

@@ -12,7 +12,7 @@ import { begunWith } from './manifest_json.js';
 import { basePlace } from './open_base.js';
 import { outFolder, type TrainOptions } from './prepare.js';
 import { previewRecipe } from './preview.js';
-import { checkRollouts, rolloutOptions, withoutEvaluation } from './rollouts.js';
+import { checkRollouts, rolloutOptions, withoutUnused } from './rollouts.js';
 import { isBegun, RunFolder } from './run_folder.js';
 import { wallTime } from './run_time.js';
 import { recipeIn, refuseOtherRecipe } from './same_recipe.js';
@@ -141,7 +141,7 @@ const isWhole = async ({ folder, output }: Place) => (await exists(output)) && (
 async function refuseStage({ stage, folder, number }: Place, recipe: Recipe, { signal, onDownload }: TrainOptions): Promise<void> {
   const before = recipeIn(folder);
   const maxLength = recipe.train.maxLength === 'auto' ? before.train.maxLength : recipe.train.maxLength;
-  const now = withoutEvaluation({ ...recipe, out: folder, train: { ...recipe.train, maxLength } }).recipe;
+  const now = withoutUnused({ ...recipe, out: folder, train: { ...recipe.train, maxLength } }).recipe;
   refuseOtherRecipe(before, now, `stage ${number} is not the one that was trained`, []);
   const base = await basePlace({ ...stage, recipe }, { signal, onDownload });
   await checkStart(await begunWith(folder), recipe, base, { signal, weights: true });

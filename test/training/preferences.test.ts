@@ -40,7 +40,7 @@ describe.each(METHODS)('%s', (_name, method, rows) => {
     expect(steps.every(({ kl }) => (method.name === 'kto' ? Number(kl) >= 0 : kl === undefined))).toBe(true);
   });
 
-  it('gives the same however a step is cut, also with dropout', async () => {
+  it('gives the same however a step is cut', async () => {
     const folder = place();
     const runs = [];
     for (const microBatchTokens of [1, 90, 'auto']) {
