@@ -45,7 +45,12 @@ const target = z
 
 const adapterKeys = z.strictObject({
   from: z.string().min(1).optional().describe('Folder of a PEFT adapter to go on from; it brings rank, alpha, targets and rsLora.'),
-  rank: z.int().min(1).max(4096).optional().describe('Rank of the low-rank term. Default 16.'),
+  rank: z
+    .int()
+    .min(1)
+    .max(4096)
+    .optional()
+    .describe('Rank of the low-rank term; at most 2720 where q_proj, k_proj and v_proj all have one. Default 16.'),
   alpha: z.number().gt(0).optional().describe('Scale: the low-rank term is multiplied by alpha / rank. Default twice the rank.'),
   targets: z
     .union([z.literal('all-linear'), z.array(target).min(1)])
@@ -65,7 +70,29 @@ const adapterKeys = z.strictObject({
 
 const BROUGHT = ['rank', 'alpha', 'targets', 'rsLora'] as const;
 
+/** Layers that read the same input are one product, and the ranks of their adapters lie side by side in it: at most 255 steps of 32. */
+const MOST_RANKS = 255 * 32;
+const SHARING = [
+  ['q_proj', 'k_proj', 'v_proj'],
+  ['gate_proj', 'up_proj'],
+] as const;
+
+/** The highest rank that the kernels take on these layers, and the layers that bound it. */
+function highestRank(targets: 'all-linear' | string[] = 'all-linear'): { most: number; sharing: readonly string[] } {
+  const has = (layer: string) => targets === 'all-linear' || targets.some((name) => name.split('.').at(-1) === layer);
+  const [sharing = []] = SHARING.map((layers) => layers.filter(has)).toSorted((a, b) => b.length - a.length);
+  return { most: Math.floor(MOST_RANKS / Math.max(1, sharing.length)), sharing };
+}
+
+function checkRank({ rank, targets }: z.output<typeof adapterKeys>, context: z.RefinementCtx): void {
+  const { most, sharing } = highestRank(targets);
+  if (rank === undefined || rank <= most) return;
+  const why = sharing.length > 1 ? ` for ${sharing.join(', ')}, which are one product` : '';
+  context.addIssue({ code: 'custom', path: ['rank'], message: `adapter.rank must be at most ${most}${why}, not ${rank}` });
+}
+
 function checkAdapter(adapter: z.output<typeof adapterKeys>, context: z.RefinementCtx): void {
+  checkRank(adapter, context);
   if (adapter.from === undefined) return;
   for (const key of BROUGHT.filter((key) => adapter[key] !== undefined))
     context.addIssue({ code: 'custom', path: [key], message: `adapter.${key} is brought by the adapter in adapter.from: leave it out` });

@@ -38,6 +38,8 @@ export type DpoLoss = (typeof DPO_LOSSES)[number];
 /** Losses that read `labelSmoothing`. */
 const SMOOTHED: readonly DpoLoss[] = ['sigmoid', 'exo', 'robust', 'aot', 'aotUnpaired'];
 
+const [DEFAULT_ALPHA, DEFAULT_TAU] = [0.5, 0.05];
+
 const dpoKeys = z.strictObject({
   name: z.literal('dpo'),
   beta: beta(0.1, 'How strongly the policy is held to the reference: larger moves less.'),
@@ -51,14 +53,14 @@ const dpoKeys = z.strictObject({
     .enum(['reverseKl', 'forwardKl', 'jsDivergence', 'alphaDivergence'])
     .default('reverseKl')
     .describe('The f-divergence that holds the policy to the reference.'),
-  divergenceAlpha: z.number().gt(0).default(0.5).describe('The α of alphaDivergence; 1 is reverseKl.'),
+  divergenceAlpha: z.number().gt(0).default(DEFAULT_ALPHA).describe('The α of alphaDivergence; 1 is reverseKl.'),
   ldAlpha: z
     .number()
     .min(0)
     .max(1)
     .default(1)
     .describe('Weight of the tokens of an answer beyond the length of the other; below 1, length counts less.'),
-  discopopTau: z.number().gt(0).default(0.05).describe('How sharply discopop goes over from its logistic to its exponential part.'),
+  discopopTau: z.number().gt(0).default(DEFAULT_TAU).describe('How sharply discopop goes over from its logistic to its exponential part.'),
   reference,
 });
 
@@ -79,6 +81,10 @@ function checkDpo(dpo: DpoKeys, context: z.RefinementCtx): void {
   if (dpo.labelSmoothing > 0 && !losses.some((kind) => SMOOTHED.includes(kind)))
     refuse('labelSmoothing', `has no effect on ${losses.join(', ')}; it is read by ${SMOOTHED.join(', ')}`);
   const unbent = losses.find((kind) => (DPO_RATIO_LOSSES as readonly string[]).includes(kind));
+  if (dpo.divergenceAlpha !== DEFAULT_ALPHA && dpo.divergence !== 'alphaDivergence')
+    refuse('divergenceAlpha', `has no effect on ${dpo.divergence}; it is read by alphaDivergence`);
+  if (dpo.discopopTau !== DEFAULT_TAU && !losses.includes('discopop'))
+    refuse('discopopTau', `has no effect on ${losses.join(', ')}; it is read by discopop`);
   if (dpo.divergence !== 'reverseKl' && unbent !== undefined)
     refuse('divergence', `must be reverseKl for the loss ${unbent}; others go with ${DPO_SCORE_LOSSES.join(', ')}, sft`);
 }

@@ -51,6 +51,8 @@ const clip = z
 
 const beta = (value: number) => z.number().min(0).default(value).describe('Weight of the KL to the reference; 0 needs no reference.');
 
+const DEFAULT_GAIN = 0.1;
+
 const kl = z
   .strictObject({
     coefficient: z.number().min(0).default(0.05).describe('Weight of the KL in the reward of each token.'),
@@ -60,7 +62,15 @@ const kl = z
       .gt(0)
       .optional()
       .describe('KL a token that is aimed at: the coefficient follows it. Default: the coefficient is fixed.'),
-    gain: z.number().gt(0).max(1).default(0.1).describe('How fast the coefficient follows target: at most 20 % of this a step.'),
+    gain: z.number().gt(0).max(1).default(DEFAULT_GAIN).describe('How fast the coefficient follows target: at most 20 % of this a step.'),
+  })
+  .superRefine(({ gain, target }, context) => {
+    if (gain === DEFAULT_GAIN || target !== undefined) return;
+    context.addIssue({
+      code: 'custom',
+      path: ['gain'],
+      message: 'method.kl.gain has no effect without method.kl.target, which it follows',
+    });
   })
   .prefault({})
   .describe('How the policy is held to the reference.');
@@ -108,6 +118,13 @@ const grpoKeys = z.strictObject({
   reference,
 });
 
+/** A reference that nothing is held to. */
+function checkReference(method: { beta: number; reference: string }, context: z.RefinementCtx): void {
+  if (method.beta > 0 || method.reference === 'start') return;
+  const message = `method.reference ${method.reference} has no effect with beta 0: nothing is held to it`;
+  context.addIssue({ code: 'custom', path: ['reference'], message });
+}
+
 function checkGrpo({ loss, clipHigh }: z.output<typeof grpoKeys>, context: z.RefinementCtx): void {
   if (loss !== 'cispo' || (clipHigh ?? 0) > 1) return;
   const came = clipHigh === undefined ? 'is missing' : `is ${clipHigh}`;
@@ -115,18 +132,20 @@ function checkGrpo({ loss, clipHigh }: z.output<typeof grpoKeys>, context: z.Ref
   context.addIssue({ code: 'custom', path: ['clipHigh'], message });
 }
 
-export const grpo = grpoKeys.superRefine(checkGrpo);
+export const grpo = grpoKeys.superRefine(checkGrpo).superRefine(checkReference);
 
-export const rloo = z.strictObject({
-  name: z.literal('rloo'),
-  rewards,
-  samplesPerPrompt: samplesPerPrompt(4),
-  ...sampling,
-  ...reuse(1),
-  beta: beta(0.05),
-  clip,
-  reference,
-});
+export const rloo = z
+  .strictObject({
+    name: z.literal('rloo'),
+    rewards,
+    samplesPerPrompt: samplesPerPrompt(4),
+    ...sampling,
+    ...reuse(1),
+    beta: beta(0.05),
+    clip,
+    reference,
+  })
+  .superRefine(checkReference);
 
 export const sample = z.strictObject({
   name: z.literal('sample'),

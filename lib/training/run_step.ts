@@ -2,6 +2,7 @@
 import type { Warning } from '../data/index.js';
 import type { EvaluationEvent, StepEvent } from './events.js';
 import { evaluateHeldOut } from './held_out.js';
+import { watchedLoss } from './loss_watch.js';
 import { watchedPreference } from './preference_warnings.js';
 import type { Run } from './prepare.js';
 import { takeRolloutStep } from './rollout_step.js';
@@ -19,9 +20,10 @@ export async function takeRunStep(
   const { rollouts, state, tokenizer } = run;
   if (rollouts === undefined) {
     const { event, state: method } = await takeStep(stepSetting(run), step, rows, rate, state.rows.method);
-    const { warnings, watch } = watchedPreference(state.rows.watch, event, run.recipe.method);
-    state.rows = { method, watch };
-    return { event, remarks: warnings };
+    const preference = watchedPreference(state.rows.watch, event, run.recipe.method);
+    const loss = watchedLoss(state.rows.watch, event, run.recipe.method);
+    state.rows = { method, watch: { ...preference.watch, ...loss.watch } };
+    return { event, remarks: [...preference.warnings, ...loss.warnings] };
   }
   const setting = { ...stepSetting(run), ...rollouts, tokenizer, known: undefined };
   const taken = await takeRolloutStep(setting, step, rows, rate, state.rollouts);

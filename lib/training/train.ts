@@ -7,6 +7,7 @@ import type { StartEvent, TrainingEvent, WarningEvent } from './events.js';
 import { manifest } from './manifest_json.js';
 import { checkpointPath, finishedOutput, isExhausted, keepCheckpoint, lastFlat, writeOutput } from './output.js';
 import { outFolder, prepareRun, type Run, readInput, type TrainInput, type TrainOptions } from './prepare.js';
+import { recipeWarnings, runFacts } from './recipe_warnings.js';
 import { doneEvent, finalReport } from './report.js';
 import { RunFolder } from './run_folder.js';
 import { evaluateRun, takeRunStep } from './run_step.js';
@@ -106,7 +107,9 @@ async function* beginning(run: Run, folder: RunFolder, signal: AbortSignal | und
   }
   if (run.anew) yield begunAnew(run.out);
   yield await folder.tell(start);
-  for (const warning of [...rows.warnings, ...(held?.warnings ?? [])]) yield await folder.tell({ event: 'warning', ...warning });
+  const ofRecipe = recipeWarnings(recipe, runFacts(run.sequences, rows.heldOut.length, run.steps));
+  for (const warning of [...rows.warnings, ...ofRecipe, ...(held?.warnings ?? [])])
+    yield await folder.tell({ event: 'warning', ...warning });
   if (rows.heldOut.length > 0 && !signal?.aborted) yield await folder.tell(await evaluateRun(run));
 }
 

@@ -91,6 +91,11 @@ describe('messages', () => {
     [{ name: 'grpo', loss: 'cispo', ...judge }, 'method.clipHigh is missing', 'cispo'],
     [{ name: 'grpo', loss: 'cispo', clipHigh: 0.2, ...judge }, 'method.clipHigh is 0.2', 'above 1'],
     [{ name: 'distill', teacher: 't', beta: 2 }, 'method.beta must be a number of at least 0 and at most 1, not 2'],
+    [{ name: 'dpo', divergenceAlpha: 0.3 }, 'method.divergenceAlpha has no effect on reverseKl'],
+    [{ name: 'dpo', loss: ['sigmoid', 'sft'], discopopTau: 0.1 }, 'method.discopopTau has no effect on sigmoid, sft'],
+    [{ name: 'grpo', reference: 'base', ...judge }, 'method.reference base has no effect with beta 0'],
+    [{ name: 'rloo', beta: 0, reference: 'base', ...judge }, 'method.reference base has no effect with beta 0'],
+    [{ name: 'ppo', kl: { gain: 0.2 }, ...judge }, 'method.kl.gain has no effect without method.kl.target'],
     ['ktoo', 'did you mean kto?'],
   ];
   it.each(cases)('%j', (method, ...words) => {
@@ -99,6 +104,17 @@ describe('messages', () => {
     for (const word of words) expect(found[0]).toContain(word);
     expect(found[0]!.length).toBeLessThan(400);
   });
+});
+
+it('are taken where they have an effect', () => {
+  for (const method of [
+    { name: 'dpo', divergence: 'alphaDivergence', divergenceAlpha: 0.3 },
+    { name: 'dpo', loss: ['discopop', 'sft'], discopopTau: 0.1 },
+    { name: 'grpo', beta: 0.1, reference: 'base', ...judge },
+    { name: 'rloo', reference: 'base', ...judge },
+    { name: 'ppo', kl: { gain: 0.2, target: 0.1 }, ...judge },
+  ])
+    expect(messages(method)).toEqual([]);
 });
 
 it('makes the paths of teachers, references and judges absolute', () => {
