@@ -58,6 +58,28 @@ export async function removePartial(folder: string): Promise<void> {
     if (name.startsWith('.') && name.includes(PARTIAL)) await rm(join(folder, name), { recursive: true, force: true });
 }
 
+/** Removes what killed processes of this machine left beside `path` of a folder that was to have this name. */
+export async function removePartialOf(path: string): Promise<void> {
+  const above = dirname(resolve(path));
+  const begin = `.${basename(resolve(path))}${PARTIAL}`;
+  for (const name of (await ifThere(readdir(above), above)) ?? []) {
+    const pid = name.startsWith(begin) ? Number.parseInt(name.slice(begin.length), 10) : Number.NaN;
+    if (Number.isNaN(pid) || isRunning(pid)) continue;
+    const left = join(above, name);
+    await rm(left, { recursive: true, force: true }).catch((error) => Promise.reject(writeFault(error, left)));
+  }
+}
+
+/** Whether this machine has a process of this number. */
+export function isRunning(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code !== 'ESRCH';
+  }
+}
+
 /**
  * Checks, before long work, that a folder of this name can be made.
  * @throws RequestError `output_exists`, `not_writable`

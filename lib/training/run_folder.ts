@@ -1,7 +1,7 @@
 /** The output folder of a run: recipe.yaml, manifest.json, metrics.jsonl, report.json. It appears with the first step, not before. */
 import { type FileHandle, open, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { exists, folderWhole, removePartial, writeFault, writeWhole } from '../checkpoint/files.js';
+import { exists, folderWhole, removePartial, removePartialOf, writeFault, writeWhole } from '../checkpoint/files.js';
 import { wholeLines, writeLines } from '../checkpoint/lines.js';
 import { checkpointsFolder } from '../checkpoint/resume.js';
 import { ifThere } from '../errors/system.js';
@@ -50,9 +50,14 @@ export class RunFolder {
 
   /** Makes the folder, whole, with what is known before the first step. Where it is taken, its run begins anew in it. */
   async create(files: FirstFiles): Promise<void> {
-    if (this.#lock === undefined) await folderWhole(this.path, (folder) => this.#first(folder, files));
+    if (this.#lock === undefined) await this.#make(files);
     else await this.#again(files);
     await this.#open();
+  }
+
+  async #make(files: FirstFiles): Promise<void> {
+    await removePartialOf(this.path);
+    await folderWhole(this.path, (folder) => this.#first(folder, files));
   }
 
   async #first(folder: string, { recipe, manifest }: FirstFiles): Promise<void> {

@@ -7,7 +7,7 @@ import { readFileSync, readlinkSync } from 'node:fs';
 import { open, readFile, rename, rm, stat, utimes } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { dirname, join } from 'node:path';
-import { writeFault } from '../checkpoint/files.js';
+import { isRunning, writeFault } from '../checkpoint/files.js';
 import { RequestError } from '../errors/index.js';
 import { ifThere, isAbsent } from '../errors/system.js';
 
@@ -122,16 +122,7 @@ export function isHeld(owner: Owner | undefined, age: number, here: Owner = this
   if (owner.host !== here.host) return age < FRESH;
   if (owner.boot !== here.boot) return false;
   if (owner.space !== here.space) return age < FRESH;
-  return owner.began === '' ? isProcess(Number(owner.thread)) : beginOf(owner.thread) === owner.began;
-}
-
-function isProcess(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code !== 'ESRCH';
-  }
+  return owner.began === '' ? isRunning(Number(owner.thread)) : beginOf(owner.thread) === owner.began;
 }
 
 function thisThread(): Owner {

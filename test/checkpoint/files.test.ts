@@ -1,7 +1,8 @@
+import { spawnSync } from 'node:child_process';
 import { chmodSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { checkNewFolder, folderWhole, removePartial, writeFault, writeWhole } from '../../lib/checkpoint/files.js';
+import { checkNewFolder, folderWhole, removePartial, removePartialOf, writeFault, writeWhole } from '../../lib/checkpoint/files.js';
 import { scratchFolder } from '../support/tiny_model.js';
 
 const scratch = scratchFolder();
@@ -45,6 +46,15 @@ describe('a folder written whole', () => {
     const other = join(folder, 'other');
     await expect(folderWhole(other, async () => Promise.reject(failing('EDQUOT')))).rejects.toMatchObject({ code: 'disk_full' });
     expect(readdirSync(folder)).toEqual(['above']);
+  });
+
+  it('is made beside what a killed process left of it, which goes; what a running one makes stays', async () => {
+    const folder = room();
+    const { pid } = spawnSync(process.execPath, ['-e', '']);
+    for (const name of [`.out.partial-${pid}-ab`, `.out.partial-${process.pid}-ab`, `.out2.partial-${pid}-ab`])
+      mkdirSync(join(folder, name));
+    await removePartialOf(join(folder, 'out'));
+    expect(readdirSync(folder).sort()).toEqual([`.out.partial-${process.pid}-ab`, `.out2.partial-${pid}-ab`]);
   });
 
   it('leaves what a killed process began to the next one to remove', async () => {
