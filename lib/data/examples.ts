@@ -39,7 +39,8 @@ export async function* mappedExamples(options: Options, noted: Pick<Dataset, 'ma
   const remarks = new Remarks();
   for (const [source, { path }] of options.data.entries()) {
     let current: FileRules | undefined;
-    for await (const row of readSource(path)) {
+    const leftOut = new Set<string>();
+    for await (const row of readSource(path, leftOut)) {
       if (current === undefined || current.entry.file !== row.file) {
         current = begin(row, options, remarks);
         noted.mappings.push(current.entry);
@@ -49,6 +50,7 @@ export async function* mappedExamples(options: Options, noted: Pick<Dataset, 'ma
       remarkOn(row, current, options);
       yield bundle({ ...row, rules: current.rules }, source, current, options);
     }
+    if (leftOut.size > 0) noted.warnings.push(runsLeftOut(path, leftOut));
   }
   noted.warnings.push(...remarks.warnings());
 }
@@ -66,6 +68,11 @@ function bundle(row: Row, source: number, { mapping, template }: FileRules, { ch
   const unit = mapUnit(row, mapping, { apart: accepts.kinds.includes('thumbs'), own });
   return { ...common, unit, examples: unit.empty === undefined ? unitExamples(unit, template, chat) : [] };
 }
+
+const runsLeftOut = (pattern: string, folders: ReadonlySet<string>): Warning => ({
+  code: 'runs_left_out',
+  message: `${pattern}: folders of runs are left out: ${[...folders].sort().join(', ')}; name one in the path to read what it sampled`,
+});
 
 const hasThumb = ({ value }: Row) => typeof value.label === 'boolean' || typeof value.kto_tag === 'boolean';
 

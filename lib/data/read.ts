@@ -34,10 +34,11 @@ export function readRows(file: string): AsyncGenerator<Row> {
 
 /**
  * The rows of all files that `pattern` names, files in order of their names.
+ * @param leftOut takes the folders of runs that the pattern passed over
  * @throws DataError `missing_data` where no file matches, `empty_data` where none of them has a row
  */
-export async function* readSource(pattern: string): AsyncGenerator<Row> {
-  const files = await findFiles(pattern);
+export async function* readSource(pattern: string, leftOut?: Set<string>): AsyncGenerator<Row> {
+  const files = await findFiles(pattern, leftOut);
   let rows = 0;
   for (const file of files)
     for await (const row of readRows(file)) {

@@ -12,6 +12,7 @@ export {
   recipeDifferences,
   resolvedRecipe,
   resolvedStages,
+  WRITTEN,
   withMaxLength,
 } from './resolve.js';
 export {

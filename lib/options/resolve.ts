@@ -27,7 +27,9 @@ export function resolvedRecipe(recipe: Recipe): string {
   return HEADER + stringify(ordered, { lineWidth: 0, aliasDuplicateObjects: false });
 }
 
-const HEADER = '# Written by attune: every default is filled in and every path is absolute.\n';
+/** How every recipe that attune writes begins: a folder that holds one is a run's. */
+export const WRITTEN = '# Written by attune:';
+const HEADER = `${WRITTEN} every default is filled in and every path is absolute.\n`;
 
 /** A recipe with stages in the same way: each stage whole but for what it takes from earlier ones. */
 export function resolvedStages(stages: readonly ReadStage[], out: string): string {

@@ -1,5 +1,5 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { join, relative } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import fc from 'fast-check';
 import { parquetWriteBuffer } from 'hyparquet-writer';
@@ -165,6 +165,34 @@ describe('bad files', () => {
   it('JSON nested 200,000 deep is refused without a crash', async () => {
     const path = write('deep.jsonl', `{"text": ${'['.repeat(200_000)}${']'.repeat(200_000)}}\n`);
     expect((await failure(() => all(readRows(path)))).message).toContain('.jsonl:1: not valid JSON: lists and objects lie deeper than 500');
+  });
+});
+
+describe('a pattern beside runs', () => {
+  const project = join(folder, 'project');
+  const file = (name: string, text: string) => {
+    mkdirSync(join(project, name, '..'), { recursive: true });
+    writeFileSync(join(project, name), text);
+  };
+  file('notes/a.jsonl', '{"text":"a"}\n');
+  file('notes/recipe.yaml', 'model: m\n');
+  for (const name of ['metrics.jsonl', 'answers.jsonl', 'adapter/adapter_config.json', 'checkpoints/step-000002/state.json'])
+    file(`runs/x/${name}`, '{"text":"of the run"}\n');
+  file('runs/x/recipe.yaml', '# Written by attune: every default is filled in and every path is absolute.\nmodel: m\n');
+  const find = async (pattern: string, leftOut?: Set<string>) =>
+    (await findFiles(join(project, pattern), leftOut)).map((path) => relative(project, path));
+
+  it('passes over their folders, and tells which', async () => {
+    const leftOut = new Set<string>();
+    expect(await find('**/*.json*', leftOut)).toEqual(['notes/a.jsonl']);
+    expect([...leftOut]).toEqual([join(project, 'runs/x')]);
+    await expect(find('runs/*/*.jsonl')).rejects.toMatchObject({ message: expect.stringContaining('those of runs, which are left out') });
+  });
+
+  it('reads what a run sampled where its folder is named, and nothing else of it', async () => {
+    expect(await find('runs/x/*.jsonl')).toEqual(['runs/x/answers.jsonl']);
+    expect(await find('runs/x/**/*.json*')).toEqual(['runs/x/answers.jsonl']);
+    expect(await find('runs/x/metrics.jsonl')).toEqual(['runs/x/metrics.jsonl']);
   });
 });
 

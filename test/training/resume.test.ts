@@ -116,6 +116,17 @@ describe('a checkpoint', () => {
     expect(lossesOf(await trained(other as never, { resume: true }))).toHaveLength(3);
   });
 
+  it('is resumed where the pattern of its data would match what it told, and another run warns of the first', async () => {
+    const recipe = tinyRecipe(place());
+    const above = join(recipe.data, '..');
+    const all = { ...recipe, data: join(above, '**/*.jsonl'), out: join(above, 'runs/x') } as typeof recipe;
+    await stoppedAt(all, 3);
+    expect(lossesOf(await trained(all, { resume: true }))).toHaveLength(3);
+    const events = await trained({ ...all, out: join(above, 'runs/y') });
+    expect(events.filter(({ event }) => event === 'warning')).toMatchObject([{ code: 'runs_left_out' }]);
+    expect(lossesOf(events)).toHaveLength(6);
+  });
+
   it('of a finished run changes nothing when resumed', async () => {
     const recipe = tinyRecipe(place());
     await trained(recipe);
