@@ -1,77 +1,40 @@
 /** Rows of CSV and TSV. The first record names the columns; a field in quotes may hold line ends. */
-import { pipeline, Readable } from 'node:stream';
-import { CsvError, parse } from 'csv-parse';
 import { DataError } from '../errors/index.js';
 import { fileLines } from './bytes.js';
-import type { Row } from './types.js';
-
-/** Follows which line each record begins on: csv-parse counts bytes exactly, but not lines. */
-class LineTracker {
-  #lines: { end: number; empty: boolean }[] = [];
-  #bytes = 0;
-  #next = 1;
-
-  add(text: string): void {
-    this.#bytes += Buffer.byteLength(text);
-    this.#lines.push({ end: this.#bytes, empty: /^\r?\n?$/.test(text) });
-  }
-
-  /** A record ended `bytes` into the file. -> the line that it began on. */
-  record(bytes: number): number {
-    const start = this.current();
-    this.#pass(({ end }) => end <= bytes);
-    return start;
-  }
-
-  /** The line on which the record after the last one begins. */
-  current(): number {
-    this.#pass(({ empty }) => empty);
-    return this.#next;
-  }
-
-  #pass(over: (line: { end: number; empty: boolean }) => boolean): void {
-    const kept = this.#lines.findIndex((line) => !over(line));
-    const passed = kept < 0 ? this.#lines.length : kept;
-    this.#next += passed;
-    this.#lines.splice(0, passed);
-  }
-}
+import { Records, TableFault, type TableRecord } from './delimited.js';
+import type { Origin, Row } from './types.js';
 
 /** Rows of a table; every value is text. */
 export async function* readTable(file: string, delimiter: ',' | '\t'): AsyncGenerator<Row> {
-  const lines = new LineTracker();
   let columns: string[] | undefined;
-  // Called while the record is parsed: by the time it is read, the parser is further on.
-  const row = (fields: string[], bytes: number): Row | null => {
-    const line = lines.record(bytes);
-    if (columns !== undefined) return { value: Object.fromEntries(columns.map((column, n) => [column, fields[n]])), file, line };
-    columns = named(fields, file, line);
-    return null;
-  };
-  const parser = parse({
-    delimiter,
-    record_delimiter: ['\r\n', '\n'],
-    relax_quotes: delimiter === '\t',
-    skip_empty_lines: true,
-    on_record: (fields, { bytes }) => row(fields, bytes) as unknown as string[] | null, // its types want the record's own type back
-  });
-  pipeline(Readable.from(tracked(file, lines)), parser, () => {});
+  for await (const { fields, line } of records(file, delimiter)) {
+    if (columns === undefined) columns = named(fields, delimiter, { file, line });
+    else yield { value: valuesOf(columns, fields, file, line), file, line };
+  }
+}
+
+async function* records(file: string, delimiter: ',' | '\t'): AsyncGenerator<TableRecord> {
+  const found = new Records(delimiter, delimiter === '\t');
   try {
-    for await (const record of parser) yield record as Row;
+    for await (const { text } of fileLines(file)) yield* found.add(text);
+    yield* found.end();
   } catch (error) {
-    throw error instanceof CsvError ? tableError(error, file, lines.current()) : error;
+    if (!(error instanceof TableFault)) throw error;
+    throw new DataError('bad_table', error.message, { file, line: error.line, cause: error });
   }
 }
 
-async function* tracked(file: string, lines: LineTracker): AsyncGenerator<string> {
-  for await (const { text } of fileLines(file)) {
-    lines.add(text);
-    yield text;
-  }
+function valuesOf(columns: readonly string[], fields: readonly string[], file: string, line: number): Record<string, unknown> {
+  if (fields.length === columns.length) return Object.fromEntries(columns.map((column, n) => [column, fields[n]]));
+  const quote = fields.find((field) => /^\s+"/.test(field));
+  const hint =
+    quote === undefined ? '' : `; a field begins with a blank before its quote, ${JSON.stringify(quote.slice(0, 20))}: take the blank out`;
+  throw new DataError('bad_table', `the row has ${fields.length} fields, the header ${columns.length}${hint}`, { file, line });
 }
 
-function named(header: string[], file: string, line: number): string[] {
-  const other = header.length === 1 ? /[;|\t]/.exec(header[0] ?? '')?.[0] : undefined;
+function named(header: string[], delimiter: ',' | '\t', { file, line }: Origin): string[] {
+  const separators = delimiter === '\t' ? /[;|,]/ : /[;|\t]/;
+  const other = header.length === 1 ? separators.exec(header[0] ?? '')?.[0] : undefined;
   if (other !== undefined) {
     const message = `one column, ${JSON.stringify(header[0]?.slice(0, 60))}: its names seem to be separated by ${JSON.stringify(other)}`;
     throw new DataError('bad_table', `${message}; expected commas in .csv and tabs in .tsv`, { file, line });
@@ -80,14 +43,4 @@ function named(header: string[], file: string, line: number): string[] {
   const twice = names.find((name, n) => names.indexOf(name) !== n);
   if (twice !== undefined) throw new DataError('bad_table', `column ${twice} is there twice`, { file, line });
   return names;
-}
-
-function tableError(cause: CsvError, file: string, line: number): DataError {
-  const { code, message } = cause;
-  if (code === 'CSV_QUOTE_NOT_CLOSED') return new DataError('bad_table', 'a quote is opened here and never closed', { file, line, cause });
-  if (code === 'CSV_RECORD_INCONSISTENT_FIELDS_LENGTH') {
-    const [, expected, got] = /expect (\d+), got (\d+)/.exec(message) ?? [];
-    return new DataError('bad_table', `the row has ${got} fields, the header ${expected}`, { file, line, cause });
-  }
-  return new DataError('bad_table', message.replace(/ (at|on) line \d+/, '').slice(0, 300), { file, line, cause });
 }

@@ -120,7 +120,7 @@ describe('bad files', () => {
     ['an unknown ending', 'xyz', 'text', '', ['.xyz', '.jsonl']],
     ['a quote never closed', 'csv', 'id,text\n1,"never closed\n2,x\n', ':2', ['never closed']],
     ['a quote never closed, further down', 'csv', 'id,text\n\n1,"a\nb"\n\n2,"x\n3,y\n', ':6', ['never closed']],
-    ['a quote inside a field', 'csv', 'id,text\n1,x\n2,a"b\n', ':3', ['Quote']],
+    ['text behind a closing quote', 'csv', 'id,text\n1,x\n2,"a"b\n', ':3', ['closes a field']],
     ['too many fields', 'csv', 'id,text\n1,2\n\n1,2,3\n', ':4', ['3 fields', 'header 2']],
     ['too few fields', 'tsv', 'id\ttext\n1\n', ':2', ['1 fields', 'header 2']],
     ['a column twice', 'csv', 'id,id\n1,2\n', ':1', ['id is there twice']],
