@@ -9,7 +9,7 @@ export type { Generated, GeneratedPiece, GenerateOptions, Generation } from './e
 export { type EvaluateOptions, evaluate, generate, type ScoreRewardOptions, scoreReward } from './evaluation/index.js';
 export { type MergeOptions, type MergeResult, merge } from './evaluation/merge.js';
 export { type LoadModelOptions, loadModel, type Model } from './evaluation/model.js';
-export type { Parity } from './evaluation/parity.js';
+export type { JudgedParity, Parity } from './evaluation/parity.js';
 export type { ScoredData, Scores } from './evaluation/score.js';
 export * as kernels from './kernels/index.js';
 export { methods } from './methods/index.js';

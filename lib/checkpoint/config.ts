@@ -63,21 +63,12 @@ const ARCHITECTURES = Object.keys(FAMILIES);
 const CAUSAL = 'ForCausalLM';
 const SCORES = 'ForSequenceClassification';
 
-const rewardArchitecture = (name: string) => name.replace(CAUSAL, SCORES);
+export const rewardArchitecture = (name: string) => name.replace(CAUSAL, SCORES);
 const causalArchitecture = (name: string) => name.replace(SCORES, CAUSAL);
 
 /** Whether config.json is of a network that scores sequences and writes none: it has a head `score.weight` in place of `lm_head.weight`. */
 export const scoresSequences = ({ architectures }: Json) =>
   Array.isArray(architectures) && architectures.some((name) => ARCHITECTURES.map(rewardArchitecture).includes(name));
-
-/** config.json of a reward model on this network: one label, which is a score. */
-export const rewardConfig = (config: Json): Json => ({
-  ...config,
-  architectures: (config.architectures as string[]).map(rewardArchitecture),
-  id2label: { 0: 'LABEL_0' },
-  label2id: { LABEL_0: 0 },
-  num_labels: 1,
-});
 
 /**
  * Reads the shape of a network from the content of config.json.

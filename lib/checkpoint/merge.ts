@@ -5,7 +5,7 @@ import type { AdapterTarget, StoredTensor, StoredType } from '../native.js';
 import { type Adapter, scaleOf } from './adapter.js';
 import { folderWhole } from './files.js';
 import type { ModelFolder } from './model_folder.js';
-import { toFloat32 } from './numbers.js';
+import { OVERFLOWS, toFloat32 } from './numbers.js';
 import { readPieces, readTensor, type TensorToWrite } from './safetensors.js';
 import { writeModelFolder } from './write_model.js';
 
@@ -22,7 +22,7 @@ export interface MergeOptions {
 
 /**
  * Writes the merged model as a Hugging Face folder that appears whole.
- * @throws RequestError `output_exists`, `not_writable`; WorkError `disk_full`; DataError `tensor_not_finite`
+ * @throws RequestError `output_exists`, `not_writable`; WorkError `disk_full`; DataError `tensor_not_finite`, `beyond_range`
  */
 export async function mergeAdapter({ base, adapter, out, dtype, shardBytes, signal }: MergeOptions): Promise<void> {
   const targets = new Map(adapter.targets.map((target) => [`${target.name}.weight`, target]));
@@ -30,7 +30,8 @@ export async function mergeAdapter({ base, adapter, out, dtype, shardBytes, sign
   const tensors = stored.map((tensor): TensorToWrite => {
     const target = targets.get(tensor.name);
     const type = dtype ?? tensor.stored;
-    const pieces = () => (target === undefined ? copied(tensor, type, signal) : merged(tensor, target, scaleOf(adapter), signal));
+    const pieces = () =>
+      target === undefined ? copied(tensor, type, signal) : merged(tensor, type, { target, scale: scaleOf(adapter) }, signal);
     return { name: tensor.name, shape: tensor.shape, stored: type, pieces };
   });
   await folderWhole(out, (folder) => writeModelFolder(folder, { base, tensors, dtype, shardBytes }));
@@ -41,6 +42,7 @@ async function* copied(tensor: StoredTensor, type: StoredType, signal?: AbortSig
     signal?.throwIfAborted();
     const values = toFloat32(piece, tensor.stored);
     checkFinite(values, tensor);
+    checkRange(values, tensor, type);
     yield type === tensor.stored ? piece : values;
   }
 }
@@ -48,14 +50,21 @@ async function* copied(tensor: StoredTensor, type: StoredType, signal?: AbortSig
 /** Rows between two turns of the event loop: 64 of 4096 columns at rank 16 take some 4 ms. */
 const ROWS = 64;
 
-async function* merged(tensor: StoredTensor, target: AdapterTarget, scale: number, signal?: AbortSignal): AsyncGenerator<Float32Array> {
+async function* merged(
+  tensor: StoredTensor,
+  type: StoredType,
+  { target, scale }: { target: AdapterTarget; scale: number },
+  signal?: AbortSignal,
+): AsyncGenerator<Float32Array> {
   const weights = await readTensor(tensor);
   checkFinite(weights, tensor);
   const [outputs = 0, inputs = 0] = tensor.shape;
   for (let row = 0; row < outputs; row += ROWS) {
     const last = Math.min(row + ROWS, outputs);
     addLowRank(weights, target, scale, inputs, row, last);
-    yield weights.subarray(row * inputs, last * inputs);
+    const rows = weights.subarray(row * inputs, last * inputs);
+    checkRange(rows, tensor, type);
+    yield rows;
     await setImmediate();
     signal?.throwIfAborted();
   }
@@ -85,4 +94,18 @@ function addLowRank(
 function checkFinite(values: Float32Array, tensor: StoredTensor): void {
   const bad = values.find((value) => !Number.isFinite(value));
   if (bad !== undefined) throw new DataError('tensor_not_finite', `${tensor.name} holds ${bad}`, { file: tensor.path });
+}
+
+/** A number that the type of the merged tensors holds as infinity only. */
+function checkRange(values: Float32Array, tensor: StoredTensor, type: StoredType): void {
+  const most = OVERFLOWS[type];
+  const bad = values.find((value) => !(Math.abs(value) < most));
+  if (bad === undefined) return;
+  const others = type === 'f16' ? 'bf16 or f32' : 'f32';
+  const advice = Number.isFinite(bad)
+    ? `; use another number type (${others})`
+    : ', beyond the range of f32: adapter and base do not go together';
+  throw new DataError('beyond_range', `${tensor.name} would hold ${bad} when merged, too large for ${type}${advice}`, {
+    file: tensor.path,
+  });
 }

@@ -25,6 +25,12 @@ export const STORED_TYPES = { F32: 'f32', F16: 'f16', BF16: 'bf16' } as const sa
 export const STORED_NAMES = { f32: 'F32', f16: 'F16', bf16: 'BF16' } as const satisfies Record<StoredType, string>;
 export const STORED_BYTES: Record<StoredType, number> = { f32: 4, f16: 2, bf16: 2 };
 
+/** Smallest magnitude that rounds to infinity: the largest finite number and half a step more. */
+export const OVERFLOWS: Record<StoredType, number> = { f32: Number.POSITIVE_INFINITY, f16: 65520, bf16: (2 - 2 ** -8) * 2 ** 127 };
+
+/** Largest relative error of rounding to the nearest. */
+export const UNIT_ROUNDOFF: Record<StoredType, number> = { f32: 2 ** -24, f16: 2 ** -11, bf16: 2 ** -8 };
+
 /** Stored numbers (little-endian bytes) as f32. */
 export function toFloat32(bytes: Uint8Array, stored: StoredType): Float32Array {
   // A copy where the place in memory is not a multiple of the number's size.

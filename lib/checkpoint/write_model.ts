@@ -64,9 +64,25 @@ function shardsOf(tensors: readonly TensorToWrite[], most: number): TensorToWrit
 
 const TORCH_NAMES: Record<StoredType, string> = { f32: 'float32', f16: 'float16', bf16: 'bfloat16' };
 
-/** config.json with the number type under the key that the base uses: `torch_dtype` before transformers 5, `dtype` since. */
+/**
+ * config.json with the number type wherever the base tells one: `torch_dtype` before transformers 5, `dtype` since, either in nested configs too. Where
+ * both stand side by side transformers reads one and other programs the other.
+ */
 function withDtype(config: Json, dtype: StoredType | undefined): Json {
   if (dtype === undefined) return config;
-  const key = Object.hasOwn(config, 'torch_dtype') ? 'torch_dtype' : 'dtype';
-  return { ...config, [key]: TORCH_NAMES[dtype] };
+  const written = replaced(config, TORCH_NAMES[dtype]) as Json;
+  return DTYPE_KEYS.some((key) => Object.hasOwn(config, key)) ? written : { ...written, dtype: TORCH_NAMES[dtype] };
+}
+
+const DTYPE_KEYS: readonly string[] = ['dtype', 'torch_dtype'];
+
+/** Names of types that weights may have, as config.json tells them: a nested `dtype` of anything else is another thing. */
+const isDtype = (value: unknown) =>
+  value === null || (typeof value === 'string' && /^(torch\.)?(b?float\d*|half|double|auto)$/.test(value));
+
+function replaced(value: unknown, name: string): unknown {
+  if (value === null || typeof value !== 'object') return value;
+  if (Array.isArray(value)) return value.map((one) => replaced(one, name));
+  const pairs = Object.entries(value).map(([key, one]) => [key, DTYPE_KEYS.includes(key) && isDtype(one) ? name : replaced(one, name)]);
+  return Object.fromEntries(pairs);
 }

@@ -25,12 +25,19 @@ export const merge: Command = {
       onDownload: (download) => context.progress.download(download),
     });
     context.progress.end();
-    const { maxLogitDifference, kl, greedyMatch } = parity;
+    const { maxLogitDifference, kl, greedyMatch, bound, good } = parity;
     const percent = `${(100 * greedyMatch).toFixed(1)} %`;
     context.print(
       context.json
-        ? JSON.stringify({ out, parity: { maxLogitDifference, kl, greedyMatch } })
-        : `${out}\nagainst base and adapter: largest difference of a logit ${maxLogitDifference.toExponential(1)}, KL ${kl.toExponential(1)} nats, same likeliest token at ${percent} of positions`,
+        ? JSON.stringify({ out, parity: { maxLogitDifference, kl, greedyMatch, bound, good } })
+        : `${out}\nagainst base and adapter: largest difference of a logit ${maxLogitDifference.toExponential(1)}, KL ${kl.toExponential(1)} nats, same likeliest token at ${percent} of positions; ${judged(parity)}`,
     );
+    if (!good) context.warn({ message: judged(parity) });
   },
 };
+
+/** The difference in words: rounding to the number type of the tensors explains so much of it. */
+const judged = ({ good, bound }: { good: boolean; bound: number }) =>
+  good
+    ? `good: rounding alone explains ${bound.toExponential(1)}`
+    : `NOT good: rounding explains only ${bound.toExponential(1)}; the merged model is another one, try --dtype f32`;

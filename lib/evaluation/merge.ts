@@ -9,7 +9,7 @@ import { openModelFolder } from '../checkpoint/model_folder.js';
 import { modelPlace } from '../checkpoint/model_place.js';
 import type { CheckpointWarning } from '../checkpoint/warning.js';
 import type { StoredType } from '../native.js';
-import { type Parity, parityOf } from './parity.js';
+import { type JudgedParity, parityOf } from './parity.js';
 
 export interface MergeOptions extends HubOptions {
   /** Hugging Face folder or hub id. */
@@ -27,7 +27,7 @@ export interface MergeOptions extends HubOptions {
 
 export interface MergeResult {
   out: string;
-  parity: Parity;
+  parity: JudgedParity;
 }
 
 /**

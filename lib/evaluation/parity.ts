@@ -2,8 +2,9 @@
 import type { Adapter } from '../checkpoint/adapter.js';
 import { type ModelFolder, openModelFolder } from '../checkpoint/model_folder.js';
 import { loadNative, nativeAdapter } from '../checkpoint/native_model.js';
+import { UNIT_ROUNDOFF } from '../checkpoint/numbers.js';
 import { Random } from '../data/index.js';
-import { addon, type DType, type NativeModel, type NetworkConfig } from '../native.js';
+import { addon, type DType, type NativeModel, type NetworkConfig, type StoredType } from '../native.js';
 
 export interface Parity {
   /** Largest absolute difference of two logits. */
@@ -12,6 +13,14 @@ export interface Parity {
   kl: number;
   /** Share of positions (0 to 1) at which both find the same token likeliest. */
   greedyMatch: number;
+}
+
+/** A comparison with its judgement. */
+export interface JudgedParity extends Parity {
+  /** The largest difference of two logits that rounding explains. */
+  bound: number;
+  /** Whether the difference found is within it. */
+  good: boolean;
 }
 
 interface Probe {
@@ -29,12 +38,68 @@ export async function parityOf(
   adapter: Adapter,
   mergedFolder: string,
   threads: number | 'auto' = 'auto',
-): Promise<Parity> {
+): Promise<JudgedParity> {
   const probe = probeTokens(base.config);
   const dtype = fittingType(base.config);
   const adapted = await logitsOf(base, dtype, threads, probe, adapter);
-  const merged = await logitsOf(await openModelFolder(mergedFolder), dtype, threads, probe);
-  return compareLogits(adapted, merged, base.config.vocabulary);
+  const folder = await openModelFolder(mergedFolder);
+  const merged = await logitsOf(folder, dtype, threads, probe);
+  const { config } = base;
+  const parity = compareLogits(adapted, merged, config.vocabulary);
+  const bound = roundingBound({ config, logits: adapted, dtype, ...roundedLinears(base, adapter, folder) });
+  return { ...parity, bound, good: parity.maxLogitDifference <= bound };
+}
+
+interface Rounding {
+  config: NetworkConfig;
+  /** (N, V) of the model that is right. */
+  logits: Float32Array;
+  /** Arithmetic of both models. */
+  dtype: DType;
+  /** Coarsest number type of the merged tensors. */
+  stored: StoredType;
+  /** Linear layers whose weights were rounded to it. */
+  rounded: number;
+}
+
+/** Linear layers of a block. */
+const LINEARS = 7;
+
+/** What merging rounded: the adapter's layers, or all of them where the base has another number type. */
+function roundedLinears(base: ModelFolder, adapter: Adapter, { tensors }: ModelFolder): Pick<Rounding, 'stored' | 'rounded'> {
+  const types = [...new Set(tensors.map(({ stored }) => stored))];
+  const stored = types.reduce((one, other) => (UNIT_ROUNDOFF[other] > UNIT_ROUNDOFF[one] ? other : one));
+  const isSame = tensors.every((tensor, n) => tensor.stored === base.tensors[n]?.stored);
+  return { stored, rounded: isSame ? adapter.targets.length : LINEARS * base.config.layers };
+}
+
+/** Above the expected error: what comes by chance, as the largest of normal errors scatters little. */
+const MARGIN = 2;
+
+/**
+ * The largest difference of logits that rounding explains: 2 S √(m w² + n s²) √(2 ln 2NV).
+ * w: error of a linear layer's output, relative to it, where its weights are rounded: u / √6 for unit roundoff u, as a mantissa in [1, 2) errs by up to u
+ * and 1/m² is ½ in the mean; m layers are rounded. s: that of its sums in f32, u √inner; in bf16 inputs and outputs are rounded as well, in both models;
+ * n: all linear layers. Errors of layers are independent and add in squares. S: root mean square of the logits around each position's mean. √(2 ln 2NV):
+ * how far the largest of NV normal errors lies from zero, in deviations.
+ */
+export function roundingBound({ config, logits, dtype, stored, rounded }: Rounding): number {
+  const { layers, inner, vocabulary } = config;
+  const weights = (UNIT_ROUNDOFF[stored] / Math.sqrt(6)) * Math.sqrt(rounded);
+  const sums = (dtype === 'f32' ? UNIT_ROUNDOFF.f32 * Math.sqrt(inner) : 2 * UNIT_ROUNDOFF.bf16) * Math.sqrt(LINEARS * layers);
+  const largest = Math.sqrt(2 * Math.log(2 * logits.length));
+  return MARGIN * spreadOf(logits, vocabulary) * Math.hypot(weights, sums) * largest;
+}
+
+/** Root mean square of logits (N, V) around the mean of their position. */
+function spreadOf(logits: Float32Array, vocabulary: number): number {
+  let squares = 0;
+  for (let at = 0; at < logits.length; at += vocabulary) {
+    const row = logits.subarray(at, at + vocabulary);
+    const mean = row.reduce((sum, value) => sum + value, 0) / vocabulary;
+    for (const value of row) squares += (value - mean) ** 2;
+  }
+  return Math.sqrt(squares / logits.length);
 }
 
 /** f32, which shows every difference, where the machine has the memory for it. */

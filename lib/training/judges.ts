@@ -5,8 +5,9 @@ import type { Tokenizer } from '../tokenizer/index.js';
 import { judgedSequences, withoutEnd } from './answer_sequences.js';
 import type { FrozenModels } from './reference.js';
 import { RewardFunction } from './reward_functions.js';
-import { type Policy, RewardModel } from './reward_models.js';
+import { RewardModel } from './reward_models.js';
 import type { Answer } from './rollout_answers.js';
+import type { Policy } from './same_tokenizer.js';
 
 /** `rewards` of a recipe. */
 export type RewardSources = NonNullable<OptionsOf<'ppo'>['rewards']>;

@@ -3,7 +3,6 @@ import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Adapter, HEAD_NAME, peftName } from '../checkpoint/adapter.js';
 import { writeAdapter } from '../checkpoint/adapter_write.js';
-import { rewardConfig } from '../checkpoint/config.js';
 import { exists, folderWhole, writeFault, writeWhole } from '../checkpoint/files.js';
 import {
   checkpointName,
@@ -14,6 +13,7 @@ import {
   tensorsOf,
   trainedTensors,
 } from '../checkpoint/resume.js';
+import { rewardConfig } from '../checkpoint/reward_config.js';
 import { writeSafetensors } from '../checkpoint/safetensors.js';
 import { writeModelFolder } from '../checkpoint/write_model.js';
 import { type Tokens, unitStarts } from '../data/index.js';
@@ -67,12 +67,13 @@ export const lastFlat = ({ recipe: { train }, steps }: Pick<Run, 'recipe' | 'ste
   train.schedule === 'wsd' ? flatSteps(train.decay, steps) : undefined;
 
 /** @param keeps the head that a reward model has no use for, for `--resume` */
-async function writeWeights({ native, adapter, base, recipe }: Run, folder: string, keeps = false): Promise<void> {
+async function writeWeights({ native, adapter, base, recipe, tokenizer }: Run, folder: string, keeps = false): Promise<void> {
   if (adapter !== undefined) return writeAdapter(folder, await trainedAdapter(native, adapter), recipe.model);
   const tensors = trainedTensors(native).filter(({ name }) => valuePlace(recipe) === undefined || !isHead(name));
   if (!trainsScores(recipe)) return writeModelFolder(folder, { base, tensors, dtype: 'f32' });
+  const configJson = rewardConfig(base.configJson, [tokenizer.eos, ...tokenizer.ends]);
   const scoring = tensors.filter(({ name }) => keeps || name !== 'lm_head.weight');
-  return writeModelFolder(folder, { base: { ...base, configJson: rewardConfig(base.configJson) }, tensors: scoring, dtype: 'f32' });
+  return writeModelFolder(folder, { base: { ...base, configJson }, tensors: scoring, dtype: 'f32' });
 }
 
 /** Answers that the constants are taken from, spread over all: their mean is known to 3 % of a deviation then, and PPO’s clipping forgives more. */

@@ -10,6 +10,7 @@ import { FrozenModels, type LoadedPolicy, openReference, type Reference } from '
 import { cacheFile, computeKnown, type KnownReference, readKnown, writeKnown } from './reference_cache.js';
 import type { Rows } from './rows.js';
 import type { Fixed } from './run_state.js';
+import { checkTokenizer } from './same_tokenizer.js';
 
 /** What the recipe's policy is held to, where its method learns from rows and has such a thing. */
 function wantedReference({ method }: Pick<Recipe, 'method'>): string | undefined {
@@ -64,6 +65,9 @@ async function keptReference(
 ): Promise<Omit<HeldReference, 'close'>> {
   const { recipe, native, rows, microBatchTokens, state } = source;
   const { base } = state.fixed.hashes;
+  const folder = wantedReference(recipe);
+  // What an earlier run kept is taken without opening the reference.
+  if (folder !== undefined && folder !== 'start' && folder !== 'base') await checkTokenizer(folder, folder, source, 'reference');
   const sequences = [...rows.sequences, ...rows.heldOut];
   const reference = await referenceHashes(recipe, base, signal);
   const file = cacheFile({ recipe, sequences, microBatchTokens, shared: native.sharesBeginnings, base, reference });

@@ -1,6 +1,8 @@
 /** Everything before the first step: recipe, base, rows, adapter, memory, and for `--resume` the checkpoint. Nothing is written here. */
 import { resolve } from 'node:path';
 import type { HubProgress } from '../checkpoint/hub.js';
+import type { ModelFolder } from '../checkpoint/model_folder.js';
+import { padWarnings } from '../checkpoint/reward_config.js';
 import { checkIds } from '../checkpoint/vocabulary.js';
 import { StepPlan, type Tokens } from '../data/index.js';
 import { RequestError } from '../errors/index.js';
@@ -22,7 +24,7 @@ import { refuseOtherRecipe } from './same_recipe.js';
 import { warmupSteps } from './schedule.js';
 import { checkStart, grown, startingPoint } from './starting_point.js';
 import { openTeacher, type Teacher } from './teacher.js';
-import { fail, loadTrained, startingAdapter } from './weights.js';
+import { fail, loadTrained, startingAdapter, trainsScores } from './weights.js';
 
 export interface TrainOptions {
   /** Aborting stops at the border of a step, with a checkpoint written. */
@@ -95,7 +97,7 @@ async function prepare(read: ReadRecipe, options: TrainOptions, functions: Funct
   const loaded = await loadRows(recipe, tokenizer, { place: read.place, signal, now: dateAt(time) });
   const heldOut = hideableRows(loaded.heldOut, masks);
   checkIds([...loaded.sequences, ...heldOut], base, tokenizer);
-  const ofFiles = [...base.warnings, ...(adapter?.warnings ?? [])];
+  const ofFiles = [...base.warnings, ...(adapter?.warnings ?? []), ...scoreWarnings(recipe, base, tokenizer)];
   const rows = {
     ...loaded,
     heldOut,
@@ -120,6 +122,11 @@ async function prepare(read: ReadRecipe, options: TrainOptions, functions: Funct
   const parts = { out, recipe, base, native, adapter, rows, sequences, masks, microBatchTokens, state, tokenizer, steps: stepsOf(recipe) };
   const beside = await openBeside(parts, functions, signal).catch((error) => fail(native, error));
   return { ...parts, ...beside, resumed: checkpoint !== undefined, anew: start.anew };
+}
+
+/** Of a base that a reward model is made of. */
+function scoreWarnings(recipe: Recipe, base: ModelFolder, { eos, ends }: Tokenizer) {
+  return trainsScores(recipe) ? padWarnings(base, [eos, ...ends], recipe.adapter !== null) : [];
 }
 
 /** What works beside the policy, where the method has it. */

@@ -9,6 +9,8 @@ import { DataError } from '../errors/index.js';
 import { ifThere } from '../errors/system.js';
 import type { NativeModel } from '../native.js';
 import { broughtAdapter, type Recipe } from '../options/index.js';
+import type { Tokenizer } from '../tokenizer/index.js';
+import { checkTokenizer } from './same_tokenizer.js';
 
 /** A model that is asked and never trained. */
 export interface Reference {
@@ -21,6 +23,7 @@ export interface Reference {
 export interface LoadedPolicy {
   recipe: Recipe;
   base: ModelFolder;
+  tokenizer: Tokenizer;
   native: NativeModel;
   /** As it was before the run; undefined: all weights are trained. */
   adapter: Adapter | undefined;
@@ -60,15 +63,16 @@ const REFERENCE = 'reference';
 /** Opens the reference that a recipe names: `start` (the policy as it was before step 1), `base`, or a folder of an adapter or a model. */
 export async function openReference(
   wanted: string,
-  { recipe, base, adapter }: Pick<LoadedPolicy, 'recipe' | 'base' | 'adapter'>,
+  { recipe, base, adapter, tokenizer }: Pick<LoadedPolicy, 'recipe' | 'base' | 'adapter' | 'tokenizer'>,
   frozen: FrozenModels,
 ): Promise<Reference> {
   // A new adapter is zero: there the policy starts as its base.
   const start = broughtAdapter(recipe) === undefined ? undefined : adapter;
   if (wanted === 'start' && start !== undefined) return withAdapter(await frozen.of(base), start, REFERENCE);
   if (wanted === 'start' || wanted === 'base') return { native: await frozen.of(base), adapter: false };
-  if (await isAdapterFolder(wanted)) return frozenAdapter(wanted, base, REFERENCE, frozen);
   await checkThere(wanted, REFERENCE);
+  await checkTokenizer(wanted, wanted, { base, tokenizer }, REFERENCE);
+  if (await isAdapterFolder(wanted)) return frozenAdapter(wanted, base, REFERENCE, frozen);
   const other = await openModelFolder(wanted);
   checkSameVocabulary(other, base, REFERENCE);
   return { native: await frozen.of(other), adapter: false };

@@ -4,7 +4,8 @@ import { openModelFolder } from '../checkpoint/model_folder.js';
 import type { Tokenizer } from '../tokenizer/index.js';
 import { cutInto, membersAt, type PassSequence, passBatch } from './batches.js';
 import { checkSameVocabulary, checkThere, FrozenModels, frozenAdapter, type LoadedPolicy, type Reference } from './reference.js';
-import { baseOf, checkTokenizer } from './reward_models.js';
+import { baseOf } from './reward_models.js';
+import { checkTokenizer } from './same_tokenizer.js';
 
 export interface Teacher extends Reference {
   /** Likeliest ids of a token. */

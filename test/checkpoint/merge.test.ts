@@ -1,8 +1,9 @@
-import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { scaleOf } from '../../lib/checkpoint/adapter.js';
 import { readAdapter } from '../../lib/checkpoint/adapter_read.js';
+import { networkConfig } from '../../lib/checkpoint/config.js';
 import { linearLayers } from '../../lib/checkpoint/expected_tensors.js';
 import { mergeAdapter } from '../../lib/checkpoint/merge.js';
 import { type ModelFolder, openModelFolder } from '../../lib/checkpoint/model_folder.js';
@@ -66,6 +67,60 @@ describe('a merged model', () => {
     expect(JSON.parse(readFileSync(join(wide, 'config.json'), 'utf8'))).toEqual({ ...base.configJson, torch_dtype: 'float32' });
     expect(new Set((await openModelFolder(wide)).tensors.map(({ stored }) => stored))).toEqual(new Set(['f32']));
   });
+
+  it('tells its number type under every key that the base has, nested ones too', async () => {
+    const told = {
+      torch_dtype: 'float16',
+      dtype: 'float16',
+      text_config: { torch_dtype: 'bfloat16', other: { dtype: 'int8' } },
+      list: [{ dtype: 'float32' }],
+    };
+    const { base, adapter } = await parts({ config: told });
+    const [out, none] = [place('merged'), place('merged')];
+    await mergeAdapter({ base, adapter, out, dtype: 'bf16' });
+    expect(JSON.parse(readFileSync(join(out, 'config.json'), 'utf8'))).toMatchObject({
+      torch_dtype: 'bfloat16',
+      dtype: 'bfloat16',
+      text_config: { torch_dtype: 'bfloat16', other: { dtype: 'int8' } },
+      list: [{ dtype: 'bfloat16' }],
+    });
+    const { torch_dtype: _, ...untold } = base.configJson;
+    await mergeAdapter({ base: { ...base, configJson: untold }, adapter, out: none, dtype: 'f32' });
+    expect(JSON.parse(readFileSync(join(none, 'config.json'), 'utf8')).dtype).toBe('float32');
+  });
+
+  it.each(['merged', 'copied'])(
+    'says which number of a %s tensor is beyond the range of its type, and leaves nothing behind',
+    async (kind) => {
+      const name = kind === 'merged' ? 'model.layers.1.mlp.up_proj.weight' : 'model.norm.weight';
+      const folder = writeTinyModel(place('base'));
+      const at = (value: number) => {
+        const tensors = tinyTensors(TINY_CONFIG);
+        const { bytes } = tensors.find((one) => one.name === name) as { bytes: Uint8Array };
+        new Float32Array(bytes.buffer)[7] = value;
+        writeWeights(folder, tensors);
+      };
+      const none = linearLayers(networkConfig(TINY_CONFIG, '')).slice(0, kind === 'merged' ? undefined : 1);
+      const adapterFolder = writeTinyAdapter(place('adapter'), none);
+      const here = place('outputs');
+      mkdirSync(here);
+      const run = async (dtype: 'f16' | 'bf16') => {
+        const base = await openModelFolder(folder);
+        return mergeAdapter({ base, adapter: await readAdapter(adapterFolder, base.config), out: join(here, dtype), dtype });
+      };
+      at(70000);
+      await expect(run('f16')).rejects.toMatchObject({
+        code: 'beyond_range',
+        message: expect.stringMatching(new RegExp(`${name}.*(70000|699|700).*f16.*bf16 or f32`)),
+      });
+      expect(readdirSync(here)).toEqual([]);
+      await run('bf16');
+      rmSync(join(here, 'bf16'), { recursive: true });
+      at(3.4e38);
+      await expect(run('bf16')).rejects.toMatchObject({ code: 'beyond_range', message: expect.stringContaining('f32') });
+      expect(readdirSync(here)).toEqual([]);
+    },
+  );
 
   it('comes in shards with an index where it is large', async () => {
     const { base, adapter } = await parts({ shards: 2 });

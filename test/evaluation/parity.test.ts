@@ -1,11 +1,13 @@
 import { existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { readAdapter } from '../../lib/checkpoint/adapter_read.js';
 import { networkConfig } from '../../lib/checkpoint/config.js';
 import { linearLayers } from '../../lib/checkpoint/expected_tensors.js';
+import { openModelFolder } from '../../lib/checkpoint/model_folder.js';
 import { evaluate } from '../../lib/evaluation/index.js';
 import { merge } from '../../lib/evaluation/merge.js';
-import { compareLogits } from '../../lib/evaluation/parity.js';
+import { compareLogits, parityOf } from '../../lib/evaluation/parity.js';
 import { tinyText } from '../support/events.js';
 import { writeTinyAdapter } from '../support/tiny_adapter.js';
 import { scratchFolder, TINY_CONFIG, writeTinyModel } from '../support/tiny_model.js';
@@ -22,6 +24,22 @@ describe('parity', () => {
     const { kl, greedyMatch } = compareLogits(Float32Array.of(0, 0), Float32Array.of(0, Math.log(3)), 2);
     expect(kl).toBeCloseTo(0.5 * Math.log(2 / 3) + 0.5 * Math.log(2), 6);
     expect(greedyMatch).toBe(0);
+  });
+
+  it.each(['f32', 'f16', 'bf16'] as const)('of a model merged in %s is within what rounding explains, and not by far', async (dtype) => {
+    const model = writeTinyModel(join(scratch, `model-${dtype}`));
+    const layers = linearLayers(networkConfig(TINY_CONFIG, 'config.json'));
+    const adapter = writeTinyAdapter(join(scratch, `adapter-${dtype}`), layers);
+    const { parity } = await merge({ model, adapter, out: join(scratch, `merged-${dtype}`), dtype });
+    expect(parity.good).toBe(true);
+    // A bound that is a hundred times what happens would call a wrong scale good.
+    expect(parity.maxLogitDifference).toBeGreaterThan(0.01 * parity.bound);
+    const other = writeTinyAdapter(join(scratch, `other-${dtype}`), layers, { alpha: 10 });
+    const config = networkConfig(TINY_CONFIG, 'config.json');
+    const base = await openModelFolder(model);
+    const judged = await parityOf(base, await readAdapter(other, config), join(scratch, `merged-${dtype}`));
+    expect(judged.good).toBe(false);
+    expect(judged.maxLogitDifference).toBeGreaterThan(judged.bound);
   });
 
   it('of a merged model is near, and evaluate says so too', async () => {

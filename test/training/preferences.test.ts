@@ -1,12 +1,12 @@
 // Methods that learn from recorded preferences, from recipes: they learn, however a step is cut, and a stopped run ends in the bytes of a whole one.
-import { readFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { openModelFolder } from '../../lib/checkpoint/model_folder.js';
 import { parseRecipe } from '../../lib/options/index.js';
 import { ADAPTER, evaluationsOf, lossesOf, stepsOf, stoppedAt, trained } from '../support/events.js';
 import { preferenceRecipe, tinyPairs, tinyRankings, tinyThumbs } from '../support/preferences.js';
-import { placesIn, scratchFolder } from '../support/tiny_model.js';
+import { placesIn, scratchFolder, writeTinyModel } from '../support/tiny_model.js';
 
 const scratch = scratchFolder();
 process.env.ATTUNE_CACHE = join(scratch, 'cache');
@@ -111,6 +111,22 @@ describe('held-out preferences', () => {
     const { best } = JSON.parse(readFileSync(join(recipe.out, 'report.json'), 'utf8')).evaluation;
     expect(events[0]?.nll).not.toBeCloseTo(events[0]?.loss as number, 3);
     expect(best.loss).toBe(Math.min(...events.map(({ loss }) => loss as number)));
+  });
+});
+
+it('refuses a reference whose tokenizer is another one of the same size', async () => {
+  const reference = writeTinyModel(join(place(), 'model'));
+  const recipe = preferenceRecipe(place(), { name: 'dpo', reference }, PAIRS, { train: { ...QUICK, steps: 1 } });
+  await trained(recipe);
+  const file = join(reference, 'tokenizer.json');
+  const json = JSON.parse(readFileSync(file, 'utf8'));
+  const [one, two] = Object.keys(json.model.vocab).slice(40, 42) as [string, string];
+  [json.model.vocab[one], json.model.vocab[two]] = [json.model.vocab[two], json.model.vocab[one]];
+  writeFileSync(file, JSON.stringify(json));
+  await expect(trained({ ...recipe, out: place() })).rejects.toMatchObject({
+    code: 'tokenizer_differs',
+    kind: 'data',
+    message: expect.stringContaining('reference'),
   });
 });
 

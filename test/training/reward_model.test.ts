@@ -98,6 +98,37 @@ it('says in PEFT’s and in transformers’ words what it is', async () => {
   await expect(openModelFolder(model)).rejects.toMatchObject({ code: 'reward_model' });
 });
 
+// transformers takes the score of the last token that is not config.pad_token_id: with the end token for it, of the token before.
+describe.each([
+  [257, 257],
+  [258, [9, 258]],
+])('on a base whose pad_token_id %d ends texts', (pad, eos) => {
+  const config = { pad_token_id: pad, eos_token_id: eos };
+  const run = async (change: object) => {
+    const recipe = preferenceRecipe(place(), { name: 'reward' }, PAIRS, { train: { ...QUICK, steps: 1 }, ...change }, { model: config });
+    const events = await trained(recipe);
+    return { recipe, warning: events.find((one) => one.event === 'warning' && one.code === 'pad_is_end') as { message: string } };
+  };
+
+  it('a whole reward model pads with nothing', async () => {
+    const { recipe, warning } = await run({});
+    expect(json(recipe.out, 'model/config.json')).toMatchObject({ pad_token_id: null, eos_token_id: eos });
+    expect(warning.message).toContain('null');
+  });
+
+  it('an adapter says which setting it needs elsewhere', async () => {
+    expect((await run({ adapter: ADAPTER })).warning.message).toMatch(new RegExp(`pad_token_id ${pad}.*PEFT.*null`));
+  });
+});
+
+it('keeps a pad_token_id that ends no text', async () => {
+  const change = { train: { ...QUICK, steps: 1 } };
+  const recipe = preferenceRecipe(place(), { name: 'reward' }, PAIRS, change, { model: { pad_token_id: 5 } });
+  const events = await trained(recipe);
+  expect(json(recipe.out, 'model/config.json').pad_token_id).toBe(5);
+  expect(events.filter((one) => one.event === 'warning' && one.code === 'pad_is_end')).toEqual([]);
+});
+
 describe('what is no reward model, or is one', () => {
   it('is refused where words are wanted, and where scores are', async () => {
     const recipe = preferenceRecipe(place(), { name: 'reward' }, PAIRS, { adapter: ADAPTER, train: { ...QUICK, steps: 1 } });
