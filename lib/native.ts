@@ -8,6 +8,7 @@ import { dirname, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { AttuneError, DataError, RequestError, WorkError } from './errors/index.js';
 
+export type * from './native/generation.js';
 export type * from './native/memory.js';
 export type * from './native/types.js';
 
@@ -76,4 +77,19 @@ export function guarded<T>(run: () => T): T {
   } catch (error) {
     throw nativeError(error);
   }
+}
+
+/** What makes an object of native code that lives on. */
+const MAKERS = new Set<string | symbol>(['startGeneration', 'startRollout']);
+
+/** A native object, whose methods and properties throw attune's errors, as do those of the objects that it makes. */
+export function withTypedErrors<T extends object>(native: T): T {
+  return new Proxy(native, {
+    get(target, key) {
+      const value: unknown = guarded(() => Reflect.get(target, key, target));
+      if (typeof value !== 'function' || key === 'constructor') return value;
+      const call = (...args: unknown[]) => guarded(() => value.apply(target, args));
+      return MAKERS.has(key) ? (...args: unknown[]) => withTypedErrors(call(...args)) : call;
+    },
+  });
 }

@@ -1,5 +1,5 @@
 /** A checkpoint on the disk as a model that computes. */
-import { type AdapterOptions, addon, type DType, guarded, type ModelOptions, type NativeModel } from '../native.js';
+import { type AdapterOptions, addon, type DType, guarded, type ModelOptions, type NativeModel, withTypedErrors } from '../native.js';
 import { type Adapter, scaleOf } from './adapter.js';
 import type { ModelFolder } from './model_folder.js';
 
@@ -19,20 +19,11 @@ export async function loadNative(base: ModelFolder, options: LoadOptions): Promi
   const { config, tensors } = base;
   const { dtype, threads, train = 'none', recomputeActivations = false } = options;
   const count = threads === 'auto' ? 0 : threads;
-  const model = await guarded(() => addon().loadModel({ config, tensors, dtype, threads: count, train, recomputeActivations }));
-  return withTypedErrors(model);
+  const wanted = { config, tensors, dtype, threads: count, train, recomputeActivations };
+  return withTypedErrors(await guarded(() => addon().loadModel(wanted)));
 }
 
 /** An adapter as the native side takes it. `dropout` is that of the run, not the one that the adapter was trained with. */
 export function nativeAdapter(adapter: Adapter, dropout = 0): AdapterOptions {
   return { scale: scaleOf(adapter), dropout, targets: adapter.targets };
-}
-
-function withTypedErrors(model: NativeModel): NativeModel {
-  return new Proxy(model, {
-    get(target, key) {
-      const value: unknown = Reflect.get(target, key, target);
-      return typeof value === 'function' ? (...args: unknown[]) => guarded(() => value.apply(target, args)) : value;
-    },
-  });
 }

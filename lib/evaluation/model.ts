@@ -30,7 +30,7 @@ export interface LoadModelOptions extends HubOptions {
   onWarning?: ((warning: CheckpointWarning) => void) | undefined;
 }
 
-/** A loaded model. Call `dispose` when done: its weights lie outside of JavaScript's heap. */
+/** A loaded model. Call `dispose` when done, or declare it with `using`: its weights lie outside of JavaScript's heap. */
 export class Model implements LoadedModel {
   constructor(
     readonly base: ModelFolder,
@@ -57,8 +57,13 @@ export class Model implements LoadedModel {
     return scoreModel(this, data);
   }
 
+  /** Twice is as good as once. */
   dispose(): void {
     this.native.dispose();
+  }
+
+  [Symbol.dispose](): void {
+    this.dispose();
   }
 }
 

@@ -1,5 +1,7 @@
 /** The native side as TypeScript sees it: networks, adapters, batches, models, generations. Symbols: N tokens, S sequences, V vocabulary. */
 
+import type { NativeGeneration, NativeRollout, RolloutOptions } from './generation.js';
+
 /** Number type of weights and activations; sums are fp32 in both. */
 export type DType = 'f32' | 'bf16';
 /** How a tensor is stored in a file. */
@@ -189,83 +191,31 @@ export interface OptimizerStep {
 
 export type ParameterPart = 'value' | 'gradient' | 'first' | 'second';
 
-export interface SampleOptions {
-  /** 0: greedy. */
-  temperature: number;
-  topK?: number;
-  topP?: number;
-  minP?: number;
-  repetitionPenalty?: number;
-  /** Uniform number in [0, 1) of this draw. */
-  unit: number;
-}
-
-/** One sequence being generated, with its key/value cache. */
-export interface NativeGeneration {
-  /** Runs new tokens through the network (a prompt, or one token); afterwards `sample` and `logits` speak of the last of them. */
-  feed(tokens: Int32Array): Promise<void>;
-  sample(options: SampleOptions): { id: number; logprob: number };
-  /** (V,) of the last token fed. */
-  logits(): Float32Array;
-  readonly length: number;
-  dispose(): void;
-}
-
-export interface RolloutOptions {
-  /** Ids of each prompt. */
-  prompts: Int32Array[];
-  /** Answers to each prompt; they share its cache. */
-  samples?: number;
-  maxNewTokens?: number;
-  temperature?: number;
-  topK?: number;
-  topP?: number;
-  minP?: number;
-  seed?: number;
-  /** Ids that end an answer; the end is its last id. */
-  ends?: Int32Array;
-  /** Answers in flight at once. */
-  mostActive?: number;
-  adapter?: string | boolean;
-}
-
-export interface RolloutAnswer {
-  /** Index of its prompt. */
-  prompt: number;
-  ids: Int32Array;
-  /** Log-probability of each id under softmax(logits / temperature). */
-  logprob: Float32Array;
-  stop: 'running' | 'eos' | 'length' | 'cancelled';
-}
-
-/** Answers to many prompts at once: answer p * samples + s is sample s of prompt p. The same answers whatever runs beside them. */
-export interface NativeRollout {
-  /** Makes at most `tokens` tokens for each answer in flight; false when all have ended. */
-  advance(tokens: number): Promise<boolean>;
-  answer(index: number): RolloutAnswer;
-  /** Ends an answer whose text is complete; ids beyond `keep` are dropped. */
-  cancel(index: number, keep: number): void;
-  /** Number of answers. */
-  readonly length: number;
-  dispose(): void;
-}
-
-/** `adapter` names the set that is meant; default `default`, and the base where all weights are trained. */
+/**
+ * `adapter` names the set that is meant; default `default`, and the base where all weights are trained.
+ *
+ * Work runs in the order in which it was asked for, awaited or not, on a thread of the model's own. What returns a promise rejects it, and never
+ * throws at once. `parameters` and `memory` answer at once, of what the work that is done by then left behind.
+ */
 export interface NativeModel {
   /**
    * Whether batches may bring positions and hidden keys, so that what sequences begin with is computed once; false for encoders and where rotary embedding turns by
    * the length of a sequence. Setting it to false has every sequence computed whole.
    */
   sharesBeginnings: boolean;
-  /** Adds an adapter, or replaces the one of its name. With `train` its tensors are parameters. */
+  /** Adds an adapter, or replaces the one of its name; one that does not fit changes nothing. With `train` its tensors are parameters. */
   setAdapter(options: AdapterOptions): Promise<void>;
+  /** Rejects where none has the name. */
   removeAdapter(adapter: string): Promise<void>;
   /** Gives a set a scalar head, (hidden) numbers: score = weight . normed row. Trained where the set is, as `base_model.model.score.weight`. */
   setHead(weight: Float32Array, adapter?: string): Promise<void>;
   /** (hidden) numbers of the head; empty without one. */
   head(adapter?: string): Promise<Float32Array>;
   forward(batch: ForwardBatch, options?: ForwardOptions): Promise<ForwardResult>;
-  /** Gradients of the last `forward` with `keep`, added to those already there. */
+  /**
+   * Gradients of the last `forward` with `keep`, added to those already there. That pass can be gone back through once, and no longer when
+   * another pass ran, or a step, a write, a head or an adapter changed the weights since.
+   */
   backward(gradients: BackwardGradients): Promise<void>;
   /** L2 over all trained tensors of the set. */
   gradientNorm(adapter?: string): Promise<number>;
@@ -278,12 +228,15 @@ export interface NativeModel {
   write(name: string, part: ParameterPart, values: Float32Array, adapter?: string): Promise<void>;
   /** (N, V) row-major; for comparisons on few tokens. */
   logits(tokens: Int32Array, sequenceStarts: Int32Array, options?: { adapter?: string | boolean }): Promise<Float32Array>;
-  /** capacity: most tokens, prompt included. */
+  /** capacity: most tokens, prompt included. More than there is memory for is refused with `out_of_memory`. */
   startGeneration(capacity: number, adapter?: string | boolean): NativeGeneration;
+  /** More than there is memory for is refused with `out_of_memory`. */
   startRollout(options: RolloutOptions): NativeRollout;
   /** Bytes held, by part: weights, adapter, optimizer, activations, workspace. */
   memory(): Record<string, number>;
+  /** Lets the model go behind the work that is queued; nothing more is taken. Twice is as good as once. */
   dispose(): void;
+  [Symbol.dispose](): void;
 }
 
 /** What `doctor` shows of the processor. */

@@ -1,7 +1,9 @@
 // The module that Node loads.
+#include "binding/generation.h"
 #include "binding/kernels.h"
 #include "binding/memory.h"
 #include "binding/model.h"
+#include "binding/rollout.h"
 
 static Napi::Object features(Napi::Env env) {
   using namespace attune;
@@ -14,12 +16,17 @@ static Napi::Object features(Napi::Env env) {
 }
 
 static Napi::Object initialize(Napi::Env env, Napi::Object exports) {
+  using namespace attune::binding;
+  Environment::make(env);
+  Environment& here = Environment::of(env);
+  here.model = Napi::Persistent(model_class(env));
+  here.generation = Napi::Persistent(generation_class(env)), here.rollout = Napi::Persistent(rollout_class(env));
   exports.Set("version", Napi::String::New(env, ATTUNE_VERSION));
   exports.Set("cpu", features(env));
-  exports.Set("kernels", attune::binding::kernels_object(env));
-  exports.Set("loadModel", Napi::Function::New(env, attune::binding::load_model, "loadModel"));
-  exports.Set("planMemory", Napi::Function::New(env, attune::binding::plan_memory, "planMemory"));
-  exports.Set("residentMemory", Napi::Function::New(env, attune::binding::resident_memory, "residentMemory"));
+  exports.Set("kernels", kernels_object(env));
+  exports.Set("loadModel", Napi::Function::New(env, load_model, "loadModel"));
+  exports.Set("planMemory", Napi::Function::New(env, plan_memory, "planMemory"));
+  exports.Set("residentMemory", Napi::Function::New(env, resident_memory, "residentMemory"));
   return exports;
 }
 

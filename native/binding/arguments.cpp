@@ -1,7 +1,6 @@
 #include "binding/arguments.h"
 #include <cmath>
 #include <limits>
-#include <new>
 #include <type_traits>
 #include <utility>
 
@@ -24,7 +23,9 @@ std::string kind_of(const Napi::Value& v) {
   return "an object";
 }
 std::string shown(double x) {
-  std::string s = std::to_string(x);
+  char text[32];
+  snprintf(text, sizeof text, "%g", x);
+  std::string s = text;
   if (std::floor(x) == x && std::fabs(x) < 1e15) s = std::to_string((long long)x);
   return s;
 }
@@ -53,6 +54,15 @@ double Arguments::number(const char* name) const {
   return v.As<Napi::Number>().DoubleValue();
 }
 double Arguments::number(const char* name, double otherwise) const { return has(name) ? number(name) : otherwise; }
+float Arguments::within(const char* name, double least, double most) const {
+  const double x = number(name);
+  if (!(x >= least && x <= most) || !std::isfinite(float(x)))
+    fail(std::string(name) + ": expected a number from " + shown(least) + " to " + shown(most) + ", got " + shown(x));
+  return float(x);
+}
+float Arguments::within(const char* name, double least, double most, float otherwise) const {
+  return has(name) ? within(name, least, most) : otherwise;
+}
 long Arguments::integer(const char* name, long least, long most) const {
   const double x = number(name);
   if (std::floor(x) != x || x < double(least) || x > double(most))
@@ -100,6 +110,12 @@ template <class Array> auto Arguments::array(const char* name, const char* kind,
 }
 std::vector<float> Arguments::floats(const char* name, long count, bool optional) const {
   return array<Napi::Float32Array>(name, "a Float32Array", napi_float32_array, count, optional);
+}
+std::vector<float> Arguments::finite_floats(const char* name, long count) const {
+  std::vector<float> all = floats(name, count);
+  for (size_t i = 0; i < all.size(); i++)
+    if (!std::isfinite(all[i])) fail(std::string(name) + "[" + std::to_string(i) + "]: expected a finite number, got " + shown(all[i]));
+  return all;
 }
 std::vector<int> Arguments::ints(const char* name, long count, bool optional) const {
   return array<Napi::Int32Array>(name, "an Int32Array", napi_int32_array, count, optional);
@@ -151,6 +167,12 @@ template <class Array> Array array_of(Napi::Env env, const char* kind, size_t co
 }  // namespace
 
 Napi::Float32Array zeros(Napi::Env env, size_t count) { return array_of<Napi::Float32Array>(env, "Float32Array", count); }
+Arguments argument(const Napi::CallbackInfo& info, size_t at, const char* name, std::string what) {
+  Napi::Object o = Napi::Object::New(info.Env());
+  o.Set(name, info[at]);
+  return Arguments(o, std::move(what));
+}
+
 Napi::Float32Array to_js(Napi::Env env, const std::vector<float>& values) {
   auto a = zeros(env, values.size());
   if (!values.empty()) memcpy(a.Data(), values.data(), values.size() * 4);
@@ -160,23 +182,6 @@ Napi::Int32Array to_js(Napi::Env env, const std::vector<int>& values) {
   auto a = array_of<Napi::Int32Array>(env, "Int32Array", values.size());
   if (!values.empty()) memcpy(a.Data(), values.data(), values.size() * 4);
   return a;
-}
-Napi::Error to_js_error(Napi::Env env) {
-  std::string code = "native_failure", message = "unknown failure in native code";
-  try {
-    throw;
-  } catch (const Napi::Error& e) {
-    return e;
-  } catch (const Error& e) {
-    code = e.code, message = e.what();
-  } catch (const std::bad_alloc&) {
-    code = "out_of_memory", message = "out of memory";
-  } catch (const std::exception& e) {
-    message = e.what();
-  }
-  Napi::Error error = Napi::Error::New(env, message);
-  error.Value().Set("code", code);
-  return error;
 }
 
 }  // namespace attune::binding

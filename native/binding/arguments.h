@@ -26,6 +26,9 @@ class Arguments {
   long integer(const char* name, long least, long most, long otherwise) const;
   double number(const char* name) const;
   double number(const char* name, double otherwise) const;
+  // A finite number from `least` to `most`, as a float.
+  float within(const char* name, double least, double most) const;
+  float within(const char* name, double least, double most, float otherwise) const;
   bool flag(const char* name, bool otherwise) const;
   std::string text(const char* name) const;
   std::string text(const char* name, const std::string& otherwise) const;
@@ -35,6 +38,8 @@ class Arguments {
   DType dtype() const;
   // Float32Array of exactly `count` numbers (count < 0: any); empty where absent and `optional`.
   std::vector<float> floats(const char* name, long count, bool optional = false) const;
+  // The same of numbers that must all be finite.
+  std::vector<float> finite_floats(const char* name, long count) const;
   std::vector<int> ints(const char* name, long count, bool optional = false) const;
   // Uint16Array of exactly `count` numbers: the bits of a bf16 or f16.
   std::vector<uint16_t> halves(const char* name, long count) const;
@@ -56,13 +61,13 @@ class Arguments {
 
 // Numbers in an array of this shape. Throws where that count, eight bytes each, is more than an address can say.
 long elements(std::initializer_list<long> shape);
+// The value at `at` of a call's arguments as the argument `name`.
+Arguments argument(const Napi::CallbackInfo& info, size_t at, const char* name, std::string what);
 
 // Results: a plain object of new typed arrays.
 Napi::Float32Array to_js(Napi::Env env, const std::vector<float>& values);
 Napi::Int32Array to_js(Napi::Env env, const std::vector<int>& values);
 // `count` zeros. Throws `out_of_memory` where JavaScript refuses an array of that size.
 Napi::Float32Array zeros(Napi::Env env, size_t count);
-// A JavaScript error with `code`, from any C++ exception in flight.
-Napi::Error to_js_error(Napi::Env env);
 
 }  // namespace attune::binding

@@ -1,5 +1,5 @@
 #pragma once
-#include "binding/arguments.h"
+#include "binding/failure.h"
 
 namespace attune::binding {
 
@@ -9,6 +9,18 @@ template <class F> auto checked(Napi::Env env, F&& f) {
     return f();
   } catch (...) {
     throw to_js_error(env);
+  }
+}
+
+// Runs f, which returns a promise; what it throws rejects one, so that a caller has one place for errors.
+template <class F> Napi::Value promised(Napi::Env env, F&& f) {
+  try {
+    return f();
+  } catch (...) {
+    const Napi::Error error = to_js_error(env);
+    const auto deferred = Napi::Promise::Deferred::New(env);
+    deferred.Reject(error.Value());
+    return deferred.Promise();
   }
 }
 

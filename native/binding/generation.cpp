@@ -1,77 +1,71 @@
 #include "binding/generation.h"
 #include "binding/checked.h"
-#include "binding/task.h"
+#include "binding/dispose.h"
+#include "binding/model_options.h"
+#include "binding/session.h"
 #include "transformer/generation.h"
 
 namespace attune::binding {
 namespace {
 
-// A generation; its own calls are synchronous but `feed`.
+// `feed` is work on the model; what the other calls read is the generation's own.
 class NativeGeneration : public Napi::ObjectWrap<NativeGeneration> {
  public:
-  static Napi::Object create(Napi::Env env, std::shared_ptr<Generation> g) {
-    Napi::Function f =
-        DefineClass(env, "NativeGeneration",
-                    {InstanceMethod("feed", &NativeGeneration::feed), InstanceMethod("sample", &NativeGeneration::sample),
-                     InstanceMethod("logits", &NativeGeneration::logits), InstanceAccessor("length", &NativeGeneration::length, nullptr),
-                     InstanceMethod("dispose", &NativeGeneration::dispose)});
-    const Napi::Object o = f.New({});
-    Unwrap(o)->generation_ = std::move(g);
-    return o;
+  using Own = std::shared_ptr<Session<Generation>>;
+  static Napi::Function define(Napi::Env env) {
+    using N = NativeGeneration;
+    return DefineClass(env, "NativeGeneration",
+                       {InstanceMethod("feed", &N::feed), InstanceMethod("sample", &N::sample), InstanceMethod("logits", &N::logits),
+                        InstanceAccessor("length", &N::length, nullptr), InstanceMethod("dispose", &N::dispose),
+                        InstanceMethod(dispose_symbol(env), &N::dispose)});
   }
   explicit NativeGeneration(const Napi::CallbackInfo& info) : Napi::ObjectWrap<NativeGeneration>(info) {}
+  void own(Own session) { session_ = std::move(session); }
 
  private:
-  std::shared_ptr<Generation> get() const {
-    if (!generation_) throw Error("model_arguments", "the generation was disposed of");
-    return generation_;
+  Session<Generation>& get() const {
+    if (!session_) throw Error("model_arguments", "the generation was disposed of");
+    return *session_;
   }
   Napi::Value feed(const Napi::CallbackInfo& info) {
-    return checked(info.Env(), [&]() -> Napi::Value {
-      const auto g = get();
-      Napi::Object o = Napi::Object::New(info.Env());
-      o.Set("tokens", info[0]);
-      auto tokens =
-          std::make_shared<std::vector<int>>(Arguments(o, "feed").ints_within("tokens", -1, 0, int(g->model().config.vocabulary - 1)));
-      return Task::run(
-          info.Env(),
-          [g, tokens] {
-            std::lock_guard<std::mutex> lock(g->model().busy);
-            g->feed(*tokens);
-          },
-          nullptr);
+    return promised(info.Env(), [&]() -> Napi::Value {
+      const int most = int(get().model().config.vocabulary - 1);
+      auto tokens = argument(info, 0, "tokens", "feed").ints_within("tokens", -1, 0, most);
+      return get().run([tokens = std::move(tokens)](Generation& g) { g.feed(tokens); });
     });
   }
   Napi::Value sample(const Napi::CallbackInfo& info) {
     return checked(info.Env(), [&]() -> Napi::Value {
-      const Arguments a(info[0], "sample");
-      sample::Options o;
-      o.temperature = float(a.number("temperature", 1)), o.top_k = a.integer("topK", 0, 1L << 30, 0), o.top_p = float(a.number("topP", 1)),
-      o.min_p = float(a.number("minP", 0));
-      o.repetition_penalty = float(a.number("repetitionPenalty", 1)), o.unit = a.number("unit", 0);
-      const sample::Choice c = get()->sample(o);
+      const sample::Options o = read_sampling(Arguments(info[0], "sample"));
+      const sample::Choice c = get().idle().sample(o);
       Napi::Object out = Napi::Object::New(info.Env());
       out.Set("id", c.id), out.Set("logprob", c.logprob);
       return out;
     });
   }
   Napi::Value logits(const Napi::CallbackInfo& info) {
-    return checked(info.Env(), [&]() -> Napi::Value { return to_js(info.Env(), get()->logits()); });
+    return checked(info.Env(), [&]() -> Napi::Value { return to_js(info.Env(), get().idle().logits()); });
   }
   Napi::Value length(const Napi::CallbackInfo& info) {
-    return checked(info.Env(), [&]() -> Napi::Value { return Napi::Number::New(info.Env(), double(get()->length())); });
+    return checked(info.Env(), [&]() -> Napi::Value { return Napi::Number::New(info.Env(), double(get().idle().length())); });
   }
   Napi::Value dispose(const Napi::CallbackInfo& info) {
-    generation_.reset();
+    session_.reset();
     return info.Env().Undefined();
   }
-  std::shared_ptr<Generation> generation_;
+  Own session_;
 };
 
 }  // namespace
 
-Napi::Object create_generation(Napi::Env env, std::shared_ptr<Model> model, long capacity, std::string adapter) {
-  return NativeGeneration::create(env, std::make_shared<Generation>(std::move(model), capacity, std::move(adapter)));
+Napi::Function generation_class(Napi::Env env) { return NativeGeneration::define(env); }
+
+Napi::Object create_generation(Napi::Env env, std::shared_ptr<ModelReference> reference, long capacity, std::string adapter) {
+  auto generation = std::make_unique<Generation>(reference->model->constant(), capacity, std::move(adapter));
+  auto session = std::make_shared<Session<Generation>>(std::move(reference), std::move(generation), "generation");
+  const Napi::Object o = Environment::of(env).generation.New({});
+  NativeGeneration::Unwrap(o)->own(std::move(session));
+  return o;
 }
 
 }  // namespace attune::binding

@@ -1,15 +1,10 @@
-// A generation as JavaScript sees it; lib/native.ts has its types.
+// A generation as JavaScript sees it; lib/native/types.ts has its types.
 #pragma once
-#include <memory>
-#include <napi.h>
-#include <string>
-
-namespace attune {
-class Model;
-}
+#include "binding/hosted_model.h"
 
 namespace attune::binding {
 
-Napi::Object create_generation(Napi::Env env, std::shared_ptr<Model> model, long capacity, std::string adapter);
+Napi::Function generation_class(Napi::Env env);
+Napi::Object create_generation(Napi::Env env, std::shared_ptr<ModelReference> model, long capacity, std::string adapter);
 
 }  // namespace attune::binding

@@ -23,7 +23,7 @@ void check(const Arguments& a, const HiddenKeys& h, int first, int last) {
 
 HiddenKeys::HiddenKeys(const Arguments& a, const std::vector<int>& starts, long N)
     : positions(a.ints("positions", N, true)), from(a.ints("hiddenFrom", N, true)), to(a.ints("hiddenTo", N, true)) {
-  if (a.has("hiddenFrom") != a.has("hiddenTo")) a.fail("hiddenFrom and hiddenTo: expected both or none");
+  if (from.size() != to.size()) a.fail("hiddenFrom and hiddenTo: expected both or none");
   bool plain = true;
   std::vector<int> places;
   for (size_t s = 0; s + 1 < starts.size(); s++)

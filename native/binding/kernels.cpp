@@ -1,4 +1,5 @@
 #include "binding/kernels.h"
+#include "binding/failure.h"
 #include <chrono>
 
 namespace attune::binding {

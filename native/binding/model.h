@@ -4,6 +4,7 @@
 
 namespace attune::binding {
 
+Napi::Function model_class(Napi::Env env);
 // loadModel(options) -> Promise<NativeModel>
 Napi::Value load_model(const Napi::CallbackInfo& info);
 

@@ -17,6 +17,20 @@ rotary::Config read_rotary(const Napi::Value& value, long head_size) {
   return r;
 }
 
+// Tokens that a query of each layer sees; 0: all.
+std::vector<long> read_windows(const Arguments& a, long layers) {
+  const Napi::Value list = a.raw("windows");
+  const long count = list.IsArray() ? long(list.As<Napi::Array>().Length()) : -1;
+  if (count != layers) a.fail("windows: expected an array of " + std::to_string(layers) + " numbers");
+  std::vector<long> windows;
+  for (uint32_t i = 0; i < layers; i++) {
+    Napi::Object o = Napi::Object::New(a.env());
+    o.Set("window", Napi::Value(list.As<Napi::Array>()[i]));
+    windows.push_back(Arguments(o, "model config.windows[" + std::to_string(i) + "]").integer("window", 0, kMostTokens));
+  }
+  return windows;
+}
+
 // What an encoder has in place of a rotary embedding and SwiGLU; it sees the whole sequence and has none of a decoder's variations.
 void read_encoder(const Napi::Value& value, Config& c) {
   const Arguments a(value, "model config.encoder");
@@ -56,11 +70,7 @@ Config read_config(const Napi::Value& value) {
   if (c.head_size % 2) a.fail("headSize: expected an even number, got " + std::to_string(c.head_size));
   c.tied = a.flag("tied", false), c.query_key_value_bias = a.flag("queryKeyValueBias", false), c.output_bias = a.flag("outputBias", false);
   c.mlp_bias = a.flag("mlpBias", false), c.query_key_norm = a.flag("queryKeyNorm", false);
-  const Napi::Value windows = a.raw("windows");
-  if (windows.IsArray())
-    for (uint32_t i = 0; i < windows.As<Napi::Array>().Length(); i++)
-      c.windows.push_back(Napi::Value(windows.As<Napi::Array>()[i]).ToNumber().Int64Value());
-  if (long(c.windows.size()) != c.layers) a.fail("windows: expected an array of " + std::to_string(c.layers) + " numbers");
+  c.windows = read_windows(a, c.layers);
   if (a.has("encoder"))
     read_encoder(a.raw("encoder"), c);
   else
@@ -89,6 +99,16 @@ std::vector<StoredTensor> read_tensors(const Arguments& a) {
   std::vector<StoredTensor> all;
   for (uint32_t i = 0; i < list.As<Napi::Array>().Length(); i++) all.push_back(read_tensor(list.As<Napi::Array>()[i]));
   return all;
+}
+
+sample::Options read_sampling(const Arguments& a) {
+  sample::Options o;
+  o.temperature = a.within("temperature", 0, 1e6, 1), o.top_k = a.integer("topK", 0, 1L << 31, 0);
+  o.top_p = a.within("topP", 0, 1, 1), o.min_p = a.within("minP", 0, 1, 0);
+  o.repetition_penalty = a.within("repetitionPenalty", 1e-6, 1e6, 1);
+  o.unit = a.number("unit", 0);
+  if (!(o.unit >= 0 && o.unit <= 1)) a.fail("unit: expected a number from 0 to 1, got " + std::to_string(o.unit));
+  return o;
 }
 
 std::string read_adapter(const Arguments& a) {

@@ -1,7 +1,8 @@
 #include "binding/rollout.h"
 #include "binding/checked.h"
+#include "binding/dispose.h"
 #include "binding/model_options.h"
-#include "binding/task.h"
+#include "binding/session.h"
 #include "transformer/rollout.h"
 
 namespace attune::binding {
@@ -9,53 +10,39 @@ namespace {
 
 class NativeRollout : public Napi::ObjectWrap<NativeRollout> {
  public:
-  static Napi::Object create(Napi::Env env, std::shared_ptr<Rollout> rollout) {
+  using Own = std::shared_ptr<Session<Rollout>>;
+  static Napi::Function define(Napi::Env env) {
     using N = NativeRollout;
-    Napi::Function f =
-        DefineClass(env, "NativeRollout",
-                    {InstanceMethod("advance", &N::advance), InstanceMethod("answer", &N::answer), InstanceMethod("cancel", &N::cancel),
-                     InstanceAccessor("length", &N::length, nullptr), InstanceMethod("dispose", &N::dispose)});
-    const Napi::Object o = f.New({});
-    Unwrap(o)->rollout_ = std::move(rollout);
-    return o;
+    return DefineClass(env, "NativeRollout",
+                       {InstanceMethod("advance", &N::advance), InstanceMethod("answer", &N::answer), InstanceMethod("cancel", &N::cancel),
+                        InstanceAccessor("length", &N::length, nullptr), InstanceMethod("dispose", &N::dispose),
+                        InstanceMethod(dispose_symbol(env), &N::dispose)});
   }
   explicit NativeRollout(const Napi::CallbackInfo& info) : Napi::ObjectWrap<NativeRollout>(info) {}
+  void own(Own session) { session_ = std::move(session); }
 
  private:
-  std::shared_ptr<Rollout> get() const {
-    if (!rollout_) throw Error("model_arguments", "the rollout was disposed of");
-    if (*running_) throw Error("model_arguments", "the rollout is advancing; await it first");
-    return rollout_;
+  Session<Rollout>& get() const {
+    if (!session_) throw Error("model_arguments", "the rollout was disposed of");
+    return *session_;
   }
   static long number(const Napi::CallbackInfo& info, size_t at, const char* name, long most) {
-    Napi::Object o = Napi::Object::New(info.Env());
-    o.Set(name, info[at]);
-    return Arguments(o, "rollout").integer(name, 0, most);
+    return argument(info, at, name, "rollout").integer(name, 0, most);
   }
+  long answer_at(const Napi::CallbackInfo& info) const { return number(info, 0, "answer", get().constant().count() - 1); }
   Napi::Value advance(const Napi::CallbackInfo& info) {
-    return checked(info.Env(), [&]() -> Napi::Value {
-      const auto r = get();
+    return promised(info.Env(), [&]() -> Napi::Value {
+      get().idle();
       const long tokens = number(info, 0, "tokens", 1L << 30);
       auto more = std::make_shared<bool>(false);
-      *running_ = true;
-      return Task::run(
-          info.Env(),
-          [r, tokens, more, running = running_] {
-            // Cleared however it ends; the main loop reads it only after the promise is settled or to refuse a call.
-            struct Clear {
-              std::shared_ptr<std::atomic<bool>> flag;
-              ~Clear() { *flag = false; }
-            } clear{running};
-            std::lock_guard<std::mutex> lock(r->model().busy);
-            *more = r->advance(tokens);
-          },
-          [more](Napi::Env env) -> Napi::Value { return Napi::Boolean::New(env, *more); });
+      return get().run([tokens, more](Rollout& r) { *more = r.advance(tokens); },
+                       [more](Napi::Env env) -> Napi::Value { return Napi::Boolean::New(env, *more); });
     });
   }
   Napi::Value answer(const Napi::CallbackInfo& info) {
     return checked(info.Env(), [&]() -> Napi::Value {
-      const auto r = get();
-      const Answer& a = r->answers()[number(info, 0, "answer", long(r->answers().size()) - 1)];
+      const long at = answer_at(info);
+      const Answer& a = get().idle().answers()[at];
       static const char* const stops[] = {"running", "eos", "length", "cancelled"};
       Napi::Object o = Napi::Object::New(info.Env());
       o.Set("prompt", a.prompt), o.Set("ids", to_js(info.Env(), a.ids)), o.Set("logprob", to_js(info.Env(), a.logprob)),
@@ -65,21 +52,20 @@ class NativeRollout : public Napi::ObjectWrap<NativeRollout> {
   }
   Napi::Value cancel(const Napi::CallbackInfo& info) {
     return checked(info.Env(), [&]() -> Napi::Value {
-      const auto r = get();
-      r->cancel(number(info, 0, "answer", long(r->answers().size()) - 1), number(info, 1, "keep", 1L << 30));
+      const long at = answer_at(info), keep = number(info, 1, "keep", 1L << 30);
+      get().idle().cancel(at, keep);
       return info.Env().Undefined();
     });
   }
   Napi::Value length(const Napi::CallbackInfo& info) {
     return checked(info.Env(),
-                   [&]() -> Napi::Value { return Napi::Number::New(info.Env(), rollout_ ? double(rollout_->answers().size()) : 0); });
+                   [&]() -> Napi::Value { return Napi::Number::New(info.Env(), session_ ? double(session_->constant().count()) : 0); });
   }
   Napi::Value dispose(const Napi::CallbackInfo& info) {
-    rollout_.reset();
+    session_.reset();
     return info.Env().Undefined();
   }
-  std::shared_ptr<Rollout> rollout_;
-  std::shared_ptr<std::atomic<bool>> running_ = std::make_shared<std::atomic<bool>>(false);
+  Own session_;
 };
 
 std::vector<std::vector<int>> read_prompts(const Arguments& a, const Config& c) {
@@ -96,17 +82,23 @@ std::vector<std::vector<int>> read_prompts(const Arguments& a, const Config& c) 
 
 }  // namespace
 
-Napi::Object create_rollout(const Arguments& a, std::shared_ptr<Model> model) {
+Napi::Function rollout_class(Napi::Env env) { return NativeRollout::define(env); }
+
+Napi::Object create_rollout(const Arguments& a, std::shared_ptr<ModelReference> reference) {
+  Model& model = reference->model->constant();
   RolloutOptions o;
+  const sample::Options s = read_sampling(a);
   o.adapter = read_adapter(a);
-  o.temperature = float(a.number("temperature", 1)), o.top_k = a.integer("topK", 0, 1L << 30, 0), o.top_p = float(a.number("topP", 1));
-  o.min_p = float(a.number("minP", 0)), o.seed = uint64_t(a.integer("seed", 0, 1L << 53, 0)),
-  o.max_new = a.integer("maxNewTokens", 1, 1L << 20, 64);
+  o.temperature = s.temperature, o.top_k = s.top_k, o.top_p = s.top_p, o.min_p = s.min_p;
+  o.seed = uint64_t(a.integer("seed", 0, 1L << 53, 0)), o.max_new = a.integer("maxNewTokens", 1, 1L << 20, 64);
   o.most_active = a.integer("mostActive", 1, 1L << 16, 64);
-  if (a.has("ends")) o.ends = a.ints("ends", -1);
+  o.ends = a.ints("ends", -1, true);
   const long samples = a.integer("samples", 1, 1L << 16, 1);
-  auto prompts = read_prompts(a, model->config);
-  return NativeRollout::create(a.env(), std::make_shared<Rollout>(std::move(model), o, std::move(prompts), samples));
+  auto rollout = std::make_unique<Rollout>(model, o, read_prompts(a, model.config), samples);
+  auto session = std::make_shared<Session<Rollout>>(std::move(reference), std::move(rollout), "rollout");
+  const Napi::Object made = Environment::of(a.env()).rollout.New({});
+  NativeRollout::Unwrap(made)->own(std::move(session));
+  return made;
 }
 
 }  // namespace attune::binding

@@ -1,14 +1,11 @@
-// A rollout as JavaScript sees it; lib/native.ts has its types.
+// A rollout as JavaScript sees it; lib/native/types.ts has its types.
 #pragma once
 #include "binding/arguments.h"
-#include <memory>
-
-namespace attune {
-class Model;
-}
+#include "binding/hosted_model.h"
 
 namespace attune::binding {
 
-Napi::Object create_rollout(const Arguments& options, std::shared_ptr<Model> model);
+Napi::Function rollout_class(Napi::Env env);
+Napi::Object create_rollout(const Arguments& options, std::shared_ptr<ModelReference> model);
 
 }  // namespace attune::binding

@@ -20,9 +20,38 @@ static void add32(void* y, long y_at, const void* x, long x_at, DType dtype) {
       store(static_cast<bf16*>(y) + y_at + j, to_float(static_cast<bf16*>(y)[y_at + j]) + to_float(static_cast<const bf16*>(x)[x_at + j]));
 }
 
-void Model::backward(const Outputs& gradient) {
-  if (!can_backward_) throw Error("model_arguments", "backward needs a forward pass with keep: true before it");
+// The buffers of a pass belong to its batch and its adapter; only that pass as a whole may be gone back through.
+void Model::lose_pass(const char* why) {
+  if (can_backward_) why_lost_ = why;
   can_backward_ = false;
+}
+
+// Every gradient has the length of what the pass gave; what it did not give has none.
+void Model::check_gradients(const Gradients& g) const {
+  auto check = [](const char* name, const std::vector<float>& given, size_t expected, const char* what) {
+    if (given.size() != expected)
+      throw Error("model_arguments", std::string("backward: ") + name + ": expected " + std::to_string(expected) + " numbers, " + what +
+                                         ", got " + std::to_string(given.size()));
+  };
+  const Outputs& o = kept_outputs_;
+  auto given = [&](const char* name, const std::optional<std::vector<float>>& v, size_t expected, const char* what) {
+    if (v) check(name, *v, expected, what);
+  };
+  check("logprob", g.logprob, o.logprob.size(), "one for each target of the pass that was kept");
+  given("lse", g.lse, o.lse.size(), "one for each target of the pass that was kept");
+  given("entropy", g.entropy, o.entropy.size(), "as the pass that was kept gave (entropy: true asks for it)");
+  given("mean", g.mean, o.mean.size(), "as the pass that was kept gave (mean: true asks for it)");
+  static const std::vector<float> none;
+  check("score", g.score ? *g.score : none, o.score.size(), "as the pass that was kept gave");
+  check("candidates", g.candidates ? *g.candidates : none, o.candidates.size(), "as the pass that was kept gave");
+}
+
+void Model::backward(const Gradients& gradient) {
+  if (!can_backward_)
+    throw Error("model_arguments", "backward needs a forward pass with keep: true before it" +
+                                       (why_lost_ ? std::string("; ") + why_lost_ + ", so that the one that was kept is gone" : ""));
+  check_gradients(gradient);
+  lose_pass("a backward went through it already");
   const long N = batch_.N();
   for (Memory* m : {&dx_, &dh_, &dn_}) m->reserve(bytes(N, axes.H));
   dattended_.reserve(bytes(N, axes.Q)), dqkv_.reserve(bytes(N, axes.C));
@@ -31,6 +60,7 @@ void Model::backward(const Outputs& gradient) {
   memset(dx_.as<char>(), 0, bytes(N, axes.H));
   backward_head(gradient);
   for (long i = config.layers - 1; i >= 0; i--) {
+    check_stop();
     Kept& kept = kept_[each_layer_ ? i : 0];
     const void* in = inputs_[i].as<char>();
     // Recomputed into the output buffer of this layer: it is the input of the one above, which is done.
@@ -46,14 +76,14 @@ void Model::backward(const Outputs& gradient) {
 }
 
 // Both heads and the last norm, on the rows that they read; gradients are added at the rows' places, all others are zero.
-void Model::backward_head(const Outputs& g) {
+void Model::backward_head(const Gradients& g) {
   const std::vector<int> rows = head_rows();
   const long R = long(rows.size());
   dcompact_.reserve(bytes(R, axes.H));
   if (!rows_.empty()) backward_vocabulary(g);
   if (!batch_.scores.empty()) {
     const long first = round32(long(rows_.size()));
-    score::backward(score_arguments(), g.score.data(), dcompact_.as<char>() + first * axes.H * bytes_of(options.dtype),
+    score::backward(score_arguments(), g.score->data(), dcompact_.as<char>() + first * axes.H * bytes_of(options.dtype),
                     active_->head.gradient.empty() ? nullptr : active_->head.gradient.data());
   }
   config.encoder ? encoder_backward_head(R) : backward_last_norm(R);
@@ -93,8 +123,8 @@ void Model::last_norm_gradient(const rms_norm::Backward& n, long rows) {
   norm_gradient(of_scores, rows - border, norm_.gradient);
 }
 
-void Model::backward_vocabulary(const Outputs& g) {
-  auto given = [&](const std::vector<float>& v) { return v.empty() ? nullptr : v.data(); };
+void Model::backward_vocabulary(const Gradients& g) {
+  auto given = [&](const std::optional<std::vector<float>>& v) { return v ? v->data() : nullptr; };
   logprob::Backward b{head_arguments(kept_outputs_),
                       g.logprob.data(),
                       given(g.lse),
@@ -104,11 +134,8 @@ void Model::backward_vocabulary(const Outputs& g) {
                       head_gradient_.empty() ? nullptr : head_gradient_.data(),
                       encoder_.bias_gradient.empty() ? nullptr : encoder_.bias_gradient.data()};
   head_work_.reserve(logprob::backward_bytes(b, team.size()));
-  if (g.candidates.size() != batch_.candidates.size())
-    throw Error("model_arguments", "backward: candidates: expected " + std::to_string(batch_.candidates.size()) +
-                                       " numbers, as forward gave, got " + std::to_string(g.candidates.size()));
   if (batch_.candidates.empty()) return logprob::backward(team, b, head_work_.as<char>());
-  logprob::candidates_backward(team, b, candidate_arguments(kept_outputs_), g.candidates.data(), head_work_.as<char>());
+  logprob::candidates_backward(team, b, candidate_arguments(kept_outputs_), g.candidates->data(), head_work_.as<char>());
 }
 
 void Model::backward_layer(long i, Kept& kept, const void* in) {

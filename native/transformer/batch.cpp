@@ -60,9 +60,9 @@ void Model::number_tokens() {
 // Takes the batch, finds the rows with a target, makes room; who calls it sets the rotary tables.
 void Model::start(const Batch& batch, const ForwardOptions& o) {
   if (config.encoder) check_encoder(batch, o);
-  batch_ = batch, forward_ = o, can_backward_ = false;
-  const auto found = adapters_.find(o.adapter);
-  active_ = found == adapters_.end() ? &base_ : &found->second;
+  lose_pass("another pass (forward, logits, a generation or a rollout) ran since");
+  active_ = &set(o.adapter);
+  batch_ = batch, forward_ = o;
   rows_ = batch_.rows, targets_ = batch_.ids;
   if (batch_.rows.empty())
     for (long t = 0; t < batch_.N(); t++)

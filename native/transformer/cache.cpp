@@ -1,16 +1,61 @@
 #include "transformer/cache.h"
 #include "base/error.h"
+#include "cpu/available.h"
 #include <cmath>
+#include <limits>
 
 namespace attune {
 
 size_t page_bytes(const Config& c, const Axes& a, DType dtype) { return size_t(c.kv_heads) * kPage * a.D * bytes_of(dtype); }
 
-PagedCache::PagedCache(Model& model, long pages)
-    : model_(model), page_bytes_(page_bytes(model.config, model.axes, model.options.dtype)), owners_(pages, 0) {
+namespace {
+
+// Rows are addressed by int: a page's number times its tokens.
+constexpr double kMostPages = double(std::numeric_limits<int>::max() / kPage);
+
+}  // namespace
+
+PagedCache::PagedCache(Model& model, double pages, double beside, const char* what)
+    : model_(model), page_bytes_(page_bytes(model.config, model.axes, model.options.dtype)), beside_(beside), what_(what) {
   if (model.config.encoder) throw Error("model_arguments", "an encoder writes no text: generation needs a decoder");
-  for (long i = 0; i < model.config.layers; i++) keys_.emplace_back(pages * page_bytes_), values_.emplace_back(pages * page_bytes_);
-  for (long p = pages - 1; p >= 0; p--) free_.push_back(int(p));
+  if (pages > kMostPages)
+    throw Error("out_of_memory", std::string(what) + ": more tokens are wanted than a cache can have, " +
+                                     std::to_string(long(kMostPages) * kPage) + "; ask for fewer at once");
+  pages_in_all_ = long(pages);
+  check_room();
+}
+
+// Asked before anything is reserved: memory that is granted but not there ends the process later.
+void PagedCache::check_room() const {
+  const double wanted = 2 * double(model_.config.layers) * double(pages_in_all_) * double(page_bytes_) + beside_;
+  cpu::require_memory(wanted, what_, "ask for fewer or shorter answers at once");
+}
+
+void PagedCache::reserve() {
+  if (reserved_) return;
+  check_room();
+  keys_.clear(), values_.clear(), free_.clear();
+  try {
+    for (long i = 0; i < model_.config.layers; i++)
+      for (std::vector<Memory>* pool : {&keys_, &values_}) {
+        model_.check_stop();
+        pool->emplace_back(size_t(pages_in_all_) * page_bytes_);
+      }
+  } catch (...) {
+    keys_.clear(), values_.clear();
+    throw;
+  }
+  owners_.assign(pages_in_all_, 0);
+  for (long p = pages_in_all_ - 1; p >= 0; p--) free_.push_back(int(p));
+  reserved_ = true;
+}
+
+void Chosen::check(Model& model) {
+  const long now = model.identity(name);
+  if (identity >= 0 && now != identity)
+    throw Error("model_arguments",
+                "the adapter '" + name + "' was set or removed since this generation or rollout began; start another one");
+  identity = now;
 }
 
 int PagedCache::take() {

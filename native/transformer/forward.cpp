@@ -49,6 +49,7 @@ matmul::Product Model::product(const Linear& l, bool transposed, const void* a, 
 void Model::run_layers() {
   embed();
   for (long i = 0; i < config.layers; i++) {
+    check_stop();
     Memory &in = inputs_[forward_.keep ? i : i % 2], &out = inputs_[forward_.keep ? i + 1 : (i + 1) % 2];
     forward_layer(i, kept_[each_layer_ ? i : 0], in.as<char>(), out.as<char>());
   }
@@ -213,7 +214,7 @@ logprob::Forward Model::head_arguments(Outputs& out) {
 void Model::forward(const Batch& batch, const ForwardOptions& o, Outputs& out) {
   start(batch, o);
   rotary_of_sequences();
-  if (o.keep && !(active_ == &base_ ? options.train == Train::all : active_->trained))
+  if (o.keep && !trained(*active_))
     throw Error("model_arguments",
                 "nothing is trained here (train: 'none', or an adapter that is not); the pass cannot be kept for backward");
   if (!batch.scores.empty() && active_->head.w.empty()) throw Error("model_arguments", "scores need a head: call setHead first");

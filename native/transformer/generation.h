@@ -7,18 +7,19 @@ namespace attune {
 class Generation {
  public:
   // Room for `capacity` tokens, prompt included.
-  Generation(std::shared_ptr<Model> model, long capacity, std::string adapter);
+  Generation(Model& model, long capacity, std::string adapter);
   // Runs tokens through the network. Several tokens on an empty cache go through the attention of training; otherwise each reads the cache.
   void feed(const std::vector<int>& tokens);
   sample::Choice sample(sample::Options options) const;
   const std::vector<float>& logits() const { return logits_; }
   long length() const { return long(seen_.size()); }
-  Model& model() { return *model_; }
+  size_t bytes() const { return cache_.bytes(); }
 
  private:
-  std::shared_ptr<Model> model_;
+  void feed_piece(const int* tokens, long n);
+  Model& model_;
   long capacity_;
-  std::string adapter_;
+  Chosen adapter_;
   PagedCache cache_;
   std::vector<int> pages_;  // all of the cache, in order: one sequence owns them
   std::vector<int> seen_;

@@ -67,8 +67,8 @@ constexpr long kPackRows = 64;
 
 }  // namespace
 
-Model::Model(const Config& c, const Options& o, const Tensors& tensors)
-    : config(c), options(o), axes(c), team(o.threads), layers_(c.layers) {
+Model::Model(const Config& c, const Options& o, const Tensors& tensors, const std::atomic<bool>& stop)
+    : config(c), options(o), axes(c), team(o.threads), layers_(c.layers), stop_(stop) {
   build();
   load(tensors);
   if (o.train == Train::all) train_all(tensors);
@@ -107,6 +107,7 @@ void Model::build() {
 }
 
 void Model::load_matrix(const StoredTensor& t, matmul::Weights& w, const int* row_at, const int* column_at) {
+  check_stop();
   const Mapped file(t.path);
   const matmul::Source source{file.bytes(t), t.stored, t.shape[0], t.shape[1], row_at, column_at};
   std::atomic<bool> finite{true};
@@ -172,6 +173,7 @@ void Model::load(const Tensors& tensors) {
 void Model::fill_masters(const Tensors& tensors) {
   for (Parameter& p : base_.parameters.all()) {
     if (p.vector) continue;
+    check_stop();
     const StoredTensor& t = find(tensors, p.name);
     const Mapped file(t.path);
     const void* data = file.bytes(t);

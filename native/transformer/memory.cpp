@@ -49,8 +49,8 @@ std::map<std::string, size_t> Model::memory() const {
   };
   optimizer(base_);
   for (const auto& [name, s] : adapters_) {
-    optimizer(s);
-    for (const auto& layer : s.groups)
+    optimizer(*s);
+    for (const auto& layer : s->groups)
       for (const lora_matmul::Group& g : layer)
         m["adapter"] += packed(g.a) + packed(g.b), m["gradients"] += 4 * (g.gradient_a.size() + g.gradient_b.size());
   }

@@ -18,89 +18,48 @@
 #include "kernels/rms_norm/rms_norm.h"
 #include "kernels/sample/sample.h"
 #include "kernels/score/score.h"
+#include "transformer/adapter_set.h"
+#include "transformer/batch.h"
 #include "transformer/config.h"
 #include "transformer/encoder.h"
 #include "transformer/layer.h"
 #include "transformer/parameters.h"
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <map>
 #include <memory>
-#include <mutex>
+#include <optional>
 
 namespace attune {
-
-// score = w . normed row: the scalar head of a reward or value model.
-struct Head {
-  std::vector<float> w, gradient;  // (H) physical; empty: no head
-};
-
-// Low-rank factors over the shared base, what is trained of them, and a head. Several live beside each other: a policy, a reference, a reward
-// model on one base cost the base once. The set without low-rank factors is the base itself.
-struct AdapterSet {
-  float scale = 1, dropout = 0;
-  bool trained = false;
-  // A layer each, R == 0 where a group has none; behind them, first of its four, the dense layer of an encoder's head. Empty: the base.
-  std::vector<std::array<lora_matmul::Group, 4>> groups;
-  Parameters parameters;
-  Head head;
-};
-
-// Tokens end to end.
-struct Batch {
-  std::vector<int> tokens, starts, targets;  // (N), (S + 1), (N): -1 where nothing is predicted
-  std::vector<int> rows, ids;   // (R) positions and the ids that they must predict, in place of `targets` (a prompt's last token may
-                                // have to predict the first of each answer)
-  std::vector<int> candidates;  // (R, K) ids whose log-probabilities are wanted beside those of the targets
-  std::vector<int> scores;      // positions whose score is wanted
-  std::vector<int> keys;        // (S) identity of each sequence for dropout, or (N) of each token's; empty: its index
-  std::vector<int> positions, hidden_from, hidden_to;  // (N) as in attention::Shape; all empty: places, and nothing hidden
-  long N() const { return long(tokens.size()); }
-};
-struct ForwardOptions {
-  bool keep = false, causal = true, entropy = false, mean = false, dropout = false;
-  std::string adapter = "default";  // "": the base alone. A name that was never set is the base too
-  uint64_t dropout_key = 0;
-  float temperature = 1;  // logits are divided by it; scores are not
-  long top = 0;           // likeliest ids wanted of each row with a target
-};
-struct Outputs {
-  std::vector<float> logprob, lse, entropy, mean;  // one per target
-  std::vector<float> score;                        // one per position in `scores`
-  std::vector<float> candidates;                   // (R, K)
-  std::vector<int> top_ids;                        // (R, top), and their log-probabilities, descending
-  std::vector<float> top;
-};
-
-struct AdapterTarget {
-  std::string name;
-  long rank = 0;
-  std::vector<float> a, b;  // (rank, inputs), (outputs, rank)
-};
-struct Adapter {
-  std::string name = "default";
-  float scale = 1, dropout = 0;
-  bool trained = false;
-  std::vector<AdapterTarget> targets;
-};
 
 class PagedCache;
 
 class Model {
  public:
-  Model(const Config& config, const Options& options, const Tensors& tensors);
-  // Adds the adapter, or replaces the one of its name.
+  // `stop`: looked at between layers and tensors; once it is true, work ends with the error `stopped`.
+  Model(const Config& config, const Options& options, const Tensors& tensors, const std::atomic<bool>& stop);
+  // Adds the adapter, or replaces the one of its name; one that does not fit changes nothing.
   void set_adapter(const Adapter& adapter);
-  void remove_adapter(const std::string& name) { adapters_.erase(name); }
+  void remove_adapter(const std::string& name);
+  // Which adapter it is that has the name now: a number that no other has had; 0 for the base.
+  long identity(const std::string& adapter) { return set(adapter).identity; }
   // Gives a set (an adapter by name, or "" where all weights are trained) a scalar head, (hidden) numbers; `trained` as the set is.
   void set_head(const std::string& adapter, const std::vector<float>& w);
   std::vector<float> head(const std::string& adapter);
   // Parameters of the base ("", all weights trained) or of an adapter.
   Parameters& parameters(const std::string& adapter) { return set(adapter).parameters; }
+  // All of them, by adapter; another revision() where they may have changed.
+  std::map<std::string, std::vector<NamedShape>> shapes() const;
+  long revision() const { return revision_; }
+  // One AdamW step; gradients are zero afterwards.
+  void step(const std::string& adapter, const adamw::Step& s);
+  // Value (part 0), first (2) or second moment (3) of a tensor.
+  void write(const std::string& adapter, const std::string& name, int part, const std::vector<float>& values);
 
   void forward(const Batch& batch, const ForwardOptions& options, Outputs& out);
-  // Gradients per position with a target, as forward gave them out; empty where not used. Adds to the gradients of the parameters.
-  void backward(const Outputs& gradient);
+  // Adds to the gradients of the parameters. Needs the pass that was kept, and keeps it no longer; one whose gradients do not fit changes nothing.
+  void backward(const Gradients& gradient);
   // Logits (N, V) fp32 row-major.
   std::vector<float> logits(const Batch& batch, const std::string& adapter);
 
@@ -118,7 +77,7 @@ class Model {
   const Options options;
   const Axes axes;
   Team team;
-  std::mutex busy;  // one operation at a time; the binding locks it
+  void check_stop() const;
 
  private:
   friend class PagedCache;  // attends for the model where rows read a cache
@@ -137,8 +96,14 @@ class Model {
   void train_decoder();
   void train_group(Linear& g);
   void fill_masters(const Tensors& tensors);
-  void train_adapter(AdapterSet& set, lora_matmul::Group& g, const Part& part, size_t target, const AdapterTarget& a);
+  std::unique_ptr<AdapterSet> make_set(const Adapter& adapter) const;
+  void make_group(AdapterSet& set, const Adapter& adapter, std::map<std::string, const AdapterTarget*>& wanted, long i, int group) const;
+  void give_head(AdapterSet& set, const std::vector<float>& w);
+  static void train_adapter(AdapterSet& set, lora_matmul::Group& g, const Part& part, size_t target, const AdapterTarget& a);
   AdapterSet& set(const std::string& adapter);
+  bool trained(const AdapterSet& s) const { return &s == &base_ ? options.train == Train::all : s.trained; }
+  // The pass that was kept cannot be gone back through any more.
+  void lose_pass(const char* why);
   void train_matrix(const std::string& name, matmul::Weights& w, std::vector<float>& gradient, long rows, long columns, const int* row_at,
                     const int* column_at);
   void train_norm(const std::string& name, Norm& n, const int* at, long count);
@@ -184,8 +149,9 @@ class Model {
   void encoder_backward_norm1(long i, Kept& kept, const void* in);
   void encoder_embedding_gradients();
   // backward.cpp
-  void backward_head(const Outputs& gradient);
-  void backward_vocabulary(const Outputs& gradient);
+  void check_gradients(const Gradients& g) const;
+  void backward_head(const Gradients& gradient);
+  void backward_vocabulary(const Gradients& gradient);
   void backward_last_norm(long rows);
   void last_norm_gradient(const rms_norm::Backward& n, long rows);
   void backward_layer(long i, Kept& kept, const void* in);
@@ -229,7 +195,9 @@ class Model {
   Norm norm_;
   Encoder encoder_;  // where config.encoder
   AdapterSet base_;  // no factors: parameters and head where all weights are trained
-  std::map<std::string, AdapterSet> adapters_;
+  std::map<std::string, std::unique_ptr<AdapterSet>> adapters_;
+  long last_identity_ = 0, revision_ = 0;
+  const std::atomic<bool>& stop_;
   AdapterSet* active_ = &base_;  // of the batch in work
 
   // The batch in work.
@@ -237,6 +205,7 @@ class Model {
   PagedCache* cache_ = nullptr;  // set while rows with a cache run through the layers
   ForwardOptions forward_;
   bool can_backward_ = false;
+  const char* why_lost_ = nullptr;   // the pass that was kept last
   std::vector<int> rows_, targets_;  // positions with a target, and the targets
   Memory cos_, sin_;                 // (M, D/2)
   std::vector<float> frequencies_;

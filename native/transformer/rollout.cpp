@@ -15,22 +15,29 @@ long longest(const std::vector<std::vector<int>>& prompts) {
   return n;
 }
 
+// Beside the cache: logits of the answers in flight, and what is written down of each answer.
+double beside(const Model& model, const RolloutShape& s) {
+  return 4.0 * double(s.active()) * double(model.config.vocabulary) + double(s.prompts) * double(s.samples) * double(sizeof(Answer));
+}
+
 }  // namespace
 
-long RolloutShape::active() const { return std::max(std::min(most_active, samples * prompts), samples); }
-long RolloutShape::pages() const { return active() * ((longest + max_new + kPage - 1) / kPage + 1); }
+long RolloutShape::active() const { return prompts ? std::max(std::min(most_active, samples * prompts), samples) : 0; }
+double RolloutShape::pages() const { return double(active()) * double((longest + max_new + kPage - 1) / kPage + 1); }
 long RolloutShape::prefill() const { return std::max(longest, std::min(kPrefill, prompts * longest)); }
 
-Rollout::Rollout(std::shared_ptr<Model> model, const RolloutOptions& options, std::vector<std::vector<int>> prompts, long samples)
-    : model_(std::move(model)),
+Rollout::Rollout(Model& model, const RolloutOptions& options, std::vector<std::vector<int>> prompts, long samples)
+    : model_(model),
       options_(options),
+      adapter_{options.adapter},
       prompts_(std::move(prompts)),
       samples_(samples),
-      cache_(*model_, RolloutShape{long(prompts_.size()), samples, longest(prompts_), options.max_new, options.most_active}.pages()) {
+      shape_{long(prompts_.size()), samples, longest(prompts_), options.max_new, options.most_active},
+      cache_(model, shape_.pages(), beside(model, shape_), "[startRollout]") {
   for (size_t p = 0; p < prompts_.size(); p++) {
     if (prompts_[p].empty()) throw Error("model_arguments", "prompt " + std::to_string(p) + " of a rollout is empty");
     waiting_.push_back(int(p));
-    for (long s = 0; s < samples; s++) answers_.emplace_back().prompt = int(p);
+    for (long s = 0; s < samples_; s++) answers_.emplace_back().prompt = int(p);
   }
 }
 
@@ -41,13 +48,18 @@ long Rollout::pages_of(long prompt) const {
 }
 
 bool Rollout::advance(long tokens) {
+  if (failed_) throw Error("model_arguments", "the rollout failed before; start another one");
+  adapter_.check(model_);
+  cache_.reserve();
+  failed_ = true;  // until this call is through: prompts and pages that a failure leaves behind belong to no answer
   for (long i = 0; i < tokens; i++) {
     leave_ended();
     admit();
-    if (active_.empty()) return false;
+    if (active_.empty()) break;
     decode();
   }
   leave_ended();
+  failed_ = false;
   return !active_.empty() || !waiting_.empty();
 }
 
@@ -108,9 +120,9 @@ void Rollout::prefill(const std::vector<int>& prompts) {
   }
   batch.targets.assign(batch.tokens.size(), -1);
   cache_.prepare(std::move(slots));
-  model_->run_cached(batch, options_.adapter, positions, lengths, cache_);
-  model_->head_logits(last, logits_);
-  for (size_t i = 0; i < prompts.size(); i++) start_answers(prompts[i], pages[i], &logits_[i * model_->config.vocabulary]);
+  model_.run_cached(batch, options_.adapter, positions, lengths, cache_);
+  model_.head_logits(last, logits_);
+  for (size_t i = 0; i < prompts.size(); i++) start_answers(prompts[i], pages[i], &logits_[i * model_.config.vocabulary]);
 }
 
 // All answers share the prompt's whole pages; a page that is begun is copied for every answer but the first.
@@ -135,7 +147,7 @@ void Rollout::add_token(Answer& a, int answer, const float* logits) {
   sample::Options o;
   o.temperature = options_.temperature, o.top_k = options_.top_k, o.top_p = options_.top_p, o.min_p = options_.min_p;
   o.unit = random_unit(options_.seed, uint64_t(answer), a.ids.size());
-  const sample::Choice c = sample::run(logits, model_->config.vocabulary, o);
+  const sample::Choice c = sample::run(logits, model_.config.vocabulary, o);
   a.ids.push_back(c.id), a.logprob.push_back(c.logprob);
   if (std::find(options_.ends.begin(), options_.ends.end(), c.id) != options_.ends.end())
     a.stop = Stop::eos;
@@ -165,10 +177,10 @@ void Rollout::decode() {
   for (long r = 0; r < rows; r++) all.push_back(int(r));
   batch.targets.assign(rows, -1);
   cache_.prepare(std::move(slots), std::move(tables), long(most), lengths);
-  model_->run_cached(batch, options_.adapter, positions, lengths, cache_);
-  model_->head_logits(all, logits_);
-  model_->team.tasks(
-      rows, [&](long r, int) { add_token(answers_[active_[r].answer], active_[r].answer, &logits_[r * model_->config.vocabulary]); });
+  model_.run_cached(batch, options_.adapter, positions, lengths, cache_);
+  model_.head_logits(all, logits_);
+  model_.team.tasks(
+      rows, [&](long r, int) { add_token(answers_[active_[r].answer], active_[r].answer, &logits_[r * model_.config.vocabulary]); });
 }
 
 }  // namespace attune

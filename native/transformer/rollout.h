@@ -16,7 +16,7 @@ struct RolloutShape {
   long max_new = 64;
   long most_active = kMostActive;
   long active() const;   // answers in flight at once; the group of one prompt always fits
-  long pages() const;    // that they may need
+  double pages() const;  // that they may need
   long prefill() const;  // most tokens of prompts in one pass
 };
 
@@ -42,13 +42,15 @@ struct Answer {
 class Rollout {
  public:
   // `samples` answers to each prompt: answer p * samples + s is sample s of prompt p.
-  Rollout(std::shared_ptr<Model> model, const RolloutOptions& options, std::vector<std::vector<int>> prompts, long samples);
+  // Cheap but for the bookkeeping of answers; caches are reserved by the first advance. Refuses more than there is memory for.
+  Rollout(Model& model, const RolloutOptions& options, std::vector<std::vector<int>> prompts, long samples);
   // Makes at most `tokens` tokens for each answer in flight; false when all answers have ended.
   bool advance(long tokens);
   // Ends an answer (a stop text was seen); its ids beyond `keep` are dropped.
   void cancel(long answer, long keep);
   const std::vector<Answer>& answers() const { return answers_; }
-  Model& model() { return *model_; }
+  long count() const { return long(answers_.size()); }  // never changes
+  size_t bytes() const { return cache_.bytes(); }
 
  private:
   struct Active {
@@ -63,11 +65,14 @@ class Rollout {
   void add_token(Answer& a, int answer, const float* logits);
   void leave_ended();
 
-  std::shared_ptr<Model> model_;
+  Model& model_;
   RolloutOptions options_;
+  Chosen adapter_;
   std::vector<std::vector<int>> prompts_;
   long samples_;
+  RolloutShape shape_;
   PagedCache cache_;
+  bool failed_ = false;
   std::deque<int> waiting_;
   std::vector<Active> active_;
   std::vector<float> logits_;  // (answers in flight, V) of the last step

@@ -1,4 +1,4 @@
-// What is trained: every tensor of the checkpoint, or the low-rank factors of an adapter.
+// What is trained: every tensor of the checkpoint; steps, writes and gradients of those and of adapters (adapters.cpp).
 #include "base/error.h"
 #include "transformer/model.h"
 #include <algorithm>
@@ -81,98 +81,38 @@ void Model::train_all(const Tensors& tensors) {
   fill_masters(tensors);
 }
 
-void Model::train_adapter(AdapterSet& set, lora_matmul::Group& group, const Part& part, size_t target, const AdapterTarget& a) {
-  const lora_matmul::Target& t = group.targets[target];
-  lora_matmul::Group* g = &group;
-  Parameter pa, pb;
-  pa.name = "base_model.model." + part.name + ".lora_A.weight", pa.rows = a.rank, pa.columns = part.inputs;
-  pa.gather = [g, first_rank = t.first, in = part.input_at, columns = part.inputs](long first, long last, float* out) {
-    for (long r = first; r < last; r++)
-      for (long k = 0; k < columns; k++) *out++ = g->gradient_a[rows_index(first_rank + r, place(in, k), g->K)];
+std::map<std::string, std::vector<NamedShape>> Model::shapes() const {
+  std::map<std::string, std::vector<NamedShape>> all;
+  auto list = [&](const std::string& name, const AdapterSet& s) {
+    std::vector<NamedShape>& shapes = all[name];
+    for (const Parameter& p : s.parameters.all())
+      shapes.push_back({p.name, p.vector ? std::vector<long>{p.columns} : std::vector<long>{p.rows, p.columns}});
   };
-  pb.name = "base_model.model." + part.name + ".lora_B.weight", pb.rows = part.outputs, pb.columns = a.rank;
-  pb.gather = [g, first_rank = t.first, at = part.output_at, rank = a.rank](long first, long last, float* out) {
-    for (long n = first; n < last; n++)
-      for (long r = 0; r < rank; r++) *out++ = g->gradient_b[rows_index(first_rank + r, place(at, n), g->N)];
-  };
-  Parameter& A = set.parameters.add(std::move(pa));
-  Parameter& B = set.parameters.add(std::move(pb));
-  A.value = a.a, B.value = a.b;
-  set.parameters.add_packer([g, target, &A, &B] { lora_matmul::pack(*g, int(target), A.value.data(), B.value.data()); });
+  list("", base_);
+  for (const auto& [name, s] : adapters_) list(name, *s);
+  return all;
 }
 
-void Model::set_adapter(const Adapter& adapter) {
-  if (adapter.name.empty()) throw Error("model_arguments", "an adapter needs a name");
-  std::map<std::string, const AdapterTarget*> wanted;
-  for (const AdapterTarget& t : adapter.targets) wanted[t.name] = &t;
-  AdapterSet& set = adapters_[adapter.name];
-  Head head = std::move(set.head);  // replaced factors keep the head
-  set.parameters.clear(), set.groups.clear(), set.head = {};
-  set.scale = adapter.scale, set.dropout = adapter.dropout, set.trained = adapter.trained;
-  set.groups.resize(config.layers + (config.encoder ? 1 : 0));
-  for (size_t i = 0; i < set.groups.size(); i++)
-    for (int k = 0; k < 4 && linear(long(i), k); k++) {
-      const Linear& l = *linear(long(i), k);
-      lora_matmul::Group& g = set.groups[i][k];
-      g.K = l.w.K, g.N = l.w.N, g.inputs = l.parts[0].inputs, g.input_at = l.parts[0].input_at, g.scale = adapter.scale;
-      std::vector<const AdapterTarget*> found;
-      for (const Part& p : l.parts) {
-        const auto at = wanted.find(p.name);
-        const AdapterTarget* t = at == wanted.end() ? nullptr : at->second;
-        if (t && (long(t->a.size()) != t->rank * p.inputs || long(t->b.size()) != t->rank * p.outputs))
-          throw Error("adapter_shape", p.name + ": expected A [" + std::to_string(t->rank) + ", " + std::to_string(p.inputs) + "] and B [" +
-                                           std::to_string(p.outputs) + ", " + std::to_string(t->rank) + "]");
-        g.targets.push_back({t ? t->rank : 0, 0, p.outputs, p.output_at});
-        found.push_back(t);
-        if (t) wanted.erase(at);
-      }
-      if (std::none_of(found.begin(), found.end(), [](const AdapterTarget* t) { return t; })) continue;
-      lora_matmul::prepare(g, options.dtype, adapter.trained);
-      for (size_t t = 0; t < found.size(); t++)
-        if (found[t] && adapter.trained)
-          train_adapter(set, g, l.parts[t], t, *found[t]);
-        else if (found[t])
-          lora_matmul::pack(g, int(t), found[t]->a.data(), found[t]->b.data());
-    }
-  if (!wanted.empty()) throw Error("adapter_target", "the model has no linear layer named " + wanted.begin()->first);
-  set.parameters.repack(team);
-  if (!head.w.empty()) set_head(adapter.name, std::vector<float>(head.w.begin(), head.w.begin() + config.hidden));
+void Model::step(const std::string& adapter, const adamw::Step& s) {
+  Parameters& p = parameters(adapter);
+  lose_pass("a step changed the weights since");
+  p.step(team, s), zero_gradients(adapter);
 }
 
-AdapterSet& Model::set(const std::string& adapter) {
-  if (adapter.empty()) return base_;
-  const auto found = adapters_.find(adapter);
-  if (found == adapters_.end() && adapter == "default") return base_;
-  if (found == adapters_.end()) throw Error("model_arguments", "no adapter is named " + adapter);
-  return found->second;
+void Model::write(const std::string& adapter, const std::string& name, int part, const std::vector<float>& values) {
+  Parameters& all = parameters(adapter);
+  Parameter& p = all.find(name);
+  if (long(values.size()) != p.size())
+    throw Error("model_arguments", "write " + name + ": values: expected a Float32Array of " + std::to_string(p.size()) + ", got one of " +
+                                       std::to_string(values.size()));
+  (part == 0 ? p.value : part == 2 ? p.first : p.second) = values;
+  if (part) return;
+  lose_pass("weights were written since");
+  all.repack(team);
 }
 
-void Model::set_head(const std::string& adapter, const std::vector<float>& w) {
-  AdapterSet& s = set(adapter);
-  if (config.encoder) throw Error("model_arguments", "an encoder has no score head");
-  if (long(w.size()) != config.hidden)
-    throw Error("model_arguments", "the head: expected " + std::to_string(config.hidden) + " numbers, got " + std::to_string(w.size()));
-  const bool had = !s.head.w.empty();
-  s.head.w.assign(axes.H, 0.f);
-  std::copy(w.begin(), w.end(), s.head.w.begin());
-  const std::string name = &s == &base_ ? "score.weight" : "base_model.model.score.weight";
-  if (!(&s == &base_ ? options.train == Train::all : s.trained)) return;
-  if (had) {
-    s.parameters.find(name).value = w;
-    return;
-  }
-  s.head.gradient.assign(axes.H, 0.f);
-  Parameter p;
-  p.name = name, p.rows = 1, p.columns = config.hidden;
-  p.gather = [&s, n = config.hidden](long, long, float* out) { std::copy(s.head.gradient.begin(), s.head.gradient.begin() + n, out); };
-  Parameter& kept = s.parameters.add(std::move(p));
-  kept.value = w;
-  s.parameters.add_packer([&s, &kept] { std::copy(kept.value.begin(), kept.value.end(), s.head.w.begin()); });
-}
-
-std::vector<float> Model::head(const std::string& adapter) {
-  const AdapterSet& s = set(adapter);
-  return s.head.w.empty() ? std::vector<float>() : std::vector<float>(s.head.w.begin(), s.head.w.begin() + config.hidden);
+void Model::check_stop() const {
+  if (stop_) throw Error("stopped", "the thread of JavaScript that asked for the work has ended");
 }
 
 std::vector<float> Model::gradient_of(const Parameter& p) const {

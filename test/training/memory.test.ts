@@ -106,6 +106,7 @@ describe('answers that a run writes', () => {
       addon().planMemory({ config: network, ...options, tokens: 1, rank: 0, ...(rollout && { rollout }) });
     const before = addon().residentMemory().now;
     const rollout = model.startRollout({ prompts, samples, maxNewTokens });
+    await rollout.advance(0); // reserves what the answers will need
     const held = addon().residentMemory().now - before;
     const { cache, activations } = plan(shape);
     expect(cache).toBeGreaterThan(30 * 2 ** 20);

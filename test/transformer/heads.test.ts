@@ -89,7 +89,7 @@ it('says what is missing: a head, a trained set, an adapter', async () => {
   await expect(model.forward(scored)).rejects.toThrow('setHead');
   await expect(model.forward(batch, { keep: true })).rejects.toThrow('nothing is trained');
   await expect(model.gradientNorm('nobody')).rejects.toThrow('no adapter is named nobody');
-  expect(() => model.setHead(new Float32Array(3))).toThrow(`[setHead] weight: expected a Float32Array of ${source.network.hidden}`);
+  await expect(model.setHead(new Float32Array(3))).rejects.toThrow(`[setHead] weight: expected a Float32Array of ${source.network.hidden}`);
   model.dispose();
 });
 
