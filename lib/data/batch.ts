@@ -1,4 +1,4 @@
-/** Sequences as they go through a network. Symbols: N tokens of a batch, S its sequences, Q judged steps. */
+/** Sequences as they go through a network. Symbols: N tokens of a batch, S its sequences. */
 
 /** One figure a sequence. Columns without a meaning for the rows at hand are left out. */
 export interface BatchColumns {
@@ -16,16 +16,6 @@ export interface BatchColumns {
   promptTokens?: Int32Array;
 }
 
-/** Judged steps of the answers in a batch. */
-export interface BatchSteps {
-  /** (Q) index in `tokens` of the last token of each step. */
-  at: Int32Array;
-  /** (Q) 1 right, 0 wrong. */
-  labels: Uint8Array;
-  /** (Q) sequence of each step, counted in the batch. */
-  sequenceOf: Int32Array;
-}
-
 /** Sequences laid end to end. There is no padding. */
 export interface PackedBatch {
   /** (N) ids. */
@@ -39,16 +29,8 @@ export interface PackedBatch {
   sequenceStarts: Int32Array;
   /** (N) id that position i is to predict: the id at i + 1 of its sequence, or the one hidden at i; -1 where that is not trained. */
   targets: Int32Array;
-  /** (N) index of each token's sequence in this batch. */
-  sequenceOf: Int32Array;
-  /** (S) index of each sequence in the data set. */
-  rowOf: Int32Array;
   /** Number of targets that are not -1. */
   trainedTokens: number;
-  /** What methods read beside log-probabilities. */
-  columns: BatchColumns;
   /** (S) index of the token at which each sequence is scored: its last trained one. */
   scoreAt: Int32Array;
-  /** Judged steps, where answers have some. */
-  steps?: BatchSteps;
 }

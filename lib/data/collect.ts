@@ -59,16 +59,16 @@ export class Collector {
       const own = bundle.unit ? { promptLength: encoded[n]?.promptLength ?? 0, ...units[n] } : {};
       for (const piece of pieces[n] ?? []) {
         const text = (bundle.unit ? first : sequences.length) < keepText ? { text: textOf(example) } : {};
-        this.#push({ ...piece, ...common, ...own, ...text }, encoded[n]);
+        this.#push({ ...piece, ...common, ...own, ...text });
       }
       this.#countStop(example, pieces[n] ?? []);
     }
   }
 
-  #push(sequence: Tokens, encoded: Encoded | undefined): void {
+  #push(sequence: Tokens): void {
     const { sequences, counts } = this.dataset;
     const { ids, trainedTokens } = sequence;
-    sequences.push(encoded?.steps === undefined ? sequence : { ...sequence, steps: stepsWithin(encoded.steps, ids.length) });
+    sequences.push(sequence);
     counts.pieces++;
     counts.tokens += ids.length;
     counts.trainedTokens += trainedTokens;
@@ -138,12 +138,6 @@ function trainsStop(ids: Int32Array, trained: Uint8Array, { eos, ends = [], spec
     if (id === eos || ends.includes(id) || (trained[i + 1] !== 1 && special?.has(id) === true)) return true;
   }
   return false;
-}
-
-/** Steps that are whole in a sequence of `length` tokens. */
-function stepsWithin({ ends, labels }: NonNullable<Tokens['steps']>, length: number) {
-  const whole = ends.filter((end) => end < length).length;
-  return { ends: ends.slice(0, whole), labels: labels.slice(0, whole) };
 }
 
 const textOf = ({ segments }: Example) => segments.map(({ text }) => text).join('');

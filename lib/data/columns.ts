@@ -1,13 +1,13 @@
 /**
  * What methods read of a step or a micro-batch beside log-probabilities: which sequences belong together, and what is said of them.
- * Symbols: S sequences in the order of the rows asked for, N their targets in that order, Q judged steps.
+ * Symbols: S sequences in the order of the rows asked for, N their targets in that order.
  */
-import type { BatchColumns, BatchSteps } from './batch.js';
+import type { BatchColumns } from './batch.js';
 import type { Tokens } from './types.js';
 import { isBetter, unitStarts } from './units.js';
 
 /** What is packed of a sequence. */
-export type Packable = Pick<Tokens, 'ids' | 'trained' | 'targets' | 'layout' | 'unit' | 'member' | 'steps'>;
+export type Packable = Pick<Tokens, 'ids' | 'trained' | 'targets' | 'layout' | 'unit' | 'member'>;
 
 export interface PackRules {
   /** Train the best answer of a pair or ranking with its prompt, all but the first token: a likelihood over both. Default false. */
@@ -16,14 +16,7 @@ export interface PackRules {
 
 /** The columns of the sequences at `rows`, a whole step or a part of it. */
 export function columnsOf(sequences: readonly Packable[], rows: ArrayLike<number>, rules: PackRules = {}): BatchColumns {
-  return batchColumns(
-    Array.from(rows, (row) => sequences[row] as Packable),
-    rules,
-  );
-}
-
-/** The columns of a batch of `members`. */
-export function batchColumns(members: readonly Packable[], rules: PackRules): BatchColumns {
+  const members = Array.from(rows, (row) => sequences[row] as Packable);
   const starts = unitStarts(members);
   const group = new Int32Array(members.length);
   for (const [unit, start] of starts.subarray(0, -1).entries()) group.fill(unit, start, starts[unit + 1]);
@@ -61,18 +54,3 @@ export function targetsOf({ ids, trained, targets, unit, member }: Packable, { w
 
 /** Where a sequence is scored: at its last trained token, the end token of a whole answer. */
 export const scoredToken = ({ ids, trained }: Packable) => (trained.includes(1) ? trained.lastIndexOf(1) : ids.length - 1);
-
-/** @param place index in the batch of token i of sequence n */
-export function batchSteps(members: readonly Packable[], place: (n: number, i: number) => number): { steps?: BatchSteps } {
-  if (members.every(({ steps }) => steps === undefined)) return {};
-  const found = members.flatMap(({ steps }, n) =>
-    Array.from(steps?.ends ?? [], (end, step) => ({ at: place(n, end), label: steps?.labels[step] ?? 0, sequence: n })),
-  );
-  return {
-    steps: {
-      at: Int32Array.from(found, ({ at }) => at),
-      labels: Uint8Array.from(found, ({ label }) => label),
-      sequenceOf: Int32Array.from(found, ({ sequence }) => sequence),
-    },
-  };
-}

@@ -54,7 +54,7 @@ export interface Counts {
   truncated: number;
   /** Sequences that the kept rows came to. */
   pieces: number;
-  /** What they came to where they are more than rows: `pairs`, `rankings`, `up`, `down`, `prompts`, `stepwise`. */
+  /** What they came to where they are more than rows: `pairs`, `rankings`, `up`, `down`, `prompts`. */
   units?: Record<string, number>;
   tokens: number;
   trainedTokens: number;

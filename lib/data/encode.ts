@@ -1,5 +1,5 @@
 /** Examples to tokens: one tokenisation pass a row, begin and end tokens added here and nowhere else. */
-import type { Example, JudgedSteps, RowTokenizer } from './types.js';
+import type { Example, RowTokenizer } from './types.js';
 
 export interface EncodeRules {
   /** `all`: every token but the first is trained. `answers`: what the segments say, and the end token behind an answer. */
@@ -14,8 +14,6 @@ export interface Encoded {
   trained: Uint8Array;
   /** Ids before the answer: those without a byte of it. */
   promptLength: number;
-  /** Places of judged steps, where the answer has some. */
-  steps?: JudgedSteps;
 }
 
 type Spans = Pick<Encoded, 'ids' | 'trained'>;

@@ -1,5 +1,5 @@
 /** Data: from files to packed batches, in the order in which they run. */
-export type { BatchColumns, BatchSteps, PackedBatch } from './batch.js';
+export type { BatchColumns, PackedBatch } from './batch.js';
 export type { FileMapping } from './bundle.js';
 export { columnsOf, type Packable, type PackRules } from './columns.js';
 export type { Counts, Dataset, DatasetOptions, RowChecks, Warning } from './dataset.js';
@@ -16,5 +16,5 @@ export { type Cursor, StepPlan, type StepRules } from './plan.js';
 export { describeCounts, type Preview, type PreviewRow, previewRows, renderPreview } from './preview.js';
 export { Random, type RandomState } from './random.js';
 export { holdOut } from './split.js';
-export type { ChatMessage, ChatRenderer, JudgedSteps, Origin, Row, RowTokenizer, Segment, Tokens, Unit, UnitKind } from './types.js';
+export type { ChatMessage, ChatRenderer, Origin, Row, RowTokenizer, Segment, Tokens, Unit, UnitKind } from './types.js';
 export { largestUnit, unitStarts } from './units.js';

@@ -3,7 +3,7 @@ import { DataError, nearest } from '../errors/index.js';
 import type { Row } from './types.js';
 
 /** `rows`: texts and answers, each by itself. The others: see `UnitKind`. The most telling ones come first. */
-export const KINDS = ['pairs', 'rankings', 'stepwise', 'thumbs', 'rows', 'prompts'] as const;
+export const KINDS = ['pairs', 'rankings', 'thumbs', 'rows', 'prompts'] as const;
 export type Kind = (typeof KINDS)[number];
 
 /** Which rows a method takes. */
@@ -38,7 +38,6 @@ const COLUMNS: Record<Kind, string> = {
   pairs:
     'prompt, chosen and rejected; chosen and rejected with a common beginning; or any columns with a template { prompt, chosen, rejected }',
   rankings: 'prompt and answers [{ text, rank }], or prompt and ranking [best, …, worst]',
-  stepwise: 'prompt, completions and labels',
   thumbs: 'prompt, completion and label (true or false)',
   prompts: 'prompt; messages that end with the user; or any columns with a template { prompt }',
 };
@@ -47,7 +46,6 @@ const FIELDS: Record<Kind, readonly string[]> = {
   rows: ['text', 'prompt', 'completion', 'instruction', 'response', 'messages'],
   pairs: ['prompt', 'chosen', 'rejected'],
   rankings: ['prompt', 'answers', 'ranking'],
-  stepwise: ['prompt', 'completions', 'labels'],
   thumbs: ['prompt', 'completion', 'label'],
   prompts: ['prompt', 'messages'],
 };

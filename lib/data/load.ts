@@ -6,7 +6,6 @@ import { Collector } from './collect.js';
 import type { Counts, Dataset, DatasetOptions } from './dataset.js';
 import { type Encoded, encodeExamples } from './encode.js';
 import { mappedExamples } from './examples.js';
-import { withSteps } from './stepwise.js';
 
 /** Rows encoded at once: enough for the tokenizer's threads, few enough that timers and signals are heard. */
 const BATCH = 64;
@@ -38,12 +37,11 @@ async function encodeBundles(bundles: readonly Bundle[], { tokenizer, trained, e
   const examples = bundles.flatMap((bundle) => bundle.examples);
   const whole = await encodeExamples(examples, tokenizer, { trained, end });
   let next = 0;
-  const encoded = bundles.map((bundle) => {
+  return bundles.map((bundle) => {
     const first = next;
     next += bundle.examples.length;
-    return withSteps(bundle, whole.slice(first, next), tokenizer);
+    return whole.slice(first, next);
   });
-  return Promise.all(encoded);
 }
 
 function nothingLeft({ in: rows, dropped }: Counts, { data }: DatasetOptions): AttuneError {

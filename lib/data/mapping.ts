@@ -47,7 +47,6 @@ const PROMPT_SHAPES: readonly Needs[] = [
 const ANSWERS: Record<Exclude<Kind, 'rows'>, readonly (readonly string[])[]> = {
   pairs: [['chosen', 'rejected']],
   rankings: [['answers'], ['ranking']],
-  stepwise: [['completions', 'labels']],
   thumbs: [['completion', 'label'], ['response', 'label'], ['label']],
   prompts: [[]],
 };

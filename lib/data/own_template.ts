@@ -29,7 +29,7 @@ function placeholdersOf(template: OwnTemplate, kind: Kind = 'rows'): string[] {
 function possibleKinds(template: OwnTemplate): readonly Kind[] {
   if ('text' in template) return ['rows'];
   if ('chosen' in template) return ['pairs'];
-  return 'completion' in template ? ['rows', 'thumbs', 'prompts'] : ['pairs', 'rankings', 'stepwise', 'thumbs', 'prompts'];
+  return 'completion' in template ? ['rows', 'thumbs', 'prompts'] : ['pairs', 'rankings', 'thumbs', 'prompts'];
 }
 
 function kindOfTemplate(row: Row, template: OwnTemplate, accepts: Accepts, place: ErrorPlace): Kind {
@@ -47,7 +47,6 @@ const ADVICE: Record<Kind, string> = {
   rows: 'give { prompt, completion } or { text }',
   pairs: 'give { prompt, chosen, rejected }, or { prompt } to rows with the columns chosen and rejected',
   rankings: 'give { prompt } to rows with a column answers or ranking',
-  stepwise: 'give { prompt } to rows with the columns completions and labels',
   thumbs: 'give { prompt, completion } to rows with a column label',
   prompts: 'give { prompt }',
 };

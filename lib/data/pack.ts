@@ -1,6 +1,6 @@
 /** Sequences laid end to end. Nothing is padded, cut or lost; a micro-batch is only a smaller number of whole units. */
 import type { PackedBatch } from './batch.js';
-import { batchColumns, batchSteps, type Packable, type PackRules, scoredToken, targetsOf } from './columns.js';
+import { type Packable, type PackRules, scoredToken, targetsOf } from './columns.js';
 import { sharedTokens } from './pack_shared.js';
 import { unitStarts } from './units.js';
 
@@ -53,15 +53,11 @@ export function packBatch(sequences: readonly Packable[], rows: ArrayLike<number
     hiddenTo: new Int32Array(size),
     sequenceStarts: new Int32Array(members.length + 1),
     targets: new Int32Array(size).fill(-1),
-    sequenceOf: new Int32Array(size),
-    rowOf: Int32Array.from(rows),
-    trainedTokens: 0,
   };
   let at = 0;
   for (const [n, member] of members.entries()) {
     const { ids, layout } = member;
     batch.tokens.set(ids, at);
-    batch.sequenceOf.fill(n, at, at + ids.length);
     for (let i = 0; i < ids.length; i++) {
       batch.positions[at + i] = layout?.positions[i] ?? i;
       batch.hiddenFrom[at + i] = at + (layout?.hiddenFrom[i] ?? 0);
@@ -72,13 +68,6 @@ export function packBatch(sequences: readonly Packable[], rows: ArrayLike<number
     at += ids.length;
     batch.sequenceStarts[n + 1] = at;
   }
-  const place = (n: number, i: number) => (batch.sequenceStarts[n] ?? 0) + i;
-  const columns = batchColumns(members, rules);
-  batch.trainedTokens = columns.sequenceStarts.at(-1) ?? 0;
-  return {
-    ...batch,
-    columns,
-    scoreAt: Int32Array.from(members, (member, n) => place(n, scoredToken(member))),
-    ...batchSteps(members, place),
-  };
+  const scoreAt = Int32Array.from(members, (member, n) => (batch.sequenceStarts[n] ?? 0) + scoredToken(member));
+  return { ...batch, trainedTokens: batch.targets.reduce((sum, id) => sum + (id >= 0 ? 1 : 0), 0), scoreAt };
 }

@@ -1,10 +1,9 @@
 /**
  * The shared form of a batch: what all sequences of a unit begin with lies in it once, and is computed once. Symbols: L stretches laid end to end,
- * S sequences, N tokens, T targets, B branches.
+ * S sequences, N tokens, T targets.
  * Keys of dropout: a token is of the first sequence of its unit that it belongs to.
  */
-import type { BatchColumns, BatchSteps } from './batch.js';
-import { batchColumns, batchSteps, type Packable, type PackRules, scoredToken, targetsOf } from './columns.js';
+import { type Packable, type PackRules, scoredToken, targetsOf } from './columns.js';
 import { unitStarts } from './units.js';
 
 /**
@@ -19,8 +18,6 @@ export interface SharedBatch {
   positions: Int32Array;
   /** (L + 1) index of each stretch's first token, and N. */
   sequenceStarts: Int32Array;
-  /** (B) index of each branch's first token, rising. */
-  branches: Int32Array;
   /** (N) what each token does not see of its stretch, from and to: the branches before its own. Equal for a beginning, and where nothing is shared. */
   hiddenFrom: Int32Array;
   hiddenTo: Int32Array;
@@ -32,14 +29,10 @@ export interface SharedBatch {
   targetRows: Int32Array;
   /** (T) id of each target. */
   targetIds: Int32Array;
-  /** (S) index of each sequence in the data set. */
-  rowOf: Int32Array;
   /** T. */
   trainedTokens: number;
-  columns: BatchColumns;
   /** (S) index of the token at which each sequence is scored. */
   scoreAt: Int32Array;
-  steps?: BatchSteps;
 }
 
 type Sized = Pick<Packable, 'ids' | 'unit' | 'member'>;
@@ -87,7 +80,7 @@ type FiveColumns = [Int32Array, Int32Array, Int32Array, Int32Array, Int32Array];
 /** The sequences at `rows`, in that order, as one batch in the shared form. */
 export function packShared(sequences: readonly Packable[], rows: ArrayLike<number>, rules: PackRules = {}): SharedBatch {
   const members = Array.from(rows, (row) => sequences[row] as Packable);
-  const { places, sequenceStarts, branches } = placed(members);
+  const { places, sequenceStarts } = placed(members);
   const size = sequenceStarts.at(-1) ?? 0;
   const [tokens, positions, hiddenFrom, hiddenTo, sequenceOf] = Array.from({ length: 5 }, () => new Int32Array(size)) as FiveColumns;
   const place = (n: number, i: number) => {
@@ -115,22 +108,18 @@ export function packShared(sequences: readonly Packable[], rows: ArrayLike<numbe
     tokens,
     positions,
     sequenceStarts: Int32Array.from(sequenceStarts),
-    branches: Int32Array.from(branches),
     ...{ hiddenFrom, hiddenTo, sequenceOf },
     targets: new Int32Array(size).fill(-1),
     targetRows: Int32Array.from(targets, ({ row }) => row),
     targetIds: Int32Array.from(targets, ({ id }) => id),
-    rowOf: Int32Array.from(rows),
     trainedTokens: targets.length,
-    columns: batchColumns(members, rules),
     scoreAt: Int32Array.from(members, (member, n) => place(n, scoredToken(member))),
-    ...batchSteps(members, place),
   };
 }
 
-function placed(members: readonly Packable[]): { places: Place[]; sequenceStarts: number[]; branches: number[] } {
+function placed(members: readonly Packable[]): { places: Place[]; sequenceStarts: number[] } {
   const places: Place[] = [];
-  const [sequenceStarts, branches]: [number[], number[]] = [[0], []];
+  const sequenceStarts = [0];
   const starts = unitStarts(members);
   let at = 0;
   for (const [unit, first] of starts.subarray(0, -1).entries()) {
@@ -140,11 +129,10 @@ function placed(members: readonly Packable[]): { places: Place[]; sequenceStarts
     for (const { ids } of own) {
       // Without a shared beginning each sequence is a stretch by itself, which no other's tokens may hide from.
       places.push({ shared, beginning: shared > 0 ? beginning : at, branch: at });
-      if (shared > 0) branches.push(at);
       at += ids.length - shared;
       if (shared === 0) sequenceStarts.push(at);
     }
     if (shared > 0) sequenceStarts.push(at);
   }
-  return { places, sequenceStarts, branches };
+  return { places, sequenceStarts };
 }

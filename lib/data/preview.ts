@@ -133,4 +133,4 @@ export function describeCounts(counts: Counts): string {
   return `${rows} ${units.join('')}${number(counts.pieces)} sequences, ${number(counts.tokens)} tokens, ${number(counts.trainedTokens)} trained.`;
 }
 
-const UNIT_WORDS: Record<string, string> = { up: 'thumbs up', down: 'thumbs down', stepwise: 'stepwise answers' };
+const UNIT_WORDS: Record<string, string> = { up: 'thumbs up', down: 'thumbs down' };

@@ -85,9 +85,9 @@ export interface Layout {
 
 /**
  * `pair`: chosen and rejected. `ranking`: answers to one prompt, best first. `thumb`: one answer, good or bad. `prompt`: one that answers are
- * to be sampled for. `stepwise`: one answer in judged steps.
+ * to be sampled for.
  */
-export type UnitKind = 'pair' | 'ranking' | 'thumb' | 'prompt' | 'stepwise';
+export type UnitKind = 'pair' | 'ranking' | 'thumb' | 'prompt';
 
 /** Sequences that belong together: they follow each other in a data set, and stay together in a step and in a micro-batch. */
 export interface Unit {
@@ -106,13 +106,6 @@ export interface Unit {
   prompt?: string;
   /** Columns of the row: all of them for a prompt, else the scores. */
   columns: Readonly<Record<string, unknown>>;
-}
-
-export interface JudgedSteps {
-  /** Index of the last token of each step, where it is judged. */
-  ends: Int32Array;
-  /** 1 right, 0 wrong. */
-  labels: Uint8Array;
 }
 
 /** An example as ids. The first token is never trained: nothing comes before it. */
@@ -138,8 +131,6 @@ export interface Tokens extends Origin {
   unit?: Unit;
   /** Its place among the unit's sequences, from 0. */
   member?: number;
-  /** Steps of the answer and what was said of them. */
-  steps?: JudgedSteps;
 }
 
 /** What `lib/data` needs of a tokenizer; the one of `lib/tokenizer` has it. */

@@ -7,9 +7,6 @@ import { asked, document, promptSegments, renderedChat, renderedPrompt } from '.
 import type { ChatMessage, ChatRenderer, Example, Origin } from './types.js';
 import type { UnitRow } from './unit_rows.js';
 
-/** What stands behind each step of a stepwise answer. */
-const STEP_END = '\n';
-
 /** The row's sequences in the order of its answers, by a settled template. */
 export function unitExamples(row: UnitRow, template: Template | 'text', chat?: ChatRenderer): Example[] {
   if (template === 'text') throw new RequestError('template_mismatch', 'a text alone has no answer');
@@ -20,10 +17,6 @@ function textExamples({ unit, prompt, answers }: UnitRow, template: Template): E
   const before = promptSegments(prompt, template);
   if (unit === 'prompt') return [{ ...document(prompt, before, false), open: true }];
   const trained = (answer: Answer) => ({ text: textAlone(answer, prompt), field: answer.field, trained: true });
-  if (unit === 'stepwise') {
-    const steps = answers.map(({ text, field }) => trained({ text: text + STEP_END, field }));
-    return [document(prompt, [...before, ...steps], true)];
-  }
   return answers.map((answer) => document(prompt, [...before, trained(answer)], true));
 }
 
@@ -36,7 +29,6 @@ function textAlone({ text, messages = [], field }: Answer, { file, line }: Origi
 
 function chatExamples(row: UnitRow, chat: ChatRenderer | undefined): Example[] {
   const { unit, prompt, file, line } = row;
-  if (unit === 'stepwise') throw new RequestError('template_mismatch', 'template: chat has no place for stepwise rows; use plain');
   const { messages, isTranscript } = chatPrompt(row);
   const common = { file, line, frame: 'chat' as const };
   if (unit === 'prompt') return [{ ...common, segments: renderedPrompt(prompt, messages, chat), answers: false, open: true }];

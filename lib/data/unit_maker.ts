@@ -74,7 +74,7 @@ const promptOf = ({ unit }: UnitRow, [example]: readonly Example[]): Pick<Unit, 
   unit === 'prompt' ? { prompt: example?.segments.map(({ text }) => text).join('') ?? '' } : {};
 
 /** Names in `counts.units`; thumbs are counted as up and down. */
-const NAMES: Partial<Record<Unit['kind'], string>> = { pair: 'pairs', ranking: 'rankings', prompt: 'prompts', stepwise: 'stepwise' };
+const NAMES: Partial<Record<Unit['kind'], string>> = { pair: 'pairs', ranking: 'rankings', prompt: 'prompts' };
 
 const contradiction = (count: number): Warning => ({
   code: 'scores_contradict',

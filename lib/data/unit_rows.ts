@@ -5,10 +5,10 @@ import { contentText } from './content.js';
 import type { Mapping } from './mapping.js';
 import { isSame, type Pair, pairOf } from './pairs.js';
 import { rankingOf } from './rankings.js';
-import { type Answer, answerIn, columnValue, listIn, mapRow, origin, type ShapedRow } from './rows.js';
+import { type Answer, answerIn, columnValue, mapRow, origin, type ShapedRow } from './rows.js';
 import { filled, type OwnTemplate } from './template.js';
 import type { ChatMessage, Origin, Row, UnitKind } from './types.js';
-import { booleanOf, kindOf, numberOf, wellFormed } from './values.js';
+import { booleanOf, numberOf } from './values.js';
 
 /** Why a well-formed row has nothing to learn from. */
 export type EmptyRow = 'ties' | 'equal_answers';
@@ -17,11 +17,11 @@ export type EmptyRow = 'ties' | 'equal_answers';
 export interface UnitRow extends Origin {
   unit: UnitKind;
   prompt: ShapedRow;
-  /** Best first. Steps of one answer, where `unit` is `stepwise`. */
+  /** Best first. */
   answers: Answer[];
   /** Place of each answer, 0 the best; ties share a place. */
   ranks: number[];
-  /** Of each answer (thumbs) or of each step. */
+  /** Of each answer, where they are thumbs. */
   labels: boolean[];
   margin: number;
   columns: Record<string, unknown>;
@@ -41,7 +41,7 @@ export function mapUnit(row: Row, mapping: Mapping, rules: UnitRules): UnitRow {
   if (kind === 'pairs') return pairRow(row, mapping, rules);
   if (kind === 'rankings') return rankingRow(row, mapping);
   if (kind === 'thumbs') return thumbRow(row, mapping, rules);
-  return kind === 'stepwise' ? stepwiseRow(row, mapping) : promptRow(row, mapping);
+  return promptRow(row, mapping);
 }
 
 const plain = (row: Row, unit: UnitKind) => ({ ...origin(row), unit, ranks: [0], labels: [], margin: 0, columns: {} });
@@ -109,19 +109,4 @@ function lastMessage(row: Row, { messages = [] }: ShapedRow, ...roles: string[])
     `the last message must be of the role ${roles.join(' or ')}, not ${message?.role ?? 'missing'}`,
     origin(row),
   );
-}
-
-function stepwiseRow(row: Row, mapping: Mapping): UnitRow {
-  const { completions = 'completions', labels = 'labels' } = mapping.answers;
-  const steps = listIn(row, mapping, completions);
-  const said = listIn(row, mapping, labels).map((label, n) => booleanOf(label, `${labels}[${n}]`, row));
-  if (steps.length === 0 || steps.length !== said.length)
-    throw new DataError('bad_steps', `${completions} holds ${steps.length} steps and ${labels} ${said.length} labels`, origin(row));
-  const answers = steps.map((step, n) => stepText(row, step, `${completions}[${n}]`));
-  return { ...plain(row, 'stepwise'), prompt: mapRow(row, mapping), answers, labels: said };
-}
-
-function stepText(row: Row, step: unknown, field: string): Answer {
-  if (typeof step === 'string') return { text: wellFormed(step, field, row), field };
-  throw new DataError('no_text', `${field} must be a text, not ${kindOf(step)}`, origin(row));
 }

@@ -130,11 +130,14 @@ describe('packing', () => {
         const rows = sequences.map((_, n) => n).reverse();
         const groups = microBatches(sequences, rows, budget);
         expect(groups.flatMap((group) => [...group])).toEqual(rows);
-        const batches = groups.map((group) => packBatch(sequences, group));
+        const batches = groups.map((group) => ({ group, ...packBatch(sequences, group) }));
         expect(batches.flatMap(({ tokens }) => [...tokens])).toEqual(rows.flatMap((row) => [...(sequences[row]?.ids ?? [])]));
         for (const batch of batches) {
-          expect(batch.rowOf.length === 1 || batch.tokens.length <= budget).toBe(true);
-          checkBatch(batch, sequences);
+          expect(batch.group.length === 1 || batch.tokens.length <= budget).toBe(true);
+          checkBatch(
+            batch,
+            Array.from(batch.group, (row) => sequences[row] as Sequences[number]),
+          );
         }
         const trained = sequences.reduce((sum, one) => sum + one.trainedTokens, 0);
         expect(batches.reduce((sum, batch) => sum + batch.trainedTokens, 0)).toBe(trained);
@@ -150,18 +153,17 @@ describe('packing', () => {
   });
 });
 
-function checkBatch(batch: ReturnType<typeof packBatch>, sequences: Sequences): void {
-  expect([...batch.sequenceStarts]).toEqual([
-    0,
-    ...Array.from(batch.rowOf, (_, s) => batch.rowOf.slice(0, s + 1).reduce((sum, row) => sum + (sequences[row]?.ids.length ?? 0), 0)),
-  ]);
-  for (let i = 0; i < batch.tokens.length; i++) {
-    const s = batch.sequenceOf[i] as number;
-    const own = sequences[batch.rowOf[s] as number] as Sequences[number];
-    const place = i - (batch.sequenceStarts[s] as number);
-    expect(batch.positions[i]).toBe(place);
-    expect(batch.targets[i]).toBe(own.trained[place + 1] === 1 ? own.ids[place + 1] : -1);
+function checkBatch(batch: ReturnType<typeof packBatch>, members: Sequences): void {
+  let at = 0;
+  for (const [n, { ids, trained }] of members.entries()) {
+    expect(batch.sequenceStarts[n]).toBe(at);
+    for (let place = 0; place < ids.length; place++) {
+      expect(batch.positions[at + place]).toBe(place);
+      expect(batch.targets[at + place]).toBe(trained[place + 1] === 1 ? ids[place + 1] : -1);
+    }
+    at += ids.length;
   }
+  expect(batch.sequenceStarts[members.length]).toBe(at);
 }
 
 describe('hashes', () => {

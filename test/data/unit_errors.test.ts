@@ -15,7 +15,6 @@ const said = (content: string) => ({ role: 'assistant', content });
 
 const METHODS: Record<string, readonly Kind[]> = {
   ...Object.fromEntries(Object.keys(TAKEN).map((method) => [method, acceptedRows(method, TAKEN).kinds])),
-  steps: ['stepwise'],
 };
 
 describe('rows that a method cannot take', () => {
@@ -85,8 +84,7 @@ describe('rows that a method cannot take', () => {
     ['grpo', 'texts', [{ text: 'x' }], 1, ['prompt', 'pretrain']],
     ['grpo', 'a chat that ends with the assistant', [{ messages: [user('x'), said('y')] }], 1, ['role user or tool, not assistant']],
     ['sft', 'pairs', [PAIR], 1, ['completion', 'text', 'dpo']],
-    ['steps', 'more labels than steps', [{ prompt: 'x', completions: ['a'], labels: [true, false] }], 1, ['1 steps', '2 labels']],
-    ['steps', 'a step that is no text', [{ prompt: 'x', completions: [1], labels: [true] }], 1, ['completions[0] must be a text']],
+    ['dpo', 'judged steps', [{ prompt: 'x', completions: ['a'], labels: [true] }], 1, ['dpo takes pairs', 'prompts, which ppo, grpo take']],
   ];
   it.each(cases)('%s: %s', async (method, _name, rows, line, words) => {
     const path = jsonl(...rows);
@@ -103,7 +101,6 @@ describe('rows that a method cannot take', () => {
       methodsOf: {
         pairs: ['reward', 'dpo', 'kto'],
         rankings: ['reward'],
-        stepwise: [],
         thumbs: ['kto'],
         rows: ['pretrain', 'sft'],
         prompts: ['ppo', 'grpo'],
@@ -134,7 +131,6 @@ describe('rows that a method cannot take', () => {
     expect(await refused({ template: { prompt: '{x}', completion: '{y}' } })).toContain('give { prompt, chosen, rejected }');
     expect(await refused({ template: { text: '{chosen}' } }, 'grpo')).toContain('give { prompt }');
     expect(await refused({ template: { prompt: 'x', chosen: '{chosn}', rejected: '{rejected}' } })).toContain('did you mean {chosen}?');
-    expect(await refused({ template: 'chat' }, 'steps', jsonl({ prompt: 'x', completions: ['a'], labels: [true] }))).toContain('use plain');
     const sentence = await failure(() => loadFor('dpo', ['pairs'], common, { chat: simpleChat, template: 'chat' }));
     expect(sentence.message).toMatch(/:1: chosen and rejected are no transcripts/);
   });

@@ -120,7 +120,7 @@ describe('packing of units', () => {
         expect(groups.flatMap((group) => [...group])).toEqual(all(sequences));
         for (const group of groups) {
           const batch = form === 'plain' ? packBatch(sequences, group) : packShared(sequences, group);
-          expect((batch.columns.group.at(-1) ?? 0) === 0 || batch.tokens.length <= most).toBe(true);
+          expect((columnsOf(sequences, group).group.at(-1) ?? 0) === 0 || batch.tokens.length <= most).toBe(true);
           expect(sequences[group[0] ?? -1]?.member).toBe(0);
         }
         const plain = microBatches(sequences, all(sequences), largestUnit(sequences));
@@ -136,7 +136,8 @@ describe('packing of units', () => {
         checkColumns(step, sequences, wholeChosen);
         let [first, groups] = [0, 0];
         for (const group of microBatches(sequences, all(sequences), most)) {
-          const { columns, trainedTokens, targets } = packBatch(sequences, group, { wholeChosen });
+          const { trainedTokens, targets } = packBatch(sequences, group, { wholeChosen });
+          const columns = columnsOf(sequences, group, { wholeChosen });
           expect(trainedTokens).toBe(targets.filter((id) => id >= 0).length);
           expect(columns.sequenceStarts.at(-1)).toBe(trainedTokens);
           const here = (column: ArrayLike<number> = []) => Array.from(column).slice(first, first + group.length);
@@ -152,8 +153,8 @@ describe('packing of units', () => {
 
   it('leaves out what plain rows do not have', () => {
     const rows = [{ ids: Int32Array.of(1, 2), trained: Uint8Array.of(0, 1) }];
-    expect(packBatch(rows, [0, 0]).columns).toEqual({ sequenceStarts: Int32Array.of(0, 1, 2), group: Int32Array.of(0, 1) });
-    expect(packShared(rows, [0, 0])).toMatchObject({ branches: new Int32Array(0), sequenceStarts: Int32Array.of(0, 2, 4) });
+    expect(columnsOf(rows, [0, 0])).toEqual({ sequenceStarts: Int32Array.of(0, 1, 2), group: Int32Array.of(0, 1) });
+    expect(packShared(rows, [0, 0])).toMatchObject({ sequenceStarts: Int32Array.of(0, 2, 4) });
     expect(packShared([], [])).toMatchObject({ sequenceStarts: Int32Array.of(0), tokens: new Int32Array(0), trainedTokens: 0 });
   });
 });
@@ -180,7 +181,7 @@ describe('a shared beginning', () => {
         const rules: PackRules = { wholeChosen };
         const [plain, shared] = [packBatch(sequences, all(sequences), rules), packShared(sequences, all(sequences), rules)];
         expect([...shared.targetIds]).toEqual([...plain.targets].filter((target) => target >= 0));
-        expect([shared.columns, shared.rowOf, shared.trainedTokens]).toEqual([plain.columns, plain.rowOf, plain.trainedTokens]);
+        expect(shared.trainedTokens).toBe(plain.trainedTokens);
         const plainRows = [...plain.targets.keys()].filter((i) => (plain.targets[i] ?? -1) >= 0);
         for (const [t, row] of shared.targetRows.entries()) expect(seen(shared, row)).toEqual(seenPlain(plain, plainRows[t] ?? -1));
         for (const [n, row] of shared.scoreAt.entries()) expect(seen(shared, row)).toEqual(seenPlain(plain, plain.scoreAt[n] ?? -1));
@@ -200,14 +201,13 @@ describe('a shared beginning', () => {
       tokens: Int32Array.of(5, 6, 7, 1, 2, 3),
       positions: Int32Array.of(0, 1, 2, 3, 4, 3),
       sequenceStarts: Int32Array.of(0, 6),
-      branches: Int32Array.of(3, 5),
       targetRows: Int32Array.of(2, 3, 2),
       targetIds: Int32Array.of(1, 2, 3),
       scoreAt: Int32Array.of(4, 5),
     });
     const whole = packShared(pair, [0, 1], { wholeChosen: true });
     expect(whole).toMatchObject({ targetRows: Int32Array.of(0, 1, 2, 3, 2), targetIds: Int32Array.of(6, 7, 1, 2, 3) });
-    expect(whole.columns.promptTokens).toEqual(Int32Array.of(2, 0));
+    expect(columnsOf(pair, [0, 1], { wholeChosen: true }).promptTokens).toEqual(Int32Array.of(2, 0));
   });
 
   it('is none where sequences begin differently: each lies by itself and hides nothing', () => {
@@ -229,33 +229,31 @@ describe('a shared beginning', () => {
     expect([...packed.hiddenFrom]).toEqual([...packed.hiddenTo]);
     expect([...packed.hiddenFrom]).toEqual([0, 0, 2, 2, 2]);
     expect([...packed.sequenceOf]).toEqual([0, 0, 1, 1, 1]);
-    expect(packed.branches).toHaveLength(0);
   });
 
   it('of groups of sampled answers is stored once, too', () => {
     const samples = unitOf({ kind: 'prompt', prompt: [5, 6, 7], answers: [[1], [1, 2], [3]], ranks: [0], tail: 0 }, 0);
-    const { tokens, branches, columns } = packShared(samples, [0, 1, 2]);
-    expect([[...tokens], [...branches], [...columns.group]]).toEqual([
+    const columns = columnsOf(samples, [0, 1, 2]);
+    expect([[...packShared(samples, [0, 1, 2]).tokens], [...columns.group]]).toEqual([
       [5, 6, 7, 1, 1, 2, 3],
-      [3, 4, 6],
       [0, 0, 0],
     ]);
     expect(columns).not.toHaveProperty('rank');
   });
 });
 
-/** Ids that the token at `row` sees, itself included, as the native side reads the shared form. */
-function seen({ tokens, sequenceStarts, branches }: SharedBatch, row: number): number[] {
-  const stretch = sequenceStarts.findLastIndex((start) => start <= row);
-  const [start, end] = [sequenceStarts[stretch] ?? 0, sequenceStarts[stretch + 1] ?? 0];
-  const own = [...branches].filter((branch) => branch >= start && branch < end);
-  const branch = own.findLast((one) => one <= row);
-  if (branch === undefined) return [...tokens.subarray(start, row + 1)];
-  return [...tokens.subarray(start, own[0]), ...tokens.subarray(branch, row + 1)];
+/** Ids that the token at `row` sees, itself included: its stretch up to it, but for what is hidden from it. */
+function seen({ tokens, sequenceStarts, hiddenFrom, hiddenTo }: SharedBatch, row: number): number[] {
+  const [from, to] = [hiddenFrom[row] ?? 0, hiddenTo[row] ?? 0];
+  const start = sequenceStarts[sequenceStarts.findLastIndex((one) => one <= row)] ?? 0;
+  return Array.from(tokens.subarray(start, row + 1)).filter((_, n) => start + n < from || start + n >= to);
 }
 
-const seenPlain = ({ tokens, sequenceStarts, sequenceOf }: PackedBatch, row: number) => [
-  ...tokens.subarray(sequenceStarts[sequenceOf[row] ?? 0], row + 1),
+const seenPlain = ({ tokens, sequenceStarts }: PackedBatch, row: number) => [
+  ...tokens.subarray(
+    sequenceStarts.findLast((start) => start <= row),
+    row + 1,
+  ),
 ];
 
 describe('mismatched rows', () => {

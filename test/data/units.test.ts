@@ -235,19 +235,6 @@ describe('thumbs, prompts and steps', () => {
       expect((await told(['prompts'], [{ q: 'x' }], { template }))[0]?.whole).toBe('Q: x');
   });
 
-  it('steps of an answer end where their last byte lies', async () => {
-    const row = { prompt: 'Sum:', completions: ['ab', 'cde', 'f'], labels: [true, true, false] };
-    const [one] = await told(['stepwise'], [row]);
-    expect([one?.whole, one?.unit?.kind]).toEqual(['Sum:ab\ncde\nf\n</s>', 'stepwise']);
-    // Tokens: BOS, "Su", "m:", "ab", "\nc", "de", "\nf", "\n", EOS.
-    expect([...(one?.steps?.ends ?? [])]).toEqual([4, 6, 7]);
-    expect([...(one?.steps?.labels ?? [])]).toEqual([1, 1, 0]);
-    const [cut] = await told(['stepwise'], [row], { maxLength: 7 });
-    expect([...(cut?.steps?.ends ?? [])]).toEqual([4, 6]);
-    const alone = { ...simpleChat };
-    expect((await told(['stepwise'], [row], { chat: alone }))[0]?.whole).toBe('Sum:ab\ncde\nf\n</s>');
-  });
-
   it('sft takes a completion after a prompt of messages, and says that it reads no label', async () => {
     const { sequences, warnings } = await load(jsonl({ prompt: [user('Q'), said('x'), user('R')], completion: 'A', label: false }), {
       chat: simpleChat,

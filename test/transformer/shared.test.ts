@@ -1,6 +1,6 @@
 // Sequences that share their beginning, laid out so that it is computed once: the same log-probabilities, scores and gradients as each of them alone.
 import { describe, expect, it } from 'vitest';
-import { packBatch, packShared } from '../../lib/data/index.js';
+import { columnsOf, packBatch, packShared } from '../../lib/data/index.js';
 import type { ForwardBatch } from '../../lib/native.js';
 import { compare, numbers, random, relativeError } from '../kernels/harness.js';
 import { adapterOf, below, family, gradientsOf, hasModel, load } from './fixtures.js';
@@ -72,7 +72,7 @@ describe.skipIf(!hasModel)('a beginning that is shared', () => {
     const model = await load('llama', network, { train: 'adapter', threads: 2 });
     await model.setAdapter(adapterOf(below(expected, 'adapter/'), adapter.alpha / adapter.rank, 0.3));
     const { logprob } = await model.forward({ ...pair, sequenceKeys: keys }, { dropoutKey: 5 });
-    const from = packed.columns.sequenceStarts[4]!;
+    const from = columnsOf(all, rows).sequenceStarts[4]!;
     compare(logprob, whole.logprob.subarray(from, from + logprob.length), 2e-5, 'logprob');
     model.dispose();
   });
