@@ -23,4 +23,6 @@ export interface Bundle extends Origin {
   source: number;
   /** The row itself, where it is of a kind other than `rows`. */
   unit?: UnitRow;
+  /** Why it makes no examples, where it makes none: a reason that rows are counted by. */
+  refused?: 'refused_chat';
 }

@@ -3,6 +3,7 @@ import { DataError } from '../errors/index.js';
 import type { Bundle } from './bundle.js';
 import { cutRow, type Piece } from './cut.js';
 import type { Dataset, DatasetOptions, RowChecks, Warning } from './dataset.js';
+import { manyDropped } from './dropped.js';
 import type { Encoded } from './encode.js';
 import { shareOf } from './share.js';
 import type { Example, RowTokenizer, Tokens } from './types.js';
@@ -30,6 +31,7 @@ export class Collector {
   /** Adds what is only known of all rows together. @throws DataError `one_kind` */
   finish(): void {
     if (this.#answers > 0 && this.#stops === 0) this.dataset.warnings.push(EVERY_STOP_LOST);
+    this.dataset.warnings.push(...manyDropped(this.dataset.counts));
     this.#units.finish();
   }
 
@@ -86,6 +88,7 @@ export class Collector {
 
   /** Why a row is left out, by its code: the first fault of its sequences, then of all together. */
   #fault(bundle: Bundle, encoded: readonly Encoded[], pieces: readonly Piece[][]): string | undefined {
+    if (bundle.refused !== undefined) return bundle.refused;
     if (bundle.unit?.empty !== undefined) return bundle.unit.empty;
     for (const [n, example] of bundle.examples.entries()) {
       const fault = this.#sequenceFault(example, encoded[n] as Encoded, pieces[n] ?? []);

@@ -9,7 +9,7 @@ import type { RoleMap } from './roles.js';
 import type { ChatRenderer, RowTokenizer, Tokens } from './types.js';
 
 /** The recipe's checks; the later ones may be left out and are then errors. */
-export type RowChecks = Omit<Checks, 'equalAnswers'> & Partial<Pick<Checks, 'equalAnswers'>>;
+export type RowChecks = Omit<Checks, 'equalAnswers' | 'refusedChat'> & Partial<Pick<Checks, 'equalAnswers' | 'refusedChat'>>;
 
 export interface DatasetOptions {
   /** Files with absolute paths, as a parsed recipe has them. */
@@ -47,7 +47,7 @@ export interface DatasetOptions {
 export interface Counts {
   in: number;
   kept: number;
-  /** Rows left out, by reason: `overlong`, `nothing_trained`, `no_stop`, `double_bos`, `ties`, `equal_answers`, `equal_when_cut`. */
+  /** Rows left out, by reason: `overlong`, `nothing_trained`, `no_stop`, `double_bos`, `ties`, `equal_answers`, `equal_when_cut`, `refused_chat`. */
   dropped: Record<string, number>;
   /** Rows cut into pieces, and rows cut off. */
   split: number;

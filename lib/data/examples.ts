@@ -1,9 +1,9 @@
 /** Rows of all sources as examples, each file's columns understood from its first row. */
-import type { ErrorPlace } from '../errors/index.js';
+import { DataError, type ErrorPlace } from '../errors/index.js';
 import type { DataSource, Template } from '../options/index.js';
 import type { Bundle, FileMapping } from './bundle.js';
 import { KeyWatch } from './chat_keys.js';
-import type { Dataset, Warning } from './dataset.js';
+import type { Dataset, RowChecks, Warning } from './dataset.js';
 import { type Accepts, ROWS_ALONE } from './kinds.js';
 import { detectMapping, type Mapping, type Shape } from './mapping.js';
 import { ownMapping } from './own_template.js';
@@ -23,6 +23,7 @@ interface Options {
   accepts?: Accepts | undefined;
   chat?: ChatRenderer | undefined;
   roles?: RoleMap | undefined;
+  checks?: Pick<RowChecks, 'refusedChat'>;
   place?: (key: string) => ErrorPlace;
 }
 
@@ -48,11 +49,22 @@ export async function* mappedExamples(options: Options, noted: Pick<Dataset, 'ma
       }
       current.entry.rows++;
       remarkOn(row, current, options);
-      yield bundle({ ...row, rules: current.rules }, source, current, options);
+      yield orRefused({ ...row, rules: current.rules }, source, current, options);
     }
     if (leftOut.size > 0) noted.warnings.push(runsLeftOut(path, leftOut));
   }
   noted.warnings.push(...remarks.warnings());
+}
+
+/** The row as a bundle. One that the chat template refuses is an empty one, where the recipe says so. */
+function orRefused(row: Row, source: number, rules: FileRules, options: Options): Bundle {
+  try {
+    return bundle(row, source, rules, options);
+  } catch (error) {
+    const isRefused = error instanceof DataError && error.code === 'refused_chat';
+    if (!isRefused || options.checks?.refusedChat !== 'drop') throw error;
+    return { file: row.file, line: row.line, source, examples: [], refused: 'refused_chat' };
+  }
 }
 
 function remarkOn(row: Row, { mapping, rules }: FileRules, { template }: Options): void {

@@ -1,6 +1,6 @@
 /** What `attune preview` shows: rows as the model will see them, the trained part marked. */
 import { createColors } from 'picocolors';
-import type { Counts, Dataset } from './dataset.js';
+import type { Counts, Dataset, Warning } from './dataset.js';
 import { describeMapped } from './examples.js';
 import type { Origin, RowTokenizer, Tokens } from './types.js';
 import { rankedPairs, unitStarts } from './units.js';
@@ -28,6 +28,8 @@ export type Role = 'chosen' | 'rejected' | 'up' | 'down' | 'prompt' | 'steps';
 export interface Preview {
   rows: PreviewRow[];
   counts: Counts;
+  /** What is remarkable about the rows, all of them. */
+  warnings: Warning[];
 }
 
 /** The first `count` rows of a data set that kept the texts of as many; a pair is two rows, chosen first, and is not cut apart. */
@@ -42,7 +44,7 @@ export function previewRows(dataset: Dataset, tokenizer: RowTokenizer, count: nu
     ...(role === undefined ? {} : { role }),
     source: { file, line },
   }));
-  return { rows, counts: dataset.counts };
+  return { rows, counts: dataset.counts, warnings: dataset.warnings };
 }
 
 interface ShownRow {
@@ -73,7 +75,8 @@ function roleOf({ unit }: Tokens): Role | undefined {
 /** The preview for a terminal: trained stretches in green and underlined; without colours they stand in ⟦ ⟧. */
 export function renderPreview(dataset: Dataset, tokenizer: RowTokenizer, count: number, colours: boolean): string {
   const rows = shownRows(dataset.sequences, count).map((row) => renderRow(row, tokenizer, colours));
-  return [...dataset.mappings.map(describeMapped), '', ...rows, describeCounts(dataset.counts)].join('\n');
+  const warnings = dataset.warnings.map(({ message }) => `warning: ${message}`);
+  return [...dataset.mappings.map(describeMapped), '', ...rows, ...warnings, describeCounts(dataset.counts)].join('\n');
 }
 
 function renderRow({ sequence, role }: ShownRow, tokenizer: RowTokenizer, colours: boolean): string {

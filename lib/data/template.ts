@@ -150,6 +150,7 @@ function withTemplate<T>(row: ChatRow, chat: ChatRenderer | undefined, messages:
   } catch (cause) {
     const { message, code = 'refused_chat', file: ownFile } = cause as Partial<DataError> & Error;
     if (ownFile !== undefined) throw cause; // the template itself is broken, whatever the row
-    throw new DataError(code, message.split('\n')[0] ?? '', { file, line, cause });
+    const way = code === 'refused_chat' ? ' (checks.refusedChat: drop leaves such rows out)' : '';
+    throw new DataError(code, `${message.split('\n')[0] ?? ''}${way}`, { file, line, cause });
   }
 }

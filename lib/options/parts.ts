@@ -156,6 +156,12 @@ export const checksSchema = z
       .enum(['error', 'drop'])
       .default('error')
       .describe('A pair or ranking that sets an answer above one that is equal to it.'),
+    refusedChat: z
+      .enum(['fail', 'drop'])
+      .default('fail')
+      .describe(
+        'A row that the chat template refuses by an exception of its own: roles that do not alternate, say. fail stops the run, as error does.',
+      ),
   })
   .prefault({})
   .describe('What happens to rows that would be trained wrongly: error stops the run, drop leaves them out and counts them.');

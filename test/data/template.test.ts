@@ -66,7 +66,7 @@ describe('templates', () => {
         checks: { nothingTrained: 'drop', noStop: 'keep', doubleBos: 'keep' },
       }),
     );
-    expect(refused.message).toMatch(/\.jsonl:2: Conversation roles must be known$/);
+    expect(refused.message).toMatch(/\.jsonl:2: Conversation roles must be known \(checks\.refusedChat/);
   });
 
   it('cuts a template into text and placeholders', () => {

@@ -15,7 +15,7 @@ describe('defaults', () => {
       method: { name: 'sft', labelSmoothing: 0, zLoss: 0 },
       data: [{ path: join(room, 'x.jsonl'), weight: 1 }],
       template: 'auto',
-      checks: { nothingTrained: 'drop', noStop: 'error', doubleBos: 'error', equalAnswers: 'error' },
+      checks: { nothingTrained: 'drop', noStop: 'error', doubleBos: 'error', equalAnswers: 'error', refusedChat: 'fail' },
       train: {
         tokensPerStep: 4096,
         epochs: 1,
