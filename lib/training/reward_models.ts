@@ -1,8 +1,9 @@
 /** Reward models as judges: a scalar head, mostly on an adapter over the very weights that the policy stands on. */
 import { realpath, stat } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { ADAPTER_CONFIG, isAdapterFolder } from '../checkpoint/adapter_folder.js';
 import { readAdapter } from '../checkpoint/adapter_read.js';
+import { exists } from '../checkpoint/files.js';
 import { Fields, readJson, readJsonIfThere } from '../checkpoint/json_file.js';
 import { type ModelFolder, openModelFolder } from '../checkpoint/model_folder.js';
 import { readTensor } from '../checkpoint/safetensors.js';
@@ -81,8 +82,19 @@ async function readConstants(folder: string): Promise<{ mean: number; std: numbe
 /** The base of such an adapter: the policy's, unless the adapter names another folder that is there. */
 export async function baseOf(folder: string, policy: Policy, who = 'reward model'): Promise<ModelFolder> {
   const named = (await readJson(join(folder, ADAPTER_CONFIG))).base_model_name_or_path;
-  const other = typeof named === 'string' ? await ifThere(realpath(named), named) : undefined;
+  const other = typeof named === 'string' ? await namedFolder(named, folder) : undefined;
   if (other === undefined || other === (await realpath(policy.base.folder))) return policy.base;
   await checkTokenizer(other, folder, policy, who);
   return openModelFolder(other);
+}
+
+/** The folder of that name: from here, or, where the project was called from another place, from one above the adapter. */
+async function namedFolder(named: string, adapter: string): Promise<string | undefined> {
+  const here = await ifThere(realpath(named), named);
+  if (here !== undefined || !/^\.\.?\//.test(named)) return here;
+  for (let above = dirname(resolve(adapter)); above !== dirname(above); above = dirname(above)) {
+    const place = join(above, named);
+    if (await exists(join(place, 'config.json'))) return realpath(place);
+  }
+  return undefined;
 }
