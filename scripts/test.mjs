@@ -11,12 +11,19 @@ import { main, nodeModule, run, ScriptError } from './command.mjs';
 async function test(args) {
   const slow = args.includes('--slow');
   await build();
+  return vitest(
+    args.filter((arg) => arg !== '--slow'),
+    { ATTUNE_TEST_SLOW: slow ? '1' : '' },
+  );
+}
+
+/** Runs vitest with these filters and options and this environment. -> what passed and failed */
+export async function vitest(args, env) {
   const scratch = mkdtempSync(join(tmpdir(), 'attune-test-'));
   try {
     const report = join(scratch, 'report.json');
-    const vitest = [nodeModule('vitest/vitest.mjs'), 'run', '--reporter=default', '--reporter=json', `--outputFile.json=${report}`];
-    const options = { stdout: 'inherit', allowFailure: true, env: { ATTUNE_TEST_SLOW: slow ? '1' : '' } };
-    const status = run(process.execPath, [...vitest, ...args.filter((arg) => arg !== '--slow')], options);
+    const program = [nodeModule('vitest/vitest.mjs'), 'run', '--reporter=default', '--reporter=json', `--outputFile.json=${report}`];
+    const status = run(process.execPath, [...program, ...args], { stdout: 'inherit', allowFailure: true, env });
     return count(report, status);
   } finally {
     rmSync(scratch, { recursive: true, force: true });
@@ -45,7 +52,8 @@ function count(report, status) {
   return counts;
 }
 
-const closingLine = ({ passed, failed, skipped = 0 }) => `${passed} passed, ${failed} failed${skipped > 0 ? `, ${skipped} skipped` : ''}\n`;
+export const closingLine = ({ passed, failed, skipped = 0 }) =>
+  `${passed} passed, ${failed} failed${skipped > 0 ? `, ${skipped} skipped` : ''}\n`;
 
 await main(import.meta.url, async (args) => {
   let counts = { passed: 0, failed: 1 };
