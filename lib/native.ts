@@ -21,6 +21,8 @@ interface Addon {
   kernels: Record<string, KernelFunction>;
   loadModel(options: ModelOptions): Promise<NativeModel>;
   planMemory(request: MemoryRequest): PlannedMemory;
+  /** Bytes that the process may still take, by machine, container and limits. `root` stands before /proc and /sys. */
+  availableMemory(root?: string): number;
   /** Resident set of the process in bytes, now and at its highest. */
   residentMemory(): { now: number; peak: number };
 }

@@ -26,6 +26,7 @@ static Napi::Object initialize(Napi::Env env, Napi::Object exports) {
   exports.Set("kernels", kernels_object(env));
   exports.Set("loadModel", Napi::Function::New(env, load_model, "loadModel"));
   exports.Set("planMemory", Napi::Function::New(env, plan_memory, "planMemory"));
+  exports.Set("availableMemory", Napi::Function::New(env, free_memory, "availableMemory"));
   exports.Set("residentMemory", Napi::Function::New(env, resident_memory, "residentMemory"));
   return exports;
 }

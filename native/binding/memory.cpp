@@ -2,6 +2,7 @@
 #include "binding/checked.h"
 #include "binding/model_options.h"
 #include "binding/rollout.h"
+#include "cpu/available.h"
 #include "cpu/features.h"
 #include "transformer/memory.h"
 #include <cstdio>
@@ -22,6 +23,13 @@ Napi::Value plan_memory(const Napi::CallbackInfo& info) {
     Napi::Object out = Napi::Object::New(info.Env());
     out.Set("fixed", p.fixed), out.Set("activations", p.activations), out.Set("cache", p.cache);
     return out;
+  });
+}
+
+Napi::Value free_memory(const Napi::CallbackInfo& info) {
+  return checked(info.Env(), [&]() -> Napi::Value {
+    const std::string root = info[0].IsUndefined() ? "" : argument(info, 0, "root", "availableMemory").text("root");
+    return Napi::Number::New(info.Env(), cpu::available_memory(root));
   });
 }
 
