@@ -9,7 +9,7 @@ export const train: Command = {
   options: {
     out: { value: 'DIR', describe: 'output folder; wins over out: in the recipe' },
     set: { value: 'KEY=VALUE', describe: 'changes a key of the recipe, as train.steps=3; may be given several times', many: true },
-    resume: { describe: 'go on from the newest checkpoint in the output folder' },
+    resume: { describe: 'go on from the newest checkpoint in the output folder; a run that has none yet begins anew' },
     dtype: DTYPE,
     threads: THREADS,
     device: { value: 'DEVICE', describe: 'where the arithmetic runs: auto, cpu or cuda:0' },

@@ -20,7 +20,7 @@ const keys = z.strictObject({
     .describe(
       'What happens to rows longer than maxLength: dropped, cut into pieces that lose nothing, or cut after maxLength tokens. All are counted. Each piece for an encoder begins with [CLS] and ends with [SEP]. Answers of pairs, rankings and thumbs are cut, not split; prompts alone are dropped.',
     ),
-  steps: whole().optional().describe('Number of steps. Excludes epochs.'),
+  steps: whole().optional().describe('Number of steps. Excludes epochs. May grow with --resume where schedule is constant or wsd.'),
   epochs: z.number().gt(0).optional().describe('Passes over the data. Excludes steps. Without either: 1.'),
   learningRate: z.number().gt(0).optional().describe('Highest learning rate. Default: 2e-4 for an adapter, 2e-5 for all weights.'),
   schedule: z
@@ -55,7 +55,9 @@ const keys = z.strictObject({
     })
     .nullable()
     .default(null)
-    .describe('Stop when the held-out rows no longer get better; needs evaluate. null: never.'),
+    .describe(
+      'Stop when the held-out rows no longer get better; needs evaluate. The weights with the lowest held-out figure come out, the start included. null: never.',
+    ),
 });
 
 /** One key too many, or a figure that fits no meaning of its key. */

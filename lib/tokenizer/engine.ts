@@ -2,6 +2,7 @@
  * The two libraries that turn text into ids, behind one interface: `tokenizers` (native, an optional dependency, fast) and
  * `@huggingface/tokenizers` (pure JavaScript, always there). Which of them runs, and why, stands in `name` and `reason`.
  */
+import { createHash } from 'node:crypto';
 import { DataError, RequestError } from '../errors/index.js';
 import type { TokenizerJson } from './format.js';
 import { forJavaScript } from './repair.js';
@@ -31,7 +32,7 @@ interface NativeEncoding {
   getOffsets(): [number, number][];
 }
 
-interface NativeTokenizer {
+export interface NativeTokenizer {
   encode(text: string, pair: null, options: { addSpecialTokens: boolean }): Promise<NativeEncoding>;
   encodeBatch(texts: string[], options: { addSpecialTokens: boolean }): Promise<NativeEncoding[]>;
   disableTruncation(): void;
@@ -75,9 +76,7 @@ async function loadNative(): Promise<{ library: NativeLibrary } | { fault: strin
 
 function fromNative(library: NativeLibrary, source: string, file: string, reason: string): Engine {
   const bare = { addSpecialTokens: false };
-  const tokenizer = opened(file, () => library.Tokenizer.fromString(source));
-  tokenizer.disableTruncation();
-  tokenizer.disablePadding();
+  const tokenizer = keptTokenizer(source, () => opened(file, () => library.Tokenizer.fromString(source)));
   return {
     name: 'native',
     reason,
@@ -93,6 +92,28 @@ function fromNative(library: NativeLibrary, source: string, file: string, reason
       return { ids: encoding.getIds(), offsets: encoding.getOffsets() };
     },
   };
+}
+
+/** Tokenizers of the native library by the hash of their JSON, the newest last. */
+const kept = new Map<string, NativeTokenizer>();
+/** More than a run opens: those of its base, a teacher, and judges. */
+const KEPT = 8;
+
+/**
+ * The native library gives back no memory that a tokenizer took for what it encoded (some 1.5 MiB for 200 short rows): a process that trains often
+ * opens each tokenizer once. They hold no state that a user of one could see.
+ */
+export function keptTokenizer(source: string, open: () => NativeTokenizer): NativeTokenizer {
+  const hash = createHash('sha256').update(source).digest('base64');
+  const tokenizer = kept.get(hash) ?? open();
+  if (!kept.has(hash)) {
+    tokenizer.disableTruncation();
+    tokenizer.disablePadding();
+  }
+  kept.delete(hash);
+  kept.set(hash, tokenizer);
+  if (kept.size > KEPT) kept.delete(kept.keys().next().value as string);
+  return tokenizer;
 }
 
 async function javascript(json: TokenizerJson, file: string, reason: string): Promise<Engine> {

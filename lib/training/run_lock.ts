@@ -11,7 +11,8 @@ import { isRunning, writeFault } from '../checkpoint/files.js';
 import { RequestError } from '../errors/index.js';
 import { ifThere, isAbsent } from '../errors/system.js';
 
-const LOCK = 'run.lock';
+/** Its name in the folder. */
+export const LOCK = 'run.lock';
 /** Milliseconds between two signs of life, which tell other machines and containers that the owner is at work. */
 const BEAT = 15_000;
 /** A lock of another machine that is older than four signs of life has lost its owner. */

@@ -14,10 +14,11 @@ import { outFolder, type TrainOptions } from './prepare.js';
 import { previewRecipe } from './preview.js';
 import { checkRollouts, rolloutOptions, withoutUnused } from './rollouts.js';
 import { isBegun, RunFolder } from './run_folder.js';
+import { LOCK } from './run_lock.js';
 import { wallTime } from './run_time.js';
 import { recipeIn, refuseOtherRecipe } from './same_recipe.js';
 import { ANSWERS, samples, waits } from './sample.js';
-import { checkNewOutput, checkStart } from './starting_point.js';
+import { begunAnew, checkNewOutput, checkStart } from './starting_point.js';
 
 /** Trains one recipe. */
 type TrainOne = (read: ReadRecipe, options: TrainOptions, time?: string) => AsyncGenerator<TrainingEvent, void, void>;
@@ -66,8 +67,8 @@ async function* allStages(
 ): AsyncGenerator<TrainingEvent, void, void> {
   const { stages = [] } = read;
   const resume = options.resume ?? false;
-  if (resume) await checkBegun(out, places);
-  else await checkNewOutput(out);
+  if (!resume) await checkNewOutput(out);
+  else if (!(await isAnyBegun(out, places))) yield begunAnew(out);
   const time = await timeOf(places);
   for (const place of places.slice(1)) await checkAhead(read, place, options.signal);
   let last: DoneEvent | undefined;
@@ -117,10 +118,16 @@ function settled({ recipe, start }: ReadStage, places: readonly Place[]): Recipe
   };
 }
 
-async function checkBegun(out: string, places: readonly Place[]): Promise<void> {
+/**
+ * Whether a stage was begun. A kill before the first step of the first stage leaves the folder above it with nothing in it.
+ * @throws RequestError `nothing_to_resume`
+ */
+async function isAnyBegun(out: string, places: readonly Place[]): Promise<boolean> {
   await removePartial(out);
-  for (const { folder } of places) if (await exists(folder)) return;
-  const others = (await ifThere(readdir(out), out)) ?? [];
+  for (const { folder } of places) if (await exists(folder)) return true;
+  const names = await ifThere(readdir(out), out);
+  const others = (names ?? []).filter((name) => name !== LOCK);
+  if (names !== undefined && others.length === 0) return false;
   const why = others.length > 0 ? ' of this recipe’s' : '';
   throw new RequestError('nothing_to_resume', `${out} has no stage${why} to resume from; start without --resume`);
 }

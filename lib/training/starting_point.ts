@@ -4,6 +4,7 @@ import { checkNewFolder, exists } from '../checkpoint/files.js';
 import { type Checkpoint, latestCheckpoint } from '../checkpoint/resume.js';
 import { RequestError } from '../errors/index.js';
 import type { Recipe } from '../options/index.js';
+import type { WarningEvent } from './events.js';
 import { hasOtherLength, lastStepToGrowFrom, refuseDecayed } from './growth.js';
 import { type Hashes, hashFile } from './manifest.js';
 import { begunWith } from './manifest_json.js';
@@ -98,3 +99,10 @@ export async function grown(
   if (checkpoint.step <= last) return checkpoint;
   return (await latestCheckpoint(out, last)) ?? refuseDecayed(last, out);
 }
+
+/** Told to whoever listens, and not kept: what the run does is what it would have done without the cut. */
+export const begunAnew = (out: string): WarningEvent => ({
+  event: 'warning',
+  code: 'begun_anew',
+  message: `the run in ${out} was cut before its first checkpoint: it begins anew, at its first step`,
+});

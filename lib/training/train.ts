@@ -3,7 +3,7 @@
 import { StepPlan } from '../data/index.js';
 import { InterruptedError } from '../errors/index.js';
 import { type ReadRecipe, resolvedRecipe } from '../options/index.js';
-import type { StartEvent, TrainingEvent, WarningEvent } from './events.js';
+import type { StartEvent, TrainingEvent } from './events.js';
 import { manifest } from './manifest_json.js';
 import { checkpointPath, finishedOutput, isExhausted, keepCheckpoint, lastFlat, writeOutput } from './output.js';
 import { outFolder, prepareRun, type Run, readInput, type TrainInput, type TrainOptions } from './prepare.js';
@@ -14,6 +14,7 @@ import { evaluateRun, takeRunStep } from './run_step.js';
 import { sampleRun, samples } from './sample.js';
 import { learningRate } from './schedule.js';
 import { trainStages } from './stages.js';
+import { begunAnew } from './starting_point.js';
 
 export type { TrainInput, TrainOptions } from './prepare.js';
 
@@ -112,13 +113,6 @@ async function* beginning(run: Run, folder: RunFolder, signal: AbortSignal | und
     yield await folder.tell({ event: 'warning', ...warning });
   if (rows.heldOut.length > 0 && !signal?.aborted) yield await folder.tell(await evaluateRun(run));
 }
-
-/** Told to whoever listens, and not kept: what the run does is what it would have done without the cut. */
-export const begunAnew = (out: string): WarningEvent => ({
-  event: 'warning',
-  code: 'begun_anew',
-  message: `the run in ${out} was cut before its first checkpoint: it begins anew, at its first step`,
-});
 
 /** Evaluation and checkpoint, where they are due -> whether the run stops early. */
 async function* afterStep(run: Run, folder: RunFolder, signal: AbortSignal | undefined): AsyncGenerator<TrainingEvent, boolean, void> {

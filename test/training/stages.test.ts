@@ -158,3 +158,12 @@ it('previews the stage that is asked for', async () => {
     message: expect.stringContaining('no stage 4: the recipe has 3 stages'),
   });
 });
+
+it('begins anew where a kill before the first step left its folder with nothing in it', async () => {
+  const recipe = journey();
+  mkdirSync(join(recipe.out, '.1-pretrain.partial-1-ab'), { recursive: true });
+  const events = await trained(recipe, { resume: true });
+  expect(events[0]).toMatchObject({ event: 'warning', code: 'begun_anew' });
+  expect(stepsOf(events)).toHaveLength(10);
+  expect(readdirSync(recipe.out).filter((name) => name.startsWith('.') || name === 'run.lock')).toEqual([]);
+}, 30_000);
