@@ -12,7 +12,7 @@ export const train: Command = {
     resume: { describe: 'go on from the newest checkpoint in the output folder; a run that has none yet begins anew' },
     dtype: DTYPE,
     threads: THREADS,
-    device: { value: 'DEVICE', describe: 'where the arithmetic runs: auto, cpu or cuda:0' },
+    device: { value: 'DEVICE', describe: 'where the arithmetic runs: auto or cpu' },
   },
   examples: [
     ['attune train recipe.yaml', 'trains into the recipe’s out'],

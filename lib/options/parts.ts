@@ -14,8 +14,8 @@ const deviceSchema = z
   .string()
   .regex(/^(auto|cpu|cuda(:\d+)?)$/)
   .default('auto')
-  .describe('Where the arithmetic runs.')
-  .meta({ expected: 'auto, cpu, cuda or cuda:0' });
+  .describe('Where the arithmetic runs: the CPU. There is no other device in this version.')
+  .meta({ expected: 'auto or cpu' });
 
 const threadsSchema = z
   .union([z.literal('auto'), z.int().min(1).max(1024)])

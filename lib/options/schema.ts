@@ -8,7 +8,7 @@ import { adapterSchema, checksSchema, computeSchema, dataSchema, evaluateSchema,
 import { trainSchema } from './train.js';
 
 const keys = z.strictObject({
-  model: z.string().min(1).describe('The base model: a Hugging Face folder, a .gguf file, or a hub id owner/name[@revision].'),
+  model: z.string().min(1).describe('The base model: a Hugging Face folder, or a hub id owner/name[@revision].'),
   compute: computeSchema,
   adapter: adapterSchema,
   method: methodSchema,
