@@ -76,6 +76,7 @@ class Model {
   const Config config;
   const Options options;
   const Axes axes;
+  GiveBack give_back;  // before all that is freed
   Team team;
   void check_stop() const;
 

@@ -1,5 +1,6 @@
 // Checks, the choice of a variant, and the lists of tasks that the variants in blocks work through.
 #include "kernels/attention/attention.h"
+#include "base/error.h"
 #include "cpu/variant.h"
 #include "kernels/attention/seen.h"
 #include "kernels/attention/variants.h"

@@ -1,5 +1,6 @@
 // Checks, and the choice of the variant by the instruction set of the calling thread.
 #include "kernels/logprob/logprob.h"
+#include "base/error.h"
 #include "cpu/variant.h"
 #include "kernels/logprob/passes.h"
 

@@ -1,5 +1,6 @@
 // The adapter of a group in terms of matmul: where its ranks lie, which parts of its factors are not zero, and the products that they need.
 #include "kernels/lora_matmul/lora_matmul.h"
+#include "base/error.h"
 #include <algorithm>
 #include <string>
 

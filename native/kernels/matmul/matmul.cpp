@@ -1,5 +1,6 @@
 // Checks, chooses the variant of the calling thread's instruction set, and cuts the product to the caches.
 #include "kernels/matmul/matmul.h"
+#include "base/error.h"
 #include "cpu/variant.h"
 #include "kernels/matmul/variants.h"
 
