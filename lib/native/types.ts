@@ -244,7 +244,10 @@ export interface CpuFacts {
   features: string;
   available: Variant;
   chosen: Variant;
+  /** Of a model that is given no number: the CPUs of the affinity mask, as many as the quota of the control group pays for. */
   threads: number;
+  /** What a team of so many threads would get now: CPUs of its own, or `none: ` and the reason. */
+  pinning: string;
 }
 
 export type KernelFunction = ((args: object, options?: { variant?: Variant; threads?: number }) => Record<string, unknown>) & {

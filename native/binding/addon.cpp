@@ -4,6 +4,17 @@
 #include "binding/memory.h"
 #include "binding/model.h"
 #include "binding/rollout.h"
+#include "cpu/placement.h"
+
+// What `doctor` says of a team of this size. A wrong ATTUNE_PIN is an error of the call that makes a team, not of loading the addon.
+static std::string pinning(int threads) {
+  try {
+    const attune::cpu::Placement p = attune::cpu::preview(threads);
+    return p.cpus.empty() ? "none: " + p.reason : "each thread to a CPU of its own";
+  } catch (const attune::Error& e) {
+    return std::string("none: ") + e.what();
+  }
+}
 
 static Napi::Object features(Napi::Env env) {
   using namespace attune;
@@ -11,7 +22,9 @@ static Napi::Object features(Napi::Env env) {
   f.Set("features", cpu::features());
   f.Set("available", cpu::name(cpu::available()));
   f.Set("chosen", cpu::name(cpu::best()));
-  f.Set("threads", cpu::allowed_cpus());
+  const int threads = cpu::allowed_cpus();
+  f.Set("threads", threads);
+  f.Set("pinning", pinning(threads));
   return f;
 }
 

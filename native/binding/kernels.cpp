@@ -13,6 +13,8 @@ namespace attune::binding {
   row(attention_backward) \
   row(attention_decode) \
   row(ceiling) \
+  row(cpu_placement) \
+  row(cpu_threads) \
   row(dropout) \
   row(embedding) \
   row(embedding_backward) \

@@ -1,7 +1,7 @@
 #include "cpu/features.h"
+#include "cpu/placement.h"
 #include <cstdlib>
 #include <cstring>
-#include <sched.h>
 #include <thread>
 #include <unistd.h>
 #if defined(__x86_64__)
@@ -95,12 +95,8 @@ std::string features() {
   return all;
 }
 int allowed_cpus() {
-#if defined(__linux__)
-  cpu_set_t set;
-  if (sched_getaffinity(0, sizeof set, &set) == 0) return CPU_COUNT(&set);
-#endif
-  const int n = int(std::thread::hardware_concurrency());
-  return n > 0 ? n : 1;
+  const int listed = int(allowed_list().size()), n = listed ? listed : int(std::thread::hardware_concurrency());
+  return default_threads(n, cpu_quota(""));
 }
 long l1_bytes() {
 #if defined(_SC_LEVEL1_DCACHE_SIZE)

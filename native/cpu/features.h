@@ -26,7 +26,7 @@ class Choose {
 };
 // Names of the features found, for `doctor`: "avx2 fma avx512f …".
 std::string features();
-// CPUs that this process may run on.
+// CPUs that this process may use at a time: those of its affinity mask, as many as the quota of its control group pays for.
 int allowed_cpus();
 // Bytes of L1d and L2 of one core (48 KiB and 2 MiB where unknown).
 long l1_bytes();

@@ -1,8 +1,6 @@
 #include "cpu/threads.h"
 #include "cpu/features.h"
 #include <algorithm>
-#include <cstdlib>
-#include <cstring>
 #if defined(__linux__)
 #include <pthread.h>
 #include <sched.h>
@@ -18,23 +16,10 @@ void pause() {
 }
 
 #if defined(__linux__)
-// The CPUs of the process's allowed set, in order; thread i of a team gets the i-th.
-const std::vector<int>& allowed() {
-  static const std::vector<int> list = [] {
-    std::vector<int> l;
-    cpu_set_t set;
-    if (sched_getaffinity(0, sizeof set, &set) == 0)
-      for (int c = 0; c < CPU_SETSIZE; c++)
-        if (CPU_ISSET(c, &set)) l.push_back(c);
-    return l;
-  }();
-  return list;
-}
-void pin_to(pthread_t thread, int index) {
-  if (allowed().empty()) return;
+void pin_to(pthread_t thread, int cpu) {
   cpu_set_t one;
   CPU_ZERO(&one);
-  CPU_SET(allowed()[size_t(index) % allowed().size()], &one);
+  CPU_SET(cpu, &one);
   pthread_setaffinity_np(thread, sizeof one, &one);
 }
 #endif
@@ -44,17 +29,12 @@ constexpr int kSpins = 4000;
 
 }  // namespace
 
-Team::Team(int threads) : size_(threads > 0 ? threads : cpu::allowed_cpus()) {
-  const char* pin = getenv("ATTUNE_PIN");
-  pin_ = !(pin && !strcmp(pin, "0")) && size_ <= cpu::allowed_cpus();
+Team::Team(int threads) : size_(threads > 0 ? threads : cpu::allowed_cpus()), claim_(size_), pin_(!claim_.cpus().empty()) {
   errors_.resize(size_);
-#if defined(__linux__)
-  allowed();  // read the set before any thread is pinned
-#endif
   for (int i = 1; i < size_; i++) {
     workers_.emplace_back([this, i] { work(i); });
 #if defined(__linux__)
-    if (pin_) pin_to(workers_.back().native_handle(), i);
+    if (pin_) pin_to(workers_.back().native_handle(), claim_.cpus()[size_t(i)]);
 #endif
   }
 }
@@ -84,7 +64,7 @@ void Team::run(const std::function<void(int, int)>& job) {
   left_.store(size_ - 1, std::memory_order_relaxed);
 #if defined(__linux__)
   cpu_set_t before;
-  if (pin_) pthread_getaffinity_np(pthread_self(), sizeof before, &before), pin_to(pthread_self(), 0);
+  if (pin_) pthread_getaffinity_np(pthread_self(), sizeof before, &before), pin_to(pthread_self(), claim_.cpus()[0]);
 #endif
   wake();
   guarded(0);

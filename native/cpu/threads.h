@@ -1,7 +1,9 @@
 // A team of threads that run one function together. Workers spin for a short while before they sleep, because a training step calls the team
-// thousands of times with microseconds between. Each worker is pinned to a CPU of its own: a scheduler that sees two spinning threads wake each
-// other may keep both on one CPU for seconds, which halves the speed. The caller is pinned only while it works.
+// thousands of times with microseconds between. Where CPUs are free that no other team has (placement.h), each worker is pinned to one of its
+// own: a scheduler that sees two spinning threads wake each other may keep both on one CPU for seconds, which halves the speed. The caller is
+// pinned only while it works.
 #pragma once
+#include "cpu/placement.h"
 #include <atomic>
 #include <condition_variable>
 #include <exception>
@@ -14,7 +16,7 @@ namespace attune {
 
 class Team {
  public:
-  // threads <= 0: one per CPU that the process may use. pin: see above; turned off by ATTUNE_PIN=0.
+  // threads <= 0: as many as the process may use CPUs (default_threads of placement.h).
   explicit Team(int threads = 0);
   ~Team();
   Team(const Team&) = delete;
@@ -37,6 +39,7 @@ class Team {
   void wake();
   void guarded(int index);
   int size_;
+  cpu::Claim claim_;
   bool pin_;
   int isa_ = 0;  // the caller's cpu::chosen() of the current run
   std::vector<std::thread> workers_;
