@@ -8,16 +8,29 @@
 #include "transformer/model.h"
 #include "transformer/passes.h"
 #include <algorithm>
+#include <numeric>
 
 namespace attune {
 
-// y[32] += x[32], one row of a block.
-static void add32(void* y, long y_at, const void* x, long x_at, DType dtype) {
-  for (long j = 0; j < 32; j++)
-    if (dtype == DType::f32)
-      static_cast<float*>(y)[y_at + j] += static_cast<const float*>(x)[x_at + j];
-    else
-      store(static_cast<bf16*>(y) + y_at + j, to_float(static_cast<bf16*>(y)[y_at + j]) + to_float(static_cast<const bf16*>(x)[x_at + j]));
+static float number(const void* x, long at, DType t) {
+  return t == DType::f32 ? static_cast<const float*>(x)[at] : to_float(static_cast<const bf16*>(x)[at]);
+}
+
+// y (N, H) = the sum of the rows r of x (R, H) with rows[r] there, for columns k .. k + 32; rows without one are left alone. A position may be
+// read many times (a prompt's last token by the first of each answer, a value beside a log-probability): summed in fp32 and rounded once, as
+// rounding after each of 64 adds would lose a tenth of a small one. In the order of `order`, which goes by places.
+static void add_by_place(void* y, const void* x, const std::vector<int>& rows, const std::vector<long>& order, long k, long H, DType t) {
+  for (size_t from = 0, to = 0; from < order.size(); from = to) {
+    const int place = rows[order[from]];
+    float sum[32] = {};
+    for (to = from; to < order.size() && rows[order[to]] == place; to++)
+      for (long j = 0; j < 32; j++) sum[j] += number(x, rows_index(order[to], k, H) + j, t);
+    for (long j = 0; j < 32; j++)
+      if (t == DType::f32)
+        static_cast<float*>(y)[rows_index(place, k, H) + j] = sum[j];
+      else
+        store(static_cast<bf16*>(y) + rows_index(place, k, H) + j, sum[j]);
+  }
 }
 
 // The buffers of a pass belong to its batch and its adapter; only that pass as a whole may be gone back through.
@@ -87,11 +100,11 @@ void Model::backward_head(const Gradients& g) {
                     active_->head.gradient.empty() ? nullptr : active_->head.gradient.data());
   }
   config.encoder ? encoder_backward_head(R) : backward_last_norm(R);
-  // A position may be read more than once (a prompt's last token, a value beside a log-probability): columns are shared among threads, rows in order.
-  team.tasks(axes.H / 32, [&](long k, int) {
-    for (long r = 0; r < R; r++)
-      add32(dx_.as<char>(), rows_index(rows[r], k * 32, axes.H), dcompact_.as<char>(), rows_index(r, k * 32, axes.H), options.dtype);
-  });
+  std::vector<long> order(rows.size());
+  std::iota(order.begin(), order.end(), 0L);
+  std::stable_sort(order.begin(), order.end(), [&](long a, long b) { return rows[a] < rows[b]; });
+  team.tasks(axes.H / 32,
+             [&](long k, int) { add_by_place(dx_.as<char>(), dcompact_.as<char>(), rows, order, k * 32, axes.H, options.dtype); });
 }
 
 // dcompact_ (R, H): from the gradient of the normed rows to that of the rows.
