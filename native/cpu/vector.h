@@ -58,8 +58,11 @@ ATTUNE_INLINE float largest(F16 a) { return _mm512_reduce_max_ps(a.v); }
 ATTUNE_INLINE bool any_above(F16 a, F16 b) { return _mm512_cmp_ps_mask(a.v, b.v, _CMP_GT_OQ) != 0; }
 // Lanes i with bit i of `mask` set take b, the others a.
 ATTUNE_INLINE F16 blend(F16 a, F16 b, unsigned mask) { return {_mm512_mask_blend_ps((__mmask16)mask, a.v, b.v)}; }
-// x = whole + rest, 0 <= rest < 1; returns rest. scale2(p, x) = p * 2^floor(x), saturating to 0 and infinity by itself.
-ATTUNE_INLINE F16 fraction(F16 x) { return {_mm512_reduce_ps(x.v, 0x09)}; }
+// x = whole + rest, 0 <= rest <= 1; returns rest. For -1 < x < 0 it is not exact: vreduceps rounds it down, as it does x to its whole, which makes
+// every such power too small by up to 2^-24 (fraction_down, for results that become bf16); a subtraction rounds to nearest.
+// scale2(p, x) = p * 2^floor(x), saturating to 0 and infinity by itself.
+ATTUNE_INLINE F16 fraction_down(F16 x) { return {_mm512_reduce_ps(x.v, 0x09)}; }
+ATTUNE_INLINE F16 fraction(F16 x) { return {_mm512_sub_ps(x.v, _mm512_roundscale_ps(x.v, 0x09))}; }
 ATTUNE_INLINE F16 scale2(F16 p, F16 x) { return {_mm512_scalef_ps(p.v, x.v)}; }
 
 #elif defined(__AVX2__)
@@ -119,6 +122,7 @@ ATTUNE_INLINE F16 blend(F16 x, F16 y, unsigned mask) {
   return {_mm256_blendv_ps(x.a, y.a, lanes(mask)), _mm256_blendv_ps(x.b, y.b, lanes(mask >> 8))};
 }
 ATTUNE_INLINE F16 fraction(F16 x) { return {_mm256_sub_ps(x.a, _mm256_floor_ps(x.a)), _mm256_sub_ps(x.b, _mm256_floor_ps(x.b))}; }
+ATTUNE_INLINE F16 fraction_down(F16 x) { return fraction(x); }
 ATTUNE_INLINE __m256 scale2(__m256 p, __m256 x) {  // 2^floor(x) in two factors, so that results below 2^-126 fade out instead of wrapping
   const __m256 k = _mm256_max_ps(_mm256_set1_ps(-252.f), _mm256_min_ps(_mm256_set1_ps(254.f), _mm256_floor_ps(x)));
   const __m256i i = _mm256_cvtps_epi32(k), half = _mm256_srai_epi32(i, 1), rest = _mm256_sub_epi32(i, half);
@@ -174,6 +178,7 @@ ATTUNE_INLINE bool any_above(F16 a, F16 b) {
 }
 ATTUNE_INLINE F16 blend(F16 a, F16 b, unsigned mask) { ATTUNE_EACH((mask >> i) & 1 ? b.v[i] : a.v[i]); }
 ATTUNE_INLINE F16 fraction(F16 x) { ATTUNE_EACH(x.v[i] - floorf(x.v[i])); }
+ATTUNE_INLINE F16 fraction_down(F16 x) { return fraction(x); }
 ATTUNE_INLINE F16 scale2(F16 p, F16 x) {
   ATTUNE_EACH(ldexpf(p.v[i], int(x.v[i] < -300.f ? -300.f : x.v[i] > 300.f ? 300.f : floorf(x.v[i]))));
 }
@@ -189,7 +194,7 @@ constexpr float kLog2e = 1.44269504088896341f, kLn2 = 0.693147180559945309f;
 
 // 2^x. Minimax polynomials of 2^f on [0, 1): degree 3 errs by 7.5e-5 (for values that become bf16), 4 by 2.6e-6, 6 by 8.3e-8 (fp32 path).
 template <int degree> ATTUNE_INLINE F16 exp2(F16 x) {
-  const F16 f = fraction(x);
+  const F16 f = degree > 4 ? fraction(x) : fraction_down(x);  // polynomials of 3 and 4 err by more than the difference
   F16 p;
   if (degree == 3) {
     p = fma(set1(0.0780244097f), f, set1(0.2260673195f));
