@@ -6,9 +6,9 @@ import { microBatches, packBatch } from '../../lib/data/pack.js';
 import { type Cursor, StepPlan, type StepRules } from '../../lib/data/plan.js';
 import { Random } from '../../lib/data/random.js';
 
-/** Sequences of any lengths, from up to three sources, some with nothing trained; ids are unique. */
+/** Sequences of any lengths, 0 among them, from up to three sources, some with nothing trained; ids are unique. */
 const sequence = fc.record({
-  length: fc.integer({ min: 1, max: 20 }),
+  length: fc.integer({ min: 0, max: 20 }),
   source: fc.nat(2),
   flags: fc.array(fc.nat(1), { minLength: 20, maxLength: 20 }),
 });

@@ -42,8 +42,10 @@ export function compare(got: ArrayLike<number>, expected: ArrayLike<number>, bou
   expect(far <= limit, `${what}[${worst}]: got ${got[worst]}, expected ${expected[worst]}, off by ${far}, bound ${limit}`).toBe(true);
 }
 
-/** ||got - expected|| / ||expected||. */
+/** ||got - expected|| / ||expected||. Of other lengths, or of nothing, it would be a 0 that no fault can move: an error. */
 export function relativeError(got: ArrayLike<number>, expected: ArrayLike<number>): number {
+  if (got.length !== expected.length) throw new Error(`relativeError of ${got.length} numbers, where ${expected.length} are expected`);
+  if (expected.length === 0) throw new Error('relativeError of no numbers');
   let far = 0;
   let size = 0;
   for (let i = 0; i < expected.length; i++) {

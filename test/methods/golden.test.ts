@@ -2,6 +2,7 @@
 import { describe, expect, it } from 'vitest';
 import type { MethodName } from '../../lib/options/index.js';
 import golden from '../reference/trl_golden.json' with { type: 'json' };
+import ld from '../reference/trl_golden_ld.json' with { type: 'json' };
 import { flat, layout, lossOf, optionsOf, runStep, type StepInput } from './step.js';
 
 /** Inputs and losses were written with six decimals; TRL computed in single precision. */
@@ -52,6 +53,7 @@ describe('dpo', () => {
     sigmoid_norm: 'sigmoidNorm',
   };
   const divergences = { forward_kl: 'forwardKl', js_divergence: 'jsDivergence', alpha_divergence: 'alphaDivergence' };
+  // LD-DPO needs each token: below.
   const cases = Object.entries(dpo.loss).filter(([name]) => !name.includes('ld_alpha'));
 
   it.each(cases)('%s', (name, wanted) => {
@@ -60,6 +62,17 @@ describe('dpo', () => {
     const options = { beta: dpo.beta, loss: names[loss as keyof typeof names] ?? loss, labelSmoothing: smoothing };
     expectLoss('dpo', { ...options, divergence: divergences[divergence as keyof typeof divergences] ?? 'reverseKl' }, pairs, wanted);
   });
+});
+
+it('dpo with ldAlpha', () => {
+  const sides = (chosen: number[][], rejected: number[][]) => chosen.flatMap((row, k) => [row, rejected[k]!]);
+  const [logprob, reference] = [sides(ld.logp_chosen, ld.logp_rejected), sides(ld.ref_chosen, ld.ref_rejected)];
+  const columns = layout(
+    logprob,
+    logprob.map((_, s) => s >> 1),
+  );
+  const step = { columns: { ...columns, reference: flat(reference) }, outputs: { logprob: flat(logprob) } };
+  expectLoss('dpo', { beta: ld.beta, ldAlpha: ld.ld_alpha }, step, ld.loss);
 });
 
 it('reward', () => {
