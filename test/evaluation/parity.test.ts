@@ -34,7 +34,7 @@ describe('parity', () => {
     expect(parity.good).toBe(true);
     // A bound that is a hundred times what happens would call a wrong scale good.
     expect(parity.maxLogitDifference).toBeGreaterThan(0.01 * parity.bound);
-    const other = writeTinyAdapter(join(scratch, `other-${dtype}`), layers, { alpha: 10 });
+    const other = writeTinyAdapter(join(scratch, `other-${dtype}`), layers, { alpha: 24 });
     const config = networkConfig(TINY_CONFIG, 'config.json');
     const base = await openModelFolder(model);
     const judged = await parityOf(base, await readAdapter(other, config), join(scratch, `merged-${dtype}`));
