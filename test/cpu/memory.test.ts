@@ -1,6 +1,7 @@
 import { closeSync, mkdirSync, openSync, truncateSync, writeFileSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
-import { describe, expect, it } from 'vitest';
+import { setTimeout } from 'node:timers/promises';
+import { describe, expect, it, vi } from 'vitest';
 import { networkConfig } from '../../lib/checkpoint/config.js';
 import { expectedTensors } from '../../lib/checkpoint/expected_tensors.js';
 import { openModelFolder } from '../../lib/checkpoint/model_folder.js';
@@ -41,6 +42,12 @@ async function round(folder: string, train: ModelOptions['train']): Promise<{ he
   await native.logits(new Int32Array(64), Int32Array.of(0, 64));
   const held = addon().residentMemory().now;
   native.dispose();
+  // What it held goes behind the call, off the main loop: at least the weights, 14 M numbers of two bytes, then the rest until nothing moves.
+  await vi.waitFor(() => expect(addon().residentMemory().now).toBeLessThan(held - 13 * MIB), { timeout: 60_000 });
+  for (let before = Infinity; addon().residentMemory().now < before - MIB / 4; ) {
+    before = addon().residentMemory().now;
+    await setTimeout(100);
+  }
   return { held: held / MIB, left: addon().residentMemory().now / MIB };
 }
 
@@ -53,10 +60,10 @@ describe('resident memory', () => {
     expect(size).toBeGreaterThan(15);
     const left: number[] = [];
     for (let i = 0; i < 5; i++) left.push((await round(folder, train)).left);
-    // A heap a thread that keeps what was freed keeps whole models: 1 to 4 of them. A quarter is room for what JavaScript holds by then.
+    // A heap a thread that keeps what was freed keeps whole models: 2 to 20 of them here. Half of one is room for what JavaScript holds by then.
     const growth = Math.max(...left) - first.left;
     expect(growth, `left after each: ${[first.left, ...left].map(Math.round)} MiB; a model holds ${Math.round(size)} MiB`).toBeLessThan(
-      size / 4,
+      size / 2,
     );
   });
 });
