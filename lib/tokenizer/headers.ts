@@ -97,7 +97,7 @@ function sharedBehind(
   const prompted = render(before, true, variables);
   if (prompted === undefined) return undefined;
   const prompt = prompted.slice(commonEnd(prompted, 0, render(before, false, variables) ?? '', 0));
-  if (prompted.startsWith(text.slice(0, turn.start))) {
+  if (turn.start > 0 && prompted.startsWith(text.slice(0, turn.start))) {
     const end = Math.min(commonEnd(prompted, 0, text, 0), turn.end);
     return { prompt, end, whole: end === prompted.length };
   }

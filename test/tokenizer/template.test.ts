@@ -67,9 +67,9 @@ describe('values of files are printed as Python prints them', () => {
 
 describe('a template fails as in Jinja2', () => {
   it.each([
-    ["{{ 'a' + none }}", /str \+ NoneType/],
-    ["{{ 'a' + {} }}", /str \+ dict/],
-    ["{{ 1 + 'a' }}", /int \+ str/],
+    ["{{ 'a' + none }}", /\+: 'str' and 'NoneType'/],
+    ["{{ 'a' + {} }}", /\+: 'str' and 'dict'/],
+    ["{{ 1 + 'a' }}", /\+: 'int' and 'str'/],
     ['{{ missing.name }}', /'missing' is undefined/],
     ['{{ missing.a.b }}', /'missing' is undefined/],
     ['{{ missing | tojson }}', /not JSON serializable/],

@@ -1,7 +1,6 @@
 /** The filter `tojson`: Python's `json.dumps` as transformers sets it up. */
-import { pythonFloat } from '../../json/index.js';
-import type { Value } from './library.js';
-import { isList, isMapping, isText } from './values.js';
+import { Float, pythonFloat } from '../../json/index.js';
+import { Dict, isWhole, order, TemplateFault, Tuple, textOf, typeName, type Value } from './values.js';
 
 /** As the filter's arguments are named. */
 export interface JsonStyle {
@@ -13,10 +12,10 @@ export interface JsonStyle {
 
 export const PLAIN_STYLE: JsonStyle = { indent: null, ensureAscii: false, sortKeys: false, separators: null };
 
-/** @throws Error for a value that has no JSON, in Python's words */
+/** @throws TemplateFault for a value that has no JSON, in Python's words */
 export function pythonJson(value: Value, style: JsonStyle = PLAIN_STYLE): string {
   const { indent } = style;
-  const step = typeof indent === 'number' ? ' '.repeat(indent) : indent;
+  const step = typeof indent === 'number' ? ' '.repeat(Math.min(Math.max(indent, 0), 1000)) : indent;
   return written(value, style, step, '\n');
 }
 
@@ -27,27 +26,37 @@ function written(value: Value, style: JsonStyle, step: string | null, lineEnd: s
     if (items.length === 0) return open + close;
     return step === null ? open + items.join(between) + close : open + inner + items.join(between + inner) + lineEnd + close;
   };
-  if (isList(value)) {
-    const items = value.value.map((item) => written(item, style, step, inner));
+  if (Array.isArray(value) || value instanceof Tuple) {
+    const items = (Array.isArray(value) ? value : value.items).map((item) => written(item, style, step, inner));
     return enclosed('[', items, ']');
   }
-  if (!isMapping(value)) return scalar(value, style);
-  const entries = [...value.value];
-  if (style.sortKeys) entries.sort(([a], [b]) => Buffer.compare(Buffer.from(a), Buffer.from(b)));
-  const members = entries.map(([key, one]) => quoted(String(key), style) + colon + written(one, style, step, inner));
+  if (!(value instanceof Dict)) return scalar(value, style);
+  const entries = value.entries();
+  if (style.sortKeys) entries.sort(([a], [b]) => order(a, b));
+  const members = entries.map(([key, one]) => quoted(keyText(key), style) + colon + written(one, style, step, inner));
   return enclosed('{', members, '}');
 }
 
-function scalar(value: Value, style: JsonStyle): string {
-  if (isText(value)) return quoted(value.value, style);
-  if (value.type === 'NullValue') return 'null';
-  if (value.type === 'FloatValue') return floatText(value.value as number);
-  if (value.type === 'IntegerValue' || value.type === 'BooleanValue') return String(value.value);
-  throw new Error(`Object of type ${value.type.replace(/Value$/, '')} is not JSON serializable`);
+function keyText(key: Value): string {
+  const text = textOf(key);
+  if (text !== undefined) return text;
+  if (key instanceof Tuple) throw new TemplateFault('keys must be str, int, float, bool or None, not tuple');
+  return scalar(key, PLAIN_STYLE);
 }
 
-const floatText = (value: number) =>
-  Number.isFinite(value) ? pythonFloat(value) : Number.isNaN(value) ? 'NaN' : value < 0 ? '-Infinity' : 'Infinity';
+function scalar(value: Value, style: JsonStyle): string {
+  const text = textOf(value);
+  if (text !== undefined) return quoted(text, style);
+  if (value === null) return 'null';
+  if (value instanceof Float) return floatText(value);
+  if (typeof value === 'boolean' || isWhole(value)) return String(value);
+  throw new TemplateFault(`Object of type ${typeName(value)} is not JSON serializable`);
+}
+
+function floatText(float: Float): string {
+  const { value } = float;
+  return Number.isFinite(value) ? pythonFloat(value) : Number.isNaN(value) ? 'NaN' : value < 0 ? '-Infinity' : 'Infinity';
+}
 
 const quoted = (text: string, { ensureAscii }: JsonStyle) =>
   ensureAscii

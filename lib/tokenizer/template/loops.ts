@@ -1,48 +1,44 @@
-/** What a `for` loop of a template needs: its variables, the name `loop`, and the ways out of it. */
-import type { Node, Scope, Value } from './library.js';
-import { itemsOf, toValue, typeName } from './values.js';
+/** The name `loop` inside of a `for`. */
+import { Attributes, Callable, equals, present, TemplateFault, Undefined, type Value } from './values.js';
 
-/** `{% break %}` or `{% continue %}` on its way to its loop, with what was printed before it. */
-export class LoopSignal {
-  printed = '';
-  constructor(readonly breaks: boolean) {}
-}
-
-export function signal(breaks: boolean): never {
-  throw new LoopSignal(breaks);
-}
-
-/** Gives a loop's variable, or its variables, their values. */
-export function bind(scope: Scope, variable: Node, value: Value): void {
-  if (variable.type === 'Identifier') {
-    scope.setVariable(variable.value as string, value);
-    return;
-  }
-  const names = variable.value as { value: string }[];
-  const items = itemsOf(value);
-  if (items?.length !== names.length) throw new Error(`cannot unpack ${typeName(value)} into ${names.length} names`);
-  names.forEach((name, i) => {
-    scope.setVariable(name.value, items[i]!);
-  });
-}
-
-export function loopState(items: readonly Value[], i: number): Value {
+/**
+ * @param depth of a recursive loop, from 1
+ * @param changed what `loop.changed` was given last
+ * @param again goes through the items of a deeper level
+ */
+export function loopState(
+  items: readonly Value[],
+  i: number,
+  depth: number,
+  changed: { last: readonly Value[] | undefined },
+  again: Callable,
+): Attributes {
   const count = items.length;
-  const state = toValue({ index: i + 1, index0: i, revindex: count - i, revindex0: count - i - 1, first: i === 0, last: i === count - 1 });
-  const members = state.value as Map<string, Value>;
-  members.set('length', toValue(count));
-  members.set('previtem', items[i - 1] ?? toValue(undefined));
-  members.set('nextitem', items[i + 1] ?? toValue(undefined));
-  members.set(
-    'cycle',
-    functionOf((args) => args[i % args.length]!),
-  );
-  return state;
-}
-
-/** A function on values. */
-function functionOf(call: (args: Value[]) => Value): Value {
-  const value = toValue(() => undefined);
-  (value as { value: unknown }).value = call;
-  return value;
+  const isChanged = (args: Value[]) => {
+    const { last } = changed;
+    changed.last = args;
+    return last?.length !== args.length || !args.every((one, n) => equals(one, last[n]!));
+  };
+  const cycle = (args: Value[]) => {
+    if (args.length === 0) throw new TemplateFault('no items for cycling given');
+    return args[i % args.length]!;
+  };
+  const members: Record<string, () => Value> = {
+    index: () => i + 1,
+    index0: () => i,
+    revindex: () => count - i,
+    revindex0: () => count - i - 1,
+    first: () => i === 0,
+    last: () => i === count - 1,
+    length: () => count,
+    depth: () => depth,
+    depth0: () => depth - 1,
+    previtem: () => present(items[i - 1], new Undefined('there is no previous item')),
+    nextitem: () => present(items[i + 1], new Undefined('there is no next item')),
+    cycle: () => new Callable('cycle', cycle),
+    changed: () => new Callable('changed', isChanged),
+    __call__: () => again,
+  };
+  const get = (name: string) => (Object.hasOwn(members, name) ? members[name]!() : undefined);
+  return new Attributes('LoopContext', get, undefined, () => `<LoopContext ${i + 1}/${count}>`);
 }
