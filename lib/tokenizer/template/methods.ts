@@ -1,4 +1,7 @@
-/** Methods of Python's str, list, tuple and dict. What changes its object is forbidden by transformers' sandbox. */
+/**
+ * Methods of Python's str, list, tuple and dict. What changes its object is forbidden by transformers' sandbox.
+ * Long because: the tables list every method, and most are one line.
+ */
 import { type Bound, bind } from './arguments.js';
 import { formatted, padded } from './format.js';
 import {
