@@ -94,7 +94,8 @@ describe.skipIf(stories260k === undefined)(`real preferences ${WITHOUT}`, async 
     expect(counts.dropped.equal_answers).toBe(equal.length);
     expect(counts.in).toBe(220);
     expect(counts.kept * 2).toBe(sequences.length);
-    expect(warnings).toEqual([]);
+    // 62 of 220 answers lie beyond 512 tokens: more than 5 %.
+    expect(warnings.map(({ code }) => code)).toEqual(['many_dropped']);
     for (const { ids, trainedTokens, unit } of sequences) {
       expect(ids.length <= 512 && trainedTokens > 0).toBe(true);
       expect(unit?.columns).toEqual({ score_chosen: expect.any(Number), score_rejected: expect.any(Number) });
