@@ -22,7 +22,7 @@ interface Recorded {
   cases: Record<string, Case>;
 }
 export interface Case {
-  method: { name: 'ppo' | 'grpo' | 'rloo'; value?: 'adapter' };
+  method: { name: 'ppo' | 'grpo' | 'rloo'; value?: 'adapter'; beta?: number };
   learningRate: number;
   /** (N) */
   advantage: number[];
@@ -71,7 +71,9 @@ async function policyOf({ name, value }: Case['method'], shares: boolean): Promi
 }
 
 function settingOf(native: NativeModel, { method }: Case, microBatchTokens: number): RolloutSetting {
-  const own = { ...method, rewards: [{ function: 'recorded.mjs#rewards' }], samplesPerPrompt: 2, reference: 'base' };
+  // grpo holds to a reference only where its beta is above 0.
+  const reference = method.name === 'grpo' && !method.beta ? {} : { reference: 'base' };
+  const own = { ...method, rewards: [{ function: 'recorded.mjs#rewards' }], samplesPerPrompt: 2, ...reference };
   const input = { model: 'recorded', data: 'recorded.jsonl', method: own, train: { weightDecay: 0, clip: 1, seed: 1 } };
   const tokenizer = { ends: [2], eos: 2, stream: () => ({ push: () => '', end: () => '' }) };
   const judges = { rewards: async () => Float64Array.from(recorded.answers, ({ reward }) => reward) };
