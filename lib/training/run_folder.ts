@@ -1,5 +1,5 @@
 /** The output folder of a run: recipe.yaml, manifest.json, metrics.jsonl, report.json. It appears with the first step, not before. */
-import { type FileHandle, open, readFile, rm } from 'node:fs/promises';
+import { type FileHandle, open, readdir, readFile, rm, rmdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { exists, folderWhole, removePartial, removePartialOf, writeFault, writeWhole } from '../checkpoint/files.js';
 import { wholeLines, writeLines } from '../checkpoint/lines.js';
@@ -40,6 +40,7 @@ export class RunFolder {
   #metrics: FileHandle | undefined;
   #lock: RunLock | undefined;
   #waiting: string[] = [];
+  #isOwn = false;
 
   constructor(readonly path: string) {}
 
@@ -58,6 +59,7 @@ export class RunFolder {
   async #make(files: FirstFiles): Promise<void> {
     await removePartialOf(this.path);
     await folderWhole(this.path, (folder) => this.#first(folder, files));
+    this.#isOwn = true;
   }
 
   async #first(folder: string, { recipe, manifest }: FirstFiles): Promise<void> {
@@ -124,6 +126,18 @@ export class RunFolder {
   /** Forces what was told to the disk. */
   async sync(): Promise<void> {
     await this.#metrics?.sync().catch((error) => Promise.reject(writeFault(error, this.path)));
+  }
+
+  /**
+   * Takes back a folder that this process made and that holds no checkpoint: what could not be written can then be begun again under the
+   * same name. Only files that this class writes are removed, and the folder only where nothing else is in it.
+   */
+  async takeBack(): Promise<void> {
+    const above = checkpointsFolder(this.path);
+    if (!this.#isOwn || ((await ifThere(readdir(above), above)) ?? []).length > 0) return;
+    await this.close();
+    for (const name of [METRICS, MANIFEST, RECIPE]) await rm(join(this.path, name), { force: true });
+    for (const folder of [above, this.path]) await ifThere(rmdir(folder), folder);
   }
 
   async close(): Promise<void> {

@@ -1,7 +1,7 @@
 /** The training loop: steps, evaluations, checkpoints, and what comes out at the end, as a stream of events. */
 
 import { StepPlan } from '../data/index.js';
-import { InterruptedError } from '../errors/index.js';
+import { InterruptedError, WorkError } from '../errors/index.js';
 import { type ReadRecipe, resolvedRecipe } from '../options/index.js';
 import type { StartEvent, TrainingEvent } from './events.js';
 import { manifest } from './manifest_json.js';
@@ -36,10 +36,16 @@ async function* trainOne(input: ReadRecipe, options: TrainOptions, time?: string
     if (options.resume === true) await folder.take();
     if (samples(input.recipe)) yield* sampleRun(input, options, folder, time);
     else yield* trainRun(input, options, folder, time);
+  } catch (error) {
+    if (couldNotWrite(error)) await folder.takeBack().catch(() => undefined);
+    throw error;
   } finally {
     await folder.close();
   }
 }
+
+/** Where the first checkpoint finds no room, there is nothing to go on from, and the folder would bar the way of a new start. */
+const couldNotWrite = (error: unknown) => error instanceof WorkError && ['disk_full', 'write_failed'].includes(error.code);
 
 async function* trainRun(
   input: ReadRecipe,

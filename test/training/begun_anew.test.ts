@@ -1,4 +1,5 @@
 // Runs that were cut where little is on the disk, and runs whose folder cannot be read.
+import { spawnSync } from 'node:child_process';
 import {
   appendFileSync,
   cpSync,
@@ -11,7 +12,7 @@ import {
   symlinkSync,
   writeFileSync,
 } from 'node:fs';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import type { StagedInput } from '../../lib/options/index.js';
 import { train } from '../../lib/training/train.js';
@@ -176,4 +177,33 @@ it('counts steps once where a run was resumed from its start', async () => {
   const recipe = tinyRecipe(place());
   await cut(recipe);
   expect(lossesOf(await trained(recipe, { resume: true }))).toHaveLength(6);
+});
+
+describe('a run whose first checkpoint cannot be written', () => {
+  // Files of more than 8 KiB are refused by the system: recipe, manifest and metrics fit, weights do not.
+  const small = (recipe: object, ...args: string[]) => {
+    const file = join(scratch, 'small.json');
+    writeFileSync(file, JSON.stringify(recipe));
+    const limited = ['-c', 'ulimit -f 8; exec "$0" "$@"', process.execPath, resolve('bin/attune.js'), 'train', file, '--json', ...args];
+    return spawnSync('bash', limited, { encoding: 'utf8' });
+  };
+
+  it('leaves its name free, so that the same command begins it again', async () => {
+    const recipe = tinyRecipe(place());
+    const { status, stdout } = small(recipe);
+    expect(JSON.parse(stdout.trimEnd().split('\n').at(-1) as string)).toMatchObject({ event: 'error', code: 'write_failed' });
+    expect(status).toBe(1);
+    expect(existsSync(recipe.out)).toBe(false);
+    expect(lossesOf(await trained(recipe))).toHaveLength(6);
+  });
+
+  it('keeps what another process left, and what is not its own', async () => {
+    const recipe = tinyRecipe(place(), { train: { checkpointEvery: 1 } });
+    await stoppedAt(recipe, 1);
+    const before = readdirSync(join(recipe.out, 'checkpoints'));
+    const { status } = small(recipe, '--resume');
+    expect(status).toBe(1);
+    expect(readdirSync(join(recipe.out, 'checkpoints'))).toEqual(before);
+    expect(lossesOf(await trained(recipe, { resume: true }))).toHaveLength(5);
+  });
 });
