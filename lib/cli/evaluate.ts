@@ -30,6 +30,7 @@ export const evaluate: Command = {
         template: values.template as 'auto' | undefined,
         trainedOnly: values['trained-only'] === true,
         signal: context.signal,
+        onWarning: context.warn,
         onProgress: (done) => context.progress.rows(done),
       });
       context.progress.end();

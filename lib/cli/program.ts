@@ -73,8 +73,9 @@ function contextOf(json: boolean, signal: AbortSignal): Context {
   const note = (line: string) => {
     process.stderr.write(`${line}\n`);
   };
-  const warn = ({ message }: { message: string }) => note(`warning: ${message}`);
-  return { json, write, print: (line) => write(`${line}\n`), note, warn, progress: new Progress(process.stderr, json), signal };
+  const progress = new Progress(process.stderr, json);
+  const warn = ({ message }: { message: string }) => progress.warn(`warning: ${message}`);
+  return { json, write, print: (line) => write(`${line}\n`), note, warn, progress, signal };
 }
 
 /** The first Ctrl-C asks the command to stop where it is safe, the second ends the process. A reader that went away ends it quietly. */

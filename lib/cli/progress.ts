@@ -44,7 +44,11 @@ export class Progress {
 
   /** A line that stays. */
   say(line: string): void {
-    if (this.quiet && !this.stream.isTTY) return;
+    if (!this.quiet || this.stream.isTTY) this.warn(line);
+  }
+
+  /** A line that stays, also where events go elsewhere. */
+  warn(line: string): void {
     this.#clear();
     this.stream.write(`${line}\n`);
     this.#draw(this.#live);

@@ -1,7 +1,7 @@
 /** Mean nats a token over rows, as a model without any padding sees them: what `attune evaluate` answers. */
 import { resolve } from 'node:path';
 import { checkIds } from '../checkpoint/vocabulary.js';
-import { loadDataset, microBatches, packBatch, type Tokens } from '../data/index.js';
+import { loadDataset, microBatches, packBatch, type Tokens, type Warning } from '../data/index.js';
 import { DataError, RequestError, WorkError } from '../errors/index.js';
 import type { NativeModel } from '../native.js';
 import type { Template } from '../options/index.js';
@@ -19,6 +19,8 @@ export interface EvaluationData {
   template?: Template | undefined;
   /** Only the tokens of answers count, their end token included. Default: every token but a row's first. */
   trainedOnly?: boolean | undefined;
+  /** Is told what is remarkable about the rows, which are read all the same. */
+  onWarning?: ((warning: Warning) => void) | undefined;
   onProgress?: ((done: { rows: number; of: number }) => void) | undefined;
   signal?: AbortSignal | undefined;
 }
@@ -60,6 +62,7 @@ export async function evaluateModel(model: LoadedModel, options: EvaluationData)
     framed: isEncoder,
     signal,
   }).catch((error) => Promise.reject(nothingLeft(error)));
+  for (const warning of dataset.warnings) options.onWarning?.(warning);
   checkIds(dataset.sequences, model.base, model.tokenizer);
   const sequences = isEncoder ? withHiddenWords(model, dataset.sequences) : dataset.sequences;
   const { sum, tokens } = await sumOfNats(model.native, sequences, options);

@@ -1,7 +1,7 @@
 /** What a reward model thinks of rows: what `attune score-reward` answers. */
 import { resolve } from 'node:path';
 import { checkIds } from '../checkpoint/vocabulary.js';
-import { loadDataset, microBatches, packBatch, type Tokens } from '../data/index.js';
+import { loadDataset, microBatches, packBatch, type Tokens, type Warning } from '../data/index.js';
 import { DataError, WorkError } from '../errors/index.js';
 import type { NativeModel } from '../native.js';
 import type { Template } from '../options/index.js';
@@ -14,6 +14,8 @@ export interface ScoredData {
   data: string | readonly string[];
   /** How fields become text; default `auto`. */
   template?: Template | undefined;
+  /** Is told what is remarkable about the rows, which are read all the same. */
+  onWarning?: ((warning: Warning) => void) | undefined;
   onProgress?: ((done: { rows: number; of: number }) => void) | undefined;
   signal?: AbortSignal | undefined;
 }
@@ -24,9 +26,10 @@ export interface Scores {
 }
 
 /** @throws DataError for files and rows that are wrong, and `overlong` for rows that the model cannot see whole */
-export async function scoreModel(model: LoadedModel, { data, template = 'auto', onProgress, signal }: ScoredData): Promise<Scores> {
+export async function scoreModel(model: LoadedModel, options: ScoredData): Promise<Scores> {
+  const { data, template = 'auto', onWarning, onProgress, signal } = options;
   const paths = typeof data === 'string' ? [data] : data;
-  const { sequences, counts } = await loadDataset({
+  const { sequences, counts, warnings } = await loadDataset({
     data: paths.map((path) => ({ path: resolve(path), weight: 1 })),
     tokenizer: model.tokenizer,
     chat: openChat(model.tokenizer),
@@ -39,6 +42,7 @@ export async function scoreModel(model: LoadedModel, { data, template = 'auto', 
     overlong: 'drop',
     signal,
   });
+  for (const warning of warnings) onWarning?.(warning);
   checkIds(sequences, model.base, model.tokenizer);
   const { overlong = 0 } = counts.dropped;
   if (overlong > 0) throw tooLong(overlong, model.context, paths[0] ?? '');

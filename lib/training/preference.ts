@@ -1,7 +1,6 @@
 /** What a run over recorded preferences needs beside model and rows: the frozen reference, and remarks on the rows. */
 import { join } from 'node:path';
 import { ADAPTER_CONFIG, ADAPTER_WEIGHTS, isAdapterFolder } from '../checkpoint/adapter_folder.js';
-import { openModelFolder } from '../checkpoint/model_folder.js';
 import type { Counts, Warning } from '../data/index.js';
 import { methods } from '../methods/index.js';
 import { broughtAdapter, type Recipe } from '../options/index.js';
@@ -48,10 +47,11 @@ export async function openHeldReference(source: PreferenceSource, signal?: Abort
   const open = () => openReference(wanted, source, frozen);
   try {
     const held = source.state.fixed.keepsReference
-      ? await keptReference(source, open, signal)
+      ? await keptReference(source, open, frozen, signal)
       : { reference: await open(), made: 'every step' as const, warnings: [] };
     if (held.reference === undefined) await frozen.dispose();
-    return { ...held, close: () => (held.reference === undefined ? Promise.resolve() : frozen.dispose()) };
+    const warnings = [...held.warnings, ...frozen.warnings];
+    return { ...held, warnings, close: () => (held.reference === undefined ? Promise.resolve() : frozen.dispose()) };
   } catch (error) {
     await frozen.dispose();
     throw error;
@@ -61,6 +61,7 @@ export async function openHeldReference(source: PreferenceSource, signal?: Abort
 async function keptReference(
   source: PreferenceSource,
   open: () => Promise<Reference>,
+  frozen: FrozenModels,
   signal?: AbortSignal,
 ): Promise<Omit<HeldReference, 'close'>> {
   const { recipe, native, rows, microBatchTokens, state } = source;
@@ -69,7 +70,7 @@ async function keptReference(
   // What an earlier run kept is taken without opening the reference.
   if (folder !== undefined && folder !== 'start' && folder !== 'base') await checkTokenizer(folder, folder, source, 'reference');
   const sequences = [...rows.sequences, ...rows.heldOut];
-  const reference = await referenceHashes(recipe, base, signal);
+  const reference = await referenceHashes(source, frozen, signal);
   const file = cacheFile({ recipe, sequences, microBatchTokens, shared: native.sharesBeginnings, base, reference });
   const asksMore = methods[recipe.method.name].columns?.(recipe.method as never).includes('mismatch') ?? false;
   const unread: Warning[] = [];
@@ -88,12 +89,13 @@ async function keptReference(
   return { known, made: 'once', file, warnings, ...(asksMore && { reference: opened }) };
 }
 
-/** Hashes of the files that the reference is made of. */
-async function referenceHashes(recipe: Recipe, base: Hashes, signal?: AbortSignal): Promise<Hashes> {
+/** Hashes of the files that the reference is made of, which are opened: what is worth telling of them is told whether or not the reference is asked. */
+async function referenceHashes({ recipe, base, state }: PreferenceSource, frozen: FrozenModels, signal?: AbortSignal): Promise<Hashes> {
   const wanted = wantedReference(recipe) as string;
   const folder = wanted === 'start' ? broughtAdapter(recipe) : wanted === 'base' ? undefined : wanted;
-  if (folder === undefined) return base;
-  if (!(await isAdapterFolder(folder))) return baseHashes(await openModelFolder(folder), signal);
+  if (folder === undefined) return state.fixed.hashes.base;
+  if (!(await isAdapterFolder(folder))) return baseHashes(await frozen.open(folder), signal);
+  if (wanted !== 'start') await frozen.adapter(folder, base.config);
   const files = [ADAPTER_CONFIG, ADAPTER_WEIGHTS];
   return Object.fromEntries(await Promise.all(files.map(async (name) => [name, await hashFile(join(folder, name), signal)] as const)));
 }

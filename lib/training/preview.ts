@@ -28,7 +28,8 @@ export async function previewRecipe(
   const masks = await masksOf(recipe, tokenizer, base.folder, read.place('method.maskToken'));
   const sequences = [...hiddenRows(hideableRows(dataset.sequences, masks), masks, recipe.train.seed, 1)];
   const counts = masks === undefined ? {} : { trainedTokens: sequences.reduce((sum, one) => sum + one.trainedTokens, 0) };
-  return { dataset: { ...dataset, sequences, counts: { ...dataset.counts, ...counts } }, tokenizer };
+  const warnings = [...base.warnings, ...dataset.warnings];
+  return { dataset: { ...dataset, sequences, warnings, counts: { ...dataset.counts, ...counts } }, tokenizer };
 }
 
 /** One stage as a recipe by itself. A model that is yet to be made reads rows as the one that it is made of. */

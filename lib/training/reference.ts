@@ -3,11 +3,12 @@ import { stat } from 'node:fs/promises';
 import { type Adapter, refuseHead } from '../checkpoint/adapter.js';
 import { isAdapterFolder } from '../checkpoint/adapter_folder.js';
 import { readAdapter } from '../checkpoint/adapter_read.js';
-import { type ModelFolder, openModelFolder } from '../checkpoint/model_folder.js';
+import { type ModelFolder, type OpenOptions, openModelFolder } from '../checkpoint/model_folder.js';
 import { loadNative, nativeAdapter } from '../checkpoint/native_model.js';
+import type { CheckpointWarning } from '../checkpoint/warning.js';
 import { DataError } from '../errors/index.js';
 import { ifThere } from '../errors/system.js';
-import type { NativeModel } from '../native.js';
+import type { NativeModel, NetworkConfig } from '../native.js';
 import { broughtAdapter, type Recipe } from '../options/index.js';
 import type { Tokenizer } from '../tokenizer/index.js';
 import { checkTokenizer } from './same_tokenizer.js';
@@ -32,6 +33,7 @@ export interface LoadedPolicy {
 /** Models beside the one that is trained, each loaded once. Where an adapter is trained, its base is frozen and no other is needed. */
 export class FrozenModels {
   readonly #loaded = new Map<string, Promise<NativeModel>>();
+  readonly #warnings = new Map<string, CheckpointWarning>();
 
   constructor(
     private readonly compute: Recipe['compute'],
@@ -50,6 +52,30 @@ export class FrozenModels {
     const found = this.#loaded.get(folder.folder) ?? loadNative(folder, { dtype, threads });
     this.#loaded.set(folder.folder, found);
     return found;
+  }
+
+  /** As `openModelFolder`; what is worth telling of the folder is kept. */
+  async open(folder: string, options?: OpenOptions): Promise<ModelFolder> {
+    const opened = await openModelFolder(folder, options);
+    this.#keep(opened.warnings);
+    return opened;
+  }
+
+  /** As `readAdapter`; what is worth telling of the folder is kept. */
+  async adapter(folder: string, config: NetworkConfig): Promise<Adapter> {
+    const adapter = await readAdapter(folder, config);
+    this.#keep(adapter.warnings);
+    return adapter;
+  }
+
+  /** What is worth telling of the folders that were opened: once, however often they were, and not what the trained model's own base has told. */
+  get warnings(): CheckpointWarning[] {
+    const told = new Set(this.trained.base.warnings.map(({ message }) => message));
+    return [...this.#warnings.values()].filter(({ message }) => !told.has(message));
+  }
+
+  #keep(warnings: readonly CheckpointWarning[] = []): void {
+    for (const warning of warnings) this.#warnings.set(warning.message, warning);
   }
 
   async dispose(): Promise<void> {
@@ -73,14 +99,14 @@ export async function openReference(
   await checkThere(wanted, REFERENCE);
   await checkTokenizer(wanted, wanted, { base, tokenizer }, REFERENCE);
   if (await isAdapterFolder(wanted)) return frozenAdapter(wanted, base, REFERENCE, frozen);
-  const other = await openModelFolder(wanted);
+  const other = await frozen.open(wanted);
   checkSameVocabulary(other, base, REFERENCE);
   return { native: await frozen.of(other), adapter: false };
 }
 
 /** A PEFT folder on a base, as a model that is asked. @param name of the adapter among those of its base */
 export async function frozenAdapter(folder: string, base: ModelFolder, name: string, frozen: FrozenModels): Promise<Reference> {
-  const adapter = await readAdapter(folder, base.config);
+  const adapter = await frozen.adapter(folder, base.config);
   refuseHead(adapter, folder);
   return withAdapter(await frozen.of(base), adapter, name);
 }

@@ -2,10 +2,9 @@
 import { realpath, stat } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { ADAPTER_CONFIG, isAdapterFolder } from '../checkpoint/adapter_folder.js';
-import { readAdapter } from '../checkpoint/adapter_read.js';
 import { exists } from '../checkpoint/files.js';
 import { Fields, readJson, readJsonIfThere } from '../checkpoint/json_file.js';
-import { type ModelFolder, openModelFolder } from '../checkpoint/model_folder.js';
+import type { ModelFolder } from '../checkpoint/model_folder.js';
 import { readTensor } from '../checkpoint/safetensors.js';
 import { DataError } from '../errors/index.js';
 import { ifThere } from '../errors/system.js';
@@ -32,8 +31,8 @@ export class RewardModel {
     if (found === undefined) throw new DataError('missing_reward_model', 'no such folder of a reward model', { file: folder });
     await checkTokenizer(folder, folder, policy);
     if (!(await isAdapterFolder(folder))) return RewardModel.whole(folder, policy, frozen);
-    const base = await baseOf(folder, policy);
-    const adapter = await readAdapter(folder, base.config);
+    const base = await baseOf(folder, policy, frozen);
+    const adapter = await frozen.adapter(folder, base.config);
     const { head } = adapter;
     if (head === undefined) throw new DataError('bad_reward_model', `has no score head; expected what ${MADE}`, { file: folder });
     const constants = await readConstants(folder);
@@ -43,7 +42,7 @@ export class RewardModel {
   }
 
   private static async whole(folder: string, policy: Policy, frozen: FrozenModels): Promise<RewardModel> {
-    const model = await openModelFolder(folder, { scores: true });
+    const model = await frozen.open(folder, { scores: true });
     if (model.score === undefined) throw new DataError('bad_reward_model', `has no score head; expected what ${MADE}`, { file: folder });
     // Added tokens without a row in the policy's embedding stand in no text.
     if (model.config.vocabulary < Math.min(policy.tokenizer.vocabularySize, policy.base.config.vocabulary)) {
@@ -80,12 +79,12 @@ async function readConstants(folder: string): Promise<{ mean: number; std: numbe
 }
 
 /** The base of such an adapter: the policy's, unless the adapter names another folder that is there. */
-export async function baseOf(folder: string, policy: Policy, who = 'reward model'): Promise<ModelFolder> {
+export async function baseOf(folder: string, policy: Policy, frozen: FrozenModels, who = 'reward model'): Promise<ModelFolder> {
   const named = (await readJson(join(folder, ADAPTER_CONFIG))).base_model_name_or_path;
   const other = typeof named === 'string' ? await namedFolder(named, folder) : undefined;
   if (other === undefined || other === (await realpath(policy.base.folder))) return policy.base;
   await checkTokenizer(other, folder, policy, who);
-  return openModelFolder(other);
+  return frozen.open(other);
 }
 
 /** The folder of that name: from here, or, where the project was called from another place, from one above the adapter. */

@@ -89,6 +89,8 @@ export interface RolloutParts {
   reference: Reference | undefined;
   /** The adapter of the value head, where it has one of its own. */
   valueSet: string | undefined;
+  /** What is worth telling of the folders of judges and reference. */
+  warnings: Warning[];
   close(): Promise<void>;
 }
 
@@ -112,7 +114,8 @@ export async function openRollouts(
   try {
     const judges = await Judges.open(options.rewards, functions, { base, tokenizer, microBatchTokens }, frozen);
     const reference = heldRollouts(recipe) ? await openReference(options.reference, source, frozen) : undefined;
-    return { judges, reference, valueSet: valuePlace(recipe) === 'adapter' ? VALUE : undefined, close };
+    const { warnings } = frozen;
+    return { judges, reference, valueSet: valuePlace(recipe) === 'adapter' ? VALUE : undefined, warnings, close };
   } catch (error) {
     await close();
     throw error;

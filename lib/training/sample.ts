@@ -114,8 +114,9 @@ async function openSampling(
   const frozen = new FrozenModels(recipe.compute, { base, native, isAdapter: true });
   const judged = Judges.open(method.rewards ?? [], functions, { base, tokenizer, microBatchTokens: JUDGED_TOKENS }, frozen);
   const judges = await judged.catch((error) => fail(native, error));
+  const warnings = [...base.warnings, ...(adapter?.warnings ?? []), ...rows.warnings, ...frozen.warnings];
   const first = { recipe: resolvedRecipe({ ...fitting, out }), manifest: manifest(base, recipe, rows, { hashes, time }) };
-  return { out, recipe, method, tokenizer, rows, first, native, frozen, judges, resumed: resume };
+  return { out, recipe, method, tokenizer, rows, warnings, first, native, frozen, judges, resumed: resume };
 }
 
 /** Tokens that reward models read at once. */
@@ -146,18 +147,18 @@ async function* sampleParts(run: Sampling, folder: RunFolder, { signal }: TrainO
   yield last;
 }
 
-async function* begin({ rows, first }: Sampling, folder: RunFolder): AsyncGenerator<TrainingEvent, void, void> {
+async function* begin({ warnings, first }: Sampling, folder: RunFolder): AsyncGenerator<TrainingEvent, void, void> {
   await folder.create(first);
-  for (const warning of rows.warnings) yield await folder.tell({ event: 'warning', ...warning });
+  for (const warning of warnings) yield await folder.tell({ event: 'warning', ...warning });
 }
 
 /** Parts that are done; metrics.jsonl is written anew from them, as a part and its event are one line of one file. */
-async function goOn({ out, rows }: Sampling, folder: RunFolder): Promise<Part[]> {
+async function goOn({ out, warnings }: Sampling, folder: RunFolder): Promise<Part[]> {
   const file = join(out, PARTS);
   const done = await wholeParts(file);
   await writeLines(file, partLines(done));
-  const warnings = rows.warnings.map((warning): TrainingEvent => ({ event: 'warning', ...warning }));
-  await folder.reopenWith([...warnings, ...done.map(({ event }) => event)]);
+  const told = warnings.map((warning): TrainingEvent => ({ event: 'warning', ...warning }));
+  await folder.reopenWith([...told, ...done.map(({ event }) => event)]);
   return done;
 }
 

@@ -1,6 +1,6 @@
 /** The teacher of a distillation: a frozen model that names the likeliest ids of each trained token. */
 import { isAdapterFolder } from '../checkpoint/adapter_folder.js';
-import { openModelFolder } from '../checkpoint/model_folder.js';
+import type { CheckpointWarning } from '../checkpoint/warning.js';
 import type { Tokenizer } from '../tokenizer/index.js';
 import { cutInto, membersAt, type PassSequence, passBatch } from './batches.js';
 import { checkSameVocabulary, checkThere, FrozenModels, frozenAdapter, type LoadedPolicy, type Reference } from './reference.js';
@@ -11,6 +11,8 @@ export interface Teacher extends Reference {
   /** Likeliest ids of a token. */
   topK: number;
   temperature: number;
+  /** What is worth telling of its folder. */
+  warnings: CheckpointWarning[];
   close(): Promise<void>;
 }
 
@@ -28,9 +30,9 @@ export async function openTeacher(policy: LoadedPolicy & { tokenizer: Tokenizer 
   await checkThere(folder, TEACHER);
   await checkTokenizer(folder, folder, { base, tokenizer }, TEACHER);
   const isAdapter = await isAdapterFolder(folder);
-  const model = isAdapter ? await baseOf(folder, { base, tokenizer }, TEACHER) : await openModelFolder(folder);
-  checkSameVocabulary(model, base, TEACHER);
   const frozen = FrozenModels.beside(policy);
+  const model = isAdapter ? await baseOf(folder, { base, tokenizer }, frozen, TEACHER) : await frozen.open(folder);
+  checkSameVocabulary(model, base, TEACHER);
   const opened = isAdapter
     ? frozenAdapter(folder, model, TEACHER, frozen)
     : frozen.of(model).then((own) => ({ native: own, adapter: false as const }));
@@ -38,7 +40,8 @@ export async function openTeacher(policy: LoadedPolicy & { tokenizer: Tokenizer 
     await frozen.dispose();
     throw error;
   });
-  return { ...reference, topK: Math.min(topK, model.config.vocabulary), temperature, close: () => frozen.dispose() };
+  const { warnings } = frozen;
+  return { ...reference, topK: Math.min(topK, model.config.vocabulary), temperature, warnings, close: () => frozen.dispose() };
 }
 
 /**

@@ -104,7 +104,7 @@ async function* steps(run: Run, folder: RunFolder, signal: AbortSignal | undefin
 
 /** What is told before the first step of this process. */
 async function* beginning(run: Run, folder: RunFolder, signal: AbortSignal | undefined): AsyncGenerator<TrainingEvent, void, void> {
-  const { rows, held, recipe, state } = run;
+  const { rows, rollouts, held, teacher, recipe, state } = run;
   const start = startEvent(run);
   if (run.resumed) {
     const { step } = state;
@@ -115,8 +115,8 @@ async function* beginning(run: Run, folder: RunFolder, signal: AbortSignal | und
   if (run.anew) yield begunAnew(run.out);
   yield await folder.tell(start);
   const ofRecipe = recipeWarnings(recipe, runFacts(run.sequences, rows.heldOut.length, run.steps));
-  for (const warning of [...rows.warnings, ...ofRecipe, ...(held?.warnings ?? [])])
-    yield await folder.tell({ event: 'warning', ...warning });
+  const beside = [rollouts, held, teacher].flatMap((one) => one?.warnings ?? []);
+  for (const warning of [...rows.warnings, ...ofRecipe, ...beside]) yield await folder.tell({ event: 'warning', ...warning });
   if (rows.heldOut.length > 0 && !signal?.aborted) yield await folder.tell(await evaluateRun(run));
 }
 

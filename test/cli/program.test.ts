@@ -101,6 +101,16 @@ describe.skipIf(!isBuilt)('attune (needs the built command line)', () => {
     expect(last(done.stdout)).toMatchObject({ event: 'done', step: 400 });
   });
 
+  it('warns on standard error, and leaves one object on standard output with --json', async () => {
+    const model = writeTinyModel(place());
+    const data = join(model, 'rows.jsonl');
+    writeFileSync(data, JSON.stringify({ prompt: 'a', completion: 'b', weight: 2 }));
+    const { status, stdout, stderr } = await attune(['evaluate', '--model', model, '--data', data, '--json']);
+    expect(status).toBe(0);
+    expect(Object.keys(JSON.parse(stdout))).toEqual(['nll', 'perplexity', 'tokens', 'rows']);
+    expect(stderr).toMatch(/^warning: .*rows\.jsonl: the column weight is not used in the row of line 1\n$/);
+  });
+
   it('evaluates, merges, generates and previews', async () => {
     const model = writeTinyModel(place());
     const adapter = writeTinyAdapter(place(), linearLayers(networkConfig(TINY_CONFIG, 'config.json')));
