@@ -18,14 +18,15 @@ const KINDS = ['default', 'linear', 'dynamic', 'llama3', 'yarn'];
 const ISAS = ['reference', 'avx2', 'avx512', 'amx'];
 const ACTIVATIONS = [undefined, 'silu', 'gelu', 'gelu_tanh'];
 
-function starts(tokens: number, r: Random): Int32Array {
+/** Offsets of sequences of one to nine tokens. */
+export function starts(tokens: number, r: Random): Int32Array {
   const at = [0];
   while (at.at(-1)! < tokens) at.push(Math.min(tokens, at.at(-1)! + 1 + r.below(9)));
   return Int32Array.from(at);
 }
 
 /** Places and hidden keys that attention takes: a token sees itself and is of its own sequence. */
-function hiddenKeys(at: Int32Array, r: Random) {
+export function hiddenKeys(at: Int32Array, r: Random) {
   const tokens = at.at(-1)!;
   const [positions, from, to] = [new Int32Array(tokens), new Int32Array(tokens), new Int32Array(tokens)];
   for (let s = 0; s + 1 < at.length; s++)

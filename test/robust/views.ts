@@ -43,3 +43,11 @@ export function gone<T extends View>(view: T): T {
   structuredClone(copy.buffer, { transfer: [copy.buffer as ArrayBuffer] });
   return copy;
 }
+/** Whether a view has numbers. V8's optimised code can give the length that a view had before its buffer went; `at` asks the buffer. */
+export function whole(view: View): boolean {
+  try {
+    return view.at(0) !== undefined;
+  } catch {
+    return false;
+  }
+}
