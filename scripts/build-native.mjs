@@ -21,7 +21,7 @@ export async function buildNative({ config = 'Release', defines = [] } = {}) {
   const compiler = checkCompiler();
   const packages = missingBuildTools();
   const out = buildFolder();
-  await withLock(resolve(dirname(out), '.build-native.lock'), () => {
+  await withLock(resolve(out, '.build-native.lock'), () => {
     forgetWhenChanged(out, { root, config, defines, packages, compiler, headers: cmakeJs() });
     const args = [resolve(cmakeJs(), 'bin/cmake-js'), 'build', '--directory', root, '--out', out, '--config', config];
     args.push('--parallel', process.env.CMAKE_BUILD_PARALLEL_LEVEL ?? String(availableParallelism()), '--log-level', 'warn');
