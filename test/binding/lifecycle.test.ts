@@ -6,7 +6,7 @@ import { describe, expect, it } from 'vitest';
 import { AttuneError, WorkError } from '../../lib/errors/index.js';
 import { addon, type NetworkConfig, withTypedErrors } from '../../lib/native.js';
 import { scratchFolder } from '../support/tiny_model.js';
-import { batchOf, FIXTURES, family, load, storedTensors } from '../transformer/fixtures.js';
+import { ADDON, batchOf, FIXTURES, family, load, storedTensors } from '../transformer/fixtures.js';
 
 const source = family('llama');
 const batch = batchOf(source.ids, source.trained);
@@ -202,8 +202,7 @@ describe('what the collector finds', () => {
       console.log(JSON.stringify({ before, most, after: threads(), held, left: process.memoryUsage().external - external }));`;
     const tensors = storedTensors(resolve(FIXTURES, 'llama/model.safetensors'));
     const options = { config: source.network, tensors, dtype: 'f32', threads: 2, train: 'none', recomputeActivations: false };
-    const native = resolve(import.meta.dirname, '../../build/cmake/Release/attune.node');
-    const args = ['--expose-gc', '--input-type=module', '-e', code, native, JSON.stringify(options)];
+    const args = ['--expose-gc', '--input-type=module', '-e', code, ADDON, JSON.stringify(options)];
     const told = JSON.parse(execFileSync(process.execPath, args, { encoding: 'utf8' }));
     expect(told.most).toBeGreaterThan(told.before);
     expect(told.after).toBeLessThanOrEqual(told.before);

@@ -2,7 +2,7 @@
 import { execFile } from 'node:child_process';
 import { resolve } from 'node:path';
 import { promisify } from 'node:util';
-import { FIXTURES, family, storedTensors } from '../transformer/fixtures.js';
+import { ADDON, FIXTURES, family, storedTensors } from '../transformer/fixtures.js';
 
 const WORKER = `
   const { parentPort, workerData: { native, options, kind } } = require('node:worker_threads');
@@ -56,7 +56,7 @@ export interface Ended {
 export async function terminateWorkers(count: number): Promise<Ended> {
   const tensors = storedTensors(resolve(FIXTURES, 'llama/model.safetensors'));
   const options = { config: family('llama').network, tensors, dtype: 'f32', threads: 2, train: 'none', recomputeActivations: false };
-  const native = process.env.ATTUNE_NATIVE ?? resolve(import.meta.dirname, '../../build/cmake/Release/attune.node');
+  const native = ADDON;
   const { stdout } = await promisify(execFile)(process.execPath, ['-e', PROCESS, JSON.stringify([native, options, count])]);
   return JSON.parse(stdout) as Ended;
 }

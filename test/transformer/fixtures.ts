@@ -8,6 +8,7 @@ import { fileURLToPath } from 'node:url';
 import {
   type AdapterOptions,
   addon,
+  addonCandidates,
   type ForwardBatch,
   guarded,
   type ModelOptions,
@@ -19,6 +20,9 @@ import {
 
 const here = dirname(fileURLToPath(import.meta.url));
 export const FIXTURES = resolve(here, '../reference/fixtures');
+
+/** The addon that these tests load, for processes of their own. */
+export const ADDON = addonCandidates().find((path) => existsSync(path)) ?? 'not built';
 
 interface Entry {
   dtype: string;
