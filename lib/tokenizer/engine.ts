@@ -5,6 +5,9 @@
 import { createHash } from 'node:crypto';
 import { DataError, RequestError } from '../errors/index.js';
 import type { TokenizerJson } from './format.js';
+import { limited } from './limited.js';
+import { NativeProcess } from './native_process.js';
+import { notPlain } from './plain.js';
 import { forJavaScript } from './repair.js';
 
 export type EngineName = 'native' | 'javascript';
@@ -59,7 +62,9 @@ export async function openEngine(
   const native = await loadNative();
   if ('library' in native) {
     const reason = wanted === 'native' ? 'asked for' : 'the package tokenizers is installed';
-    return fromNative(native.library, source ?? JSON.stringify(json), file, reason);
+    const unsure = notPlain(json);
+    if (unsure === undefined) return fromNative(native.library, source ?? JSON.stringify(json), file, reason);
+    return await fromProcess(source ?? JSON.stringify(json), file, `${reason}; in a process of its own, for ${unsure}`);
   }
   if (wanted === 'native') throw new RequestError('no_native_tokenizers', `the package tokenizers does not load: ${native.fault}`);
   return javascript(json, file, `the package tokenizers does not load: ${native.fault}`);
@@ -81,15 +86,32 @@ function fromNative(library: NativeLibrary, source: string, file: string, reason
     name: 'native',
     reason,
     async encode(texts) {
-      if (texts.length === 1) return [(await tokenizer.encode(texts[0]!, null, bare)).getIds()];
-      return (await tokenizer.encodeBatch([...texts], bare)).map((encoding) => encoding.getIds());
+      if (texts.length === 1) return [(await used(file, tokenizer.encode(texts[0]!, null, bare))).getIds()];
+      return (await used(file, tokenizer.encodeBatch([...texts], bare))).map((encoding) => encoding.getIds());
     },
     async frame(text) {
-      return (await tokenizer.encode(text, null, { addSpecialTokens: true })).getIds();
+      return (await used(file, tokenizer.encode(text, null, { addSpecialTokens: true }))).getIds();
     },
     async locate(text) {
-      const encoding = await tokenizer.encode(text, null, bare);
+      const encoding = await used(file, tokenizer.encode(text, null, bare));
       return { ids: encoding.getIds(), offsets: encoding.getOffsets() };
+    },
+  };
+}
+
+async function fromProcess(source: string, file: string, reason: string): Promise<Engine> {
+  const library = await NativeProcess.open(source, file);
+  return {
+    name: 'native',
+    reason,
+    async encode(texts) {
+      return (await library.encode({ texts, special: false })).map(({ ids }) => ids);
+    },
+    async frame(text) {
+      return (await library.encode({ texts: [text], special: true }))[0]!.ids;
+    },
+    async locate(text) {
+      return (await library.encode({ texts: [text], special: false }))[0]!;
     },
   };
 }
@@ -123,20 +145,23 @@ async function javascript(json: TokenizerJson, file: string, reason: string): Pr
     throw new DataError('unsupported_tokenizer', `${what}; install the package tokenizers`, { file });
   }
   const { Tokenizer } = await import('@huggingface/tokenizers');
-  const tokenizer = opened(file, () => new Tokenizer(forJavaScript(json), {}));
+  const size = JSON.stringify(json).length;
+  const tokenizer = opened(file, () => limited(() => new Tokenizer(forJavaScript(json), {}), size, file));
+  const ids = (text: string, add_special_tokens: boolean) =>
+    opened(file, () => limited(() => tokenizer.encode(text, { add_special_tokens }).ids, text.length, file));
   return {
     name: 'javascript',
     reason,
     async encode(texts) {
       const rows: number[][] = [];
       for (const text of texts) {
-        rows.push(tokenizer.encode(text, { add_special_tokens: false }).ids);
+        rows.push(ids(text, false));
         await new Promise(setImmediate); // one text at a time, so that timers and signals are heard between them
       }
       return rows;
     },
     async frame(text) {
-      return tokenizer.encode(text, { add_special_tokens: true }).ids;
+      return ids(text, true);
     },
   };
 }
@@ -145,7 +170,17 @@ function opened<T>(file: string, open: () => T): T {
   try {
     return open();
   } catch (cause) {
+    if (cause instanceof DataError) throw cause;
     throw new DataError('malformed_tokenizer', `not a tokenizer that can be read: ${firstLine(cause)}`, { file, cause });
+  }
+}
+
+/** What the library encodes; its error, which names nothing, becomes one of the file. */
+async function used<T>(file: string, work: Promise<T>): Promise<T> {
+  try {
+    return await work;
+  } catch (cause) {
+    throw new DataError('malformed_tokenizer', `not a tokenizer that can be used: ${firstLine(cause)}`, { file, cause });
   }
 }
 

@@ -44,7 +44,7 @@ export interface TokenizerJson {
   version?: string;
 }
 
-const LISTS = ['normalizers', 'pretokenizers', 'decoders', 'processors'] as const;
+export const LISTS = ['normalizers', 'pretokenizers', 'decoders', 'processors'] as const;
 
 /** A component with the members of its sequences laid end to end. */
 export function flatten(component: Component | null | undefined): Component[] {

@@ -16,8 +16,9 @@ import type { Part, TokenizerParts } from './tokenizer.js';
 export async function openModel(bytes: Buffer, file: string, settings: Settings, wanted: EngineName | 'auto'): Promise<TokenizerParts> {
   const model = parseSentencePiece(bytes, file);
   const json = convertSentencePiece(model, file);
-  const engine = await openEngine(json, file, wanted);
   const controls = controlsOf(model, settings);
+  const pieces = pieceTable(json.model, controls, 'spaceMark', file);
+  const engine = await openEngine(json, file, wanted);
   const idOf = (text: string | undefined) => controls.find(({ content }) => content === text)?.id;
   const { bos_token, eos_token = model.eos } = settings.specialTokens;
   const eos = idOf(eos_token) ?? pieceId(model, eos_token, file);
@@ -26,7 +27,7 @@ export async function openModel(bytes: Buffer, file: string, settings: Settings,
   return {
     engine,
     file,
-    pieces: pieceTable(json.model, controls, 'spaceMark'),
+    pieces,
     normaliser: { ...normaliserOf(json, 'spaceMark'), lead: model.dummyPrefix ? (each ? 'each' : 'begin') : 'none' },
     stripsLead: model.dummyPrefix,
     parts: splitter(model, controls, { each, chunked: json.pre_tokenizer !== null }),

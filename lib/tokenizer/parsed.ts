@@ -8,6 +8,7 @@ import { normaliserOf } from './normalise.js';
 import { pieceTable, spellingOf } from './pieces.js';
 import { splitAtSpaces } from './repair.js';
 import type { Settings } from './settings.js';
+import { checkShape } from './shape.js';
 import type { TokenizerParts } from './tokenizer.js';
 
 /**
@@ -21,11 +22,12 @@ export async function openParsed(
   wanted: EngineName | 'auto',
   source?: string,
 ): Promise<TokenizerParts> {
+  checkShape(own, file);
   const json = withAdded(own, settings.added, file);
   const spelling = spellingOf(json, file);
+  const pieces = pieceTable(json.model, json.added_tokens, spelling, file);
   const split = splitAtSpaces(json);
   const engine = await openEngine(split, file, wanted, split === own ? source : undefined);
-  const pieces = pieceTable(json.model, json.added_tokens, spelling);
   const normaliser = normaliserOf(json, spelling);
   const rule = chunkRuleOf(split, normaliser);
   const eos = eosOf(json, file, settings);

@@ -43,8 +43,24 @@ export function spellingOf(json: TokenizerJson, file: string): Spelling {
 const showsSpaces = ({ type, pattern }: Component) =>
   type === 'Replace' && (pattern as { String?: string } | undefined)?.String === SPACE_MARK;
 
-/** Builds the table. Added tokens win over pieces of the same id. */
-export function pieceTable(model: TokenizerModel, tokens: readonly AddedToken[], spelling: Spelling): PieceTable {
+/** Free ids that a vocabulary may have, beside as many again as it has pieces: some files leave a range of them for later. */
+const MOST_FREE = 1 << 16;
+
+/** Memory goes with the largest id: it must be near to the number of pieces, which the file's size bounds. */
+function checkIds(entries: readonly [string, number][], file: string): void {
+  const most = 2 * entries.length + MOST_FREE;
+  const far = entries.find(([, id]) => !Number.isInteger(id) || id < 0 || id >= most);
+  if (far === undefined) return;
+  const what = `the piece ${JSON.stringify(far[0].slice(0, 60))} has the id ${far[1]}`;
+  throw new DataError('malformed_tokenizer', `${what}; expected a whole number below ${most} for ${entries.length} pieces`, { file });
+}
+
+/**
+ * Builds the table. Added tokens win over pieces of the same id.
+ * @throws DataError `malformed_tokenizer` for an id far beyond the number of pieces
+ */
+export function pieceTable(model: TokenizerModel, tokens: readonly AddedToken[], spelling: Spelling, file: string): PieceTable {
+  checkIds([...vocabularyOf(model), ...tokens.map(({ content, id }): [string, number] => [content, id])], file);
   const bytes: Uint8Array[] = [];
   const spell = SPELLERS[spelling];
   for (const [piece, id] of vocabularyOf(model)) bytes[id] = spell(piece);

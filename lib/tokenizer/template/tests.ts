@@ -13,7 +13,6 @@ import {
   numberOf,
   str,
   TemplateFault,
-  Tuple,
   textOf,
   Undefined,
   type Value,
