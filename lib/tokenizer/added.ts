@@ -39,11 +39,13 @@ function token(id: number, written: Written): AddedToken {
 const objectOf = (value: unknown) =>
   value !== null && typeof value === 'object' && !Array.isArray(value) ? (value as Record<string, unknown>) : undefined;
 
+const isToken = (value: unknown): value is Written => typeof value === 'string' || typeof objectOf(value)?.content === 'string';
+
 const listOf = (value: unknown): Written[] => (Array.isArray(value) ? value : []);
 
 /** Texts of special tokens in a settings file, by whatever name. */
 function textsIn(settings: Record<string, unknown>): string[] {
-  const named = Object.entries(settings).flatMap(([name, value]) => (name.endsWith('_token') ? [value as Written] : []));
+  const named = Object.entries(settings).flatMap(([name, value]) => (name.endsWith('_token') && isToken(value) ? [value] : []));
   const all = [...named, ...listOf(settings.additional_special_tokens)];
   return all.flatMap((one) => (typeof one === 'string' ? [one] : (one?.content ?? [])));
 }

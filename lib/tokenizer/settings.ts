@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { DataError } from '../errors/index.js';
 import { addedIn } from './added.js';
 import type { AddedToken } from './format.js';
+import { checkSettings } from './settings_shape.js';
 
 /** A token in a settings file: its text, or an object that holds it. */
 type TokenSetting = string | { content?: string } | null | undefined;
@@ -37,6 +38,8 @@ export async function readSettings(folder: string): Promise<Settings> {
   const config: TokenizerConfig = (await read('tokenizer_config.json')) ?? {};
   const map = (await read('special_tokens_map.json')) ?? {};
   const added = (await read('added_tokens.json')) ?? {};
+  checkSettings(config, join(folder, 'tokenizer_config.json'));
+  checkSettings(map, join(folder, 'special_tokens_map.json'));
   const generation = (await read('generation_config.json')) ?? {};
   const model = (await read('config.json')) ?? {};
   return {

@@ -65,6 +65,23 @@ describe.each(ENGINES)('engine %s', (engine) => {
   });
 });
 
+describe('the settings beside', () => {
+  it.each([
+    ['chat_template', 5],
+    ['chat_template', [{ name: 'default' }]],
+    ['eos_token', 7],
+    ['added_tokens_decoder', { x: 'a' }],
+    ['added_tokens_decoder', { 1: { content: 3 } }],
+    ['additional_special_tokens', [1]],
+  ])('are refused by the key %s that is %j', async (key, value) => {
+    await expect(openWith({}, 'native', { ...CONFIG, [key]: value })).rejects.toMatchObject({
+      code: 'malformed_tokenizer',
+      message: expect.stringContaining(`${key}: expected`),
+      file: expect.stringContaining('tokenizer_config.json'),
+    });
+  });
+});
+
 describe('the native library', () => {
   const template = { type: 'TemplateProcessing', single: [{ SpecialToken: { id: 'x', type_id: 0 } }], pair: [], special_tokens: {} };
   it.each([
