@@ -8,6 +8,9 @@ import { batchFrom, type Family, FIXTURES, passes } from './fixtures.js';
 export interface Curve {
   loss: number[];
   gradientNorm: number[];
+  /** How far PyTorch's own float64 comes out from these figures at most, and from the tensors at the end. */
+  off: number;
+  tensorsOff: number;
 }
 type Rows = Pick<Family, 'ids' | 'trained' | 'targets'>;
 export interface RecordedSteps {
@@ -36,11 +39,16 @@ export async function step(model: NativeModel, { steps, learningRate, weightDeca
   return { loss, gradientNorm };
 }
 
+/**
+ * The recorded figures are PyTorch's in float32, which lie as far from the truth as `off` says. Another program may lie twice as far on the other side.
+ */
+export const OFF = 3;
+
 /** Takes all steps, whose losses and norms must be those of the curve. */
 export async function follow(model: NativeModel, recorded: RecordedSteps, curve: Curve, atOnce: number) {
   for (const n of recorded.steps.keys()) {
     const got = await step(model, recorded, n, atOnce);
-    expect(Math.abs(got.loss / curve.loss[n]! - 1), `loss of step ${n + 1}`).toBeLessThan(1e-4);
-    expect(Math.abs(got.gradientNorm / curve.gradientNorm[n]! - 1), `gradient norm of step ${n + 1}`).toBeLessThan(1e-4);
+    expect(Math.abs(got.loss / curve.loss[n]! - 1), `loss of step ${n + 1}`).toBeLessThan(OFF * curve.off);
+    expect(Math.abs(got.gradientNorm / curve.gradientNorm[n]! - 1), `gradient norm of step ${n + 1}`).toBeLessThan(OFF * curve.off);
   }
 }
