@@ -1,6 +1,9 @@
 #include "cpu/threads.h"
+#include "base/error.h"
 #include "cpu/features.h"
 #include <algorithm>
+#include <string>
+#include <system_error>
 #if defined(__linux__)
 #include <pthread.h>
 #include <sched.h>
@@ -30,16 +33,30 @@ constexpr int kSpins = 4000;
 }  // namespace
 
 Team::Team(int threads) : size_(threads > 0 ? threads : cpu::allowed_cpus()), claim_(size_), pin_(!claim_.cpus().empty()) {
-  errors_.resize(size_);
-  for (int i = 1; i < size_; i++) {
-    workers_.emplace_back([this, i] { work(i); });
-#if defined(__linux__)
-    if (pin_) pin_to(workers_.back().native_handle(), claim_.cpus()[size_t(i)]);
-#endif
+  errors_.resize(size_), workers_.reserve(size_);
+  // A thread that is not joined ends the process when its object goes: those that did start are ended here.
+  try {
+    for (int i = 1; i < size_; i++) start(i);
+  } catch (const std::system_error& refused) {
+    end();
+    throw Error("threads_refused", "the system refused thread " + std::to_string(workers_.size() + 2) + " of " + std::to_string(size_) +
+                                       " (" + refused.what() + "): give fewer threads, or raise the limit on processes or memory");
+  } catch (...) {
+    end();
+    throw;
   }
 }
 
-Team::~Team() {
+Team::~Team() { end(); }
+
+void Team::start(int index) {
+  workers_.emplace_back([this, index] { work(index); });
+#if defined(__linux__)
+  if (pin_) pin_to(workers_.back().native_handle(), claim_.cpus()[size_t(index)]);
+#endif
+}
+
+void Team::end() {
   stop_ = true;
   wake();
   for (auto& w : workers_) w.join();

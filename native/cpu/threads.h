@@ -16,7 +16,7 @@ namespace attune {
 
 class Team {
  public:
-  // threads <= 0: as many as the process may use CPUs (default_threads of placement.h).
+  // threads <= 0: as many as the process may use CPUs (default_threads of placement.h). Throws `threads_refused` where the system gives fewer.
   explicit Team(int threads = 0);
   ~Team();
   Team(const Team&) = delete;
@@ -35,6 +35,8 @@ class Team {
   void barrier();
 
  private:
+  void start(int index);
+  void end();
   void work(int index);
   void wake();
   void guarded(int index);
