@@ -11,6 +11,8 @@ export default defineConfig({
   test: {
     include: [slow ? 'test/**/*.slow.test.ts' : 'test/**/*.test.ts'],
     exclude: slow ? configDefaults.exclude : [...configDefaults.exclude, 'test/**/*.slow.test.ts'],
+    // Guard bytes around the buffers of every kernel call (native/cpu/guard.h); a sanitizer watches them itself.
+    env: sanitized ? {} : { ATTUNE_KERNEL_GUARDS: '1' },
     // A process each: a fault in native code then ends one file, not the run, and every file loads the addon as a program does.
     pool: 'forks',
     maxWorkers: availableParallelism(),

@@ -98,41 +98,44 @@ int Arguments::choice(const char* name, const std::vector<std::string>& names, i
 DType Arguments::dtype() const { return DType(choice("dtype", {"f32", "bf16"}, 0)); }
 
 // Checks and copies; no JavaScript runs between the two.
-template <class Array> auto Arguments::array(const char* name, const char* kind, int type, long count, bool optional) const {
-  using Number = std::remove_reference_t<decltype(std::declval<Array>()[0])>;
+template <class Array, class Vector>
+Vector Arguments::array(const char* name, const char* kind, int type, long count, bool optional) const {
   const Napi::Value v = raw(name);
-  if (optional && (v.IsUndefined() || v.IsNull())) return std::vector<Number>();
+  if (optional && (v.IsUndefined() || v.IsNull())) return {};
   const bool right = v.IsTypedArray() && v.As<Napi::TypedArray>().TypedArrayType() == type;
   if (!right || (count >= 0 && long(v.As<Napi::TypedArray>().ElementLength()) != count))
     fail(std::string(name) + ": expected " + kind + (count >= 0 ? " of " + std::to_string(count) : "") + ", got " + kind_of(v));
   const auto a = v.As<Array>();
-  return std::vector<Number>(a.Data(), a.Data() + a.ElementLength());
+  return Vector(a.Data(), a.Data() + a.ElementLength());
 }
-std::vector<float> Arguments::floats(const char* name, long count, bool optional) const {
-  return array<Napi::Float32Array>(name, "a Float32Array", napi_float32_array, count, optional);
+Floats Arguments::floats(const char* name, long count, bool optional) const {
+  return array<Napi::Float32Array, Floats>(name, "a Float32Array", napi_float32_array, count, optional);
+}
+std::vector<float> Arguments::model_floats(const char* name, long count) const {
+  return array<Napi::Float32Array, std::vector<float>>(name, "a Float32Array", napi_float32_array, count, false);
 }
 std::vector<float> Arguments::finite_floats(const char* name, long count) const {
-  std::vector<float> all = floats(name, count);
+  std::vector<float> all = model_floats(name, count);
   for (size_t i = 0; i < all.size(); i++)
     if (!std::isfinite(all[i])) fail(std::string(name) + "[" + std::to_string(i) + "]: expected a finite number, got " + shown(all[i]));
   return all;
 }
-std::vector<int> Arguments::ints(const char* name, long count, bool optional) const {
-  return array<Napi::Int32Array>(name, "an Int32Array", napi_int32_array, count, optional);
+Ints Arguments::ints(const char* name, long count, bool optional) const {
+  return array<Napi::Int32Array, Ints>(name, "an Int32Array", napi_int32_array, count, optional);
 }
 std::vector<uint16_t> Arguments::halves(const char* name, long count) const {
-  return array<Napi::Uint16Array>(name, "a Uint16Array", napi_uint16_array, count, false);
+  return array<Napi::Uint16Array, std::vector<uint16_t>>(name, "a Uint16Array", napi_uint16_array, count, false);
 }
-std::vector<int> Arguments::ints_within(const char* name, long count, int least, int most) const {
-  std::vector<int> all = ints(name, count);
+Ints Arguments::ints_within(const char* name, long count, int least, int most) const {
+  Ints all = ints(name, count);
   for (size_t i = 0; i < all.size(); i++)
     if (all[i] < least || all[i] > most)
       fail(std::string(name) + "[" + std::to_string(i) + "]: expected " + std::to_string(least) + " to " + std::to_string(most) + ", got " +
            std::to_string(all[i]));
   return all;
 }
-std::vector<int> Arguments::starts(const char* name, long tokens) const {
-  std::vector<int> s = ints(name, -1);
+Ints Arguments::starts(const char* name, long tokens) const {
+  Ints s = ints(name, -1);
   bool good = s.size() >= 1 && s[0] == 0 && long(s.back()) == tokens;
   for (size_t i = 1; good && i < s.size(); i++) good = s[i] > s[i - 1];
   if (!good) fail(std::string(name) + ": expected rising offsets from 0 to the number of tokens, " + std::to_string(tokens));
@@ -173,14 +176,14 @@ Arguments argument(const Napi::CallbackInfo& info, size_t at, const char* name, 
   return Arguments(o, std::move(what));
 }
 
-Napi::Float32Array to_js(Napi::Env env, const std::vector<float>& values) {
-  auto a = zeros(env, values.size());
-  if (!values.empty()) memcpy(a.Data(), values.data(), values.size() * 4);
+Napi::Float32Array to_js(Napi::Env env, const float* values, size_t count) {
+  auto a = zeros(env, count);
+  if (count) memcpy(a.Data(), values, count * 4);
   return a;
 }
-Napi::Int32Array to_js(Napi::Env env, const std::vector<int>& values) {
-  auto a = array_of<Napi::Int32Array>(env, "Int32Array", values.size());
-  if (!values.empty()) memcpy(a.Data(), values.data(), values.size() * 4);
+Napi::Int32Array to_js(Napi::Env env, const int* values, size_t count) {
+  auto a = array_of<Napi::Int32Array>(env, "Int32Array", count);
+  if (count) memcpy(a.Data(), values, count * 4);
   return a;
 }
 

@@ -3,6 +3,7 @@
 #pragma once
 #include "base/error.h"
 #include "base/types.h"
+#include "cpu/guard.h"
 #include <initializer_list>
 #include <napi.h>
 #include <string>
@@ -37,23 +38,24 @@ class Arguments {
   // 'f32' or 'bf16'; f32 where absent.
   DType dtype() const;
   // Float32Array of exactly `count` numbers (count < 0: any); empty where absent and `optional`.
-  std::vector<float> floats(const char* name, long count, bool optional = false) const;
-  // The same of numbers that must all be finite.
+  Floats floats(const char* name, long count, bool optional = false) const;
+  // The same for a model, which is given its own copy; of these numbers, and of finite ones.
+  std::vector<float> model_floats(const char* name, long count) const;
   std::vector<float> finite_floats(const char* name, long count) const;
-  std::vector<int> ints(const char* name, long count, bool optional = false) const;
+  Ints ints(const char* name, long count, bool optional = false) const;
   // Uint16Array of exactly `count` numbers: the bits of a bf16 or f16.
   std::vector<uint16_t> halves(const char* name, long count) const;
   // Ids or offsets within least .. most.
-  std::vector<int> ints_within(const char* name, long count, int least, int most) const;
+  Ints ints_within(const char* name, long count, int least, int most) const;
   // sequenceStarts: 0 = s0 < s1 < … < sS = tokens.
-  std::vector<int> starts(const char* name, long tokens) const;
+  Ints starts(const char* name, long tokens) const;
   // The property as it was when it was first read.
   Napi::Value raw(const char* name) const;
   Napi::Env env() const { return object_.Env(); }
   [[noreturn]] void fail(const std::string& message) const;
 
  private:
-  template <class Array> auto array(const char* name, const char* kind, int type, long count, bool optional) const;
+  template <class Array, class Vector> Vector array(const char* name, const char* kind, int type, long count, bool optional) const;
   Napi::Object object_;
   std::string what_;
   mutable std::vector<std::pair<std::string, Napi::Value>> read_;
@@ -61,12 +63,15 @@ class Arguments {
 
 // Numbers in an array of this shape. Throws where that count, eight bytes each, is more than an address can say.
 long elements(std::initializer_list<long> shape);
+// A copy as a model keeps it.
+inline std::vector<int> plain(const Ints& values) { return {values.begin(), values.end()}; }
 // The value at `at` of a call's arguments as the argument `name`.
 Arguments argument(const Napi::CallbackInfo& info, size_t at, const char* name, std::string what);
 
 // Results: a plain object of new typed arrays.
-Napi::Float32Array to_js(Napi::Env env, const std::vector<float>& values);
-Napi::Int32Array to_js(Napi::Env env, const std::vector<int>& values);
+Napi::Float32Array to_js(Napi::Env env, const float* values, size_t count);
+Napi::Int32Array to_js(Napi::Env env, const int* values, size_t count);
+template <class Vector> auto to_js(Napi::Env env, const Vector& values) { return to_js(env, values.data(), values.size()); }
 // `count` zeros. Throws `out_of_memory` where JavaScript refuses an array of that size.
 Napi::Float32Array zeros(Napi::Env env, size_t count);
 

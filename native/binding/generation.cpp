@@ -30,7 +30,7 @@ class NativeGeneration : public Napi::ObjectWrap<NativeGeneration> {
   Napi::Value feed(const Napi::CallbackInfo& info) {
     return promised(info.Env(), [&]() -> Napi::Value {
       const int most = int(get().model().config.vocabulary - 1);
-      auto tokens = argument(info, 0, "tokens", "feed").ints_within("tokens", -1, 0, most);
+      auto tokens = plain(argument(info, 0, "tokens", "feed").ints_within("tokens", -1, 0, most));
       return get().run([tokens = std::move(tokens)](Generation& g) { g.feed(tokens); });
     });
   }

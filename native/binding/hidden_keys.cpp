@@ -21,15 +21,15 @@ void check(const Arguments& a, const HiddenKeys& h, int first, int last) {
 
 }  // namespace
 
-HiddenKeys::HiddenKeys(const Arguments& a, const std::vector<int>& starts, long N)
+HiddenKeys::HiddenKeys(const Arguments& a, const Ints& starts, long N)
     : positions(a.ints("positions", N, true)), from(a.ints("hiddenFrom", N, true)), to(a.ints("hiddenTo", N, true)) {
   if (from.size() != to.size()) a.fail("hiddenFrom and hiddenTo: expected both or none");
   bool plain = true;
-  std::vector<int> places;
+  Ints places;
   for (size_t s = 0; s + 1 < starts.size(); s++)
     for (int i = starts[s]; i < starts[s + 1]; i++) places.push_back(i - starts[s]);
   if (positions.empty()) positions = places;
-  if (from.empty()) from = to = std::vector<int>(N, 0);
+  if (from.empty()) from = to = Ints(N, 0);
   for (size_t s = 0; s + 1 < starts.size(); s++) {
     // Whatever an empty interval says, nothing is hidden: it is put at its sequence's start.
     for (int i = starts[s]; i < starts[s + 1]; i++)

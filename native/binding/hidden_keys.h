@@ -5,9 +5,9 @@
 namespace attune::binding {
 
 struct HiddenKeys {
-  std::vector<int> positions, from, to;  // (N), or all empty: positions are places in the sequence, and nothing is hidden
+  Ints positions, from, to;  // (N), or all empty: positions are places in the sequence, and nothing is hidden
   // `positions`, `hiddenFrom` and `hiddenTo` of N tokens in sequences. Each may be absent; what says nothing new is left out.
-  HiddenKeys(const Arguments& a, const std::vector<int>& starts, long N);
+  HiddenKeys(const Arguments& a, const Ints& starts, long N);
 };
 
 }  // namespace attune::binding

@@ -1,6 +1,8 @@
 #include "binding/kernels.h"
 #include "binding/failure.h"
+#include "cpu/guard.h"
 #include <chrono>
+#include <cstdlib>
 
 namespace attune::binding {
 
@@ -19,6 +21,7 @@ namespace attune::binding {
   row(embedding) \
   row(embedding_backward) \
   row(gradient_norm) \
+  row(guard_probe) \
   row(layer_norm) \
   row(layer_norm_backward) \
   row(logprob) \
@@ -55,6 +58,17 @@ static cpu::Isa variant_of(const Arguments& options) {
   return cpu::Isa(options.choice("variant", names, best));
 }
 
+// Asked for by tests (vitest.config.ts), as often as a kernel is called: a test may turn it off.
+static bool guards_wanted() {
+  const char* const asked = getenv("ATTUNE_KERNEL_GUARDS");
+  return asked && *asked && *asked != '0';
+}
+
+static Napi::Object run(const Kernel& k, const Arguments& a, int threads) {
+  Team team(threads);
+  return k.run(a, team);
+}
+
 static Napi::Value call(const Napi::CallbackInfo& info) {
   const Kernel& k = *static_cast<const Kernel*>(info.Data());
   try {
@@ -62,8 +76,10 @@ static Napi::Value call(const Napi::CallbackInfo& info) {
     const Napi::Value given = info.Length() > 1 && !info[1].IsUndefined() ? info[1] : Napi::Value(Napi::Object::New(info.Env()));
     const Arguments options(given, k.name);
     const cpu::Choose choose(variant_of(options));
-    Team team(int(options.integer("threads", 1, 1024, 1)));
-    return k.run(a, team);
+    const guard::Scope guards(guards_wanted());
+    const Napi::Object result = run(k, a, int(options.integer("threads", 1, 1024, 1)));
+    guards.check(k.name);
+    return result;
   } catch (...) {
     throw to_js_error(info.Env());
   }

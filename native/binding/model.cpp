@@ -22,7 +22,7 @@ Arguments options_argument(const Napi::CallbackInfo& info, size_t at, const char
 }
 
 std::optional<std::vector<float>> optional_floats(const Arguments& a, const char* name) {
-  return a.has(name) ? std::make_optional(a.floats(name, -1)) : std::nullopt;
+  return a.has(name) ? std::make_optional(a.model_floats(name, -1)) : std::nullopt;
 }
 
 class NativeModel : public Napi::ObjectWrap<NativeModel> {
@@ -125,7 +125,7 @@ class NativeModel : public Napi::ObjectWrap<NativeModel> {
     return promised(info.Env(), [&]() -> Napi::Value {
       const Arguments a(info[0], "backward");
       auto g = std::make_shared<Gradients>();
-      g->logprob = a.floats("logprob", -1);
+      g->logprob = a.model_floats("logprob", -1);
       g->lse = optional_floats(a, "lse"), g->entropy = optional_floats(a, "entropy"), g->mean = optional_floats(a, "mean");
       g->score = optional_floats(a, "score"), g->candidates = optional_floats(a, "candidates");
       return queue([g](Model& m) { m.backward(*g); });
@@ -206,7 +206,7 @@ class NativeModel : public Napi::ObjectWrap<NativeModel> {
       const int part = part_of(info, "write");
       const Arguments a = argument(info, 2, "values", "write " + name);
       if (part == 1) a.fail("part: gradients are computed, never written");
-      auto values = std::make_shared<std::vector<float>>(a.floats("values", -1));
+      auto values = std::make_shared<std::vector<float>>(a.model_floats("values", -1));
       return queue([name, part, values, set = adapter_argument(info, 3)](Model& m) { m.write(set, name, part, *values); });
     });
   }

@@ -75,7 +75,8 @@ std::vector<std::vector<int>> read_prompts(const Arguments& a, const Config& c) 
   for (uint32_t i = 0; i < list.As<Napi::Array>().Length(); i++) {
     Napi::Object o = Napi::Object::New(a.env());
     o.Set("prompt", Napi::Value(list.As<Napi::Array>()[i]));
-    prompts.push_back(Arguments(o, "rollout prompts[" + std::to_string(i) + "]").ints_within("prompt", -1, 0, int(c.vocabulary - 1)));
+    prompts.push_back(
+        plain(Arguments(o, "rollout prompts[" + std::to_string(i) + "]").ints_within("prompt", -1, 0, int(c.vocabulary - 1))));
   }
   return prompts;
 }
@@ -92,7 +93,7 @@ Napi::Object create_rollout(const Arguments& a, std::shared_ptr<ModelReference> 
   o.temperature = s.temperature, o.top_k = s.top_k, o.top_p = s.top_p, o.min_p = s.min_p;
   o.seed = uint64_t(a.integer("seed", 0, 1L << 53, 0)), o.max_new = a.integer("maxNewTokens", 1, 1L << 20, 64);
   o.most_active = a.integer("mostActive", 1, 1L << 16, 64);
-  o.ends = a.ints("ends", -1, true);
+  o.ends = plain(a.ints("ends", -1, true));
   const long samples = a.integer("samples", 1, 1L << 16, 1);
   auto rollout = std::make_unique<Rollout>(model, o, read_prompts(a, model.config), samples);
   auto session = std::make_shared<Session<Rollout>>(std::move(reference), std::move(rollout), "rollout");

@@ -5,7 +5,7 @@ namespace attune::binding {
 Rows::Rows(DType dtype, long M, long columns)
     : dtype_(dtype), M_(M), columns_(columns), memory_(M ? size_t(elements({round32(M), columns})) * bytes_of(dtype) : kStep * 4) {}
 
-Rows::Rows(DType dtype, const std::vector<float>& x, long M, long K, long columns, const std::vector<long>& at) : Rows(dtype, M, columns) {
+Rows::Rows(DType dtype, const Floats& x, long M, long K, long columns, const std::vector<long>& at) : Rows(dtype, M, columns) {
   for (long m = 0; m < M; m++)
     for (long k = 0; k < K; k++) {
       const long i = rows_index(m, at.empty() ? k : at[k], columns);
@@ -24,8 +24,8 @@ void Rows::copy_to(float* x, long K, const std::vector<long>& at) const {
     }
 }
 
-std::vector<float> Rows::floats(long K, const std::vector<long>& at) const {
-  std::vector<float> x(elements({M_, K}));
+Floats Rows::floats(long K, const std::vector<long>& at) const {
+  Floats x(elements({M_, K}));
   copy_to(x.data(), K, at);
   return x;
 }
@@ -36,8 +36,8 @@ Napi::Float32Array Rows::to_js(Napi::Env env, long K, const std::vector<long>& a
   return x;
 }
 
-std::vector<float> padded(const std::vector<float>& w, long columns, const std::vector<long>& at) {
-  std::vector<float> out(columns, 0.f);
+Floats padded(const Floats& w, long columns, const std::vector<long>& at) {
+  Floats out(columns, 0.f);
   for (size_t k = 0; k < w.size(); k++) out[at.empty() ? k : at[k]] = w[k];
   return out;
 }

@@ -12,8 +12,8 @@ class Rows {
  public:
   Rows(DType dtype, long M, long columns);
   // Column k of the row-major x (M, K) goes to column at[k], or k where `at` is empty.
-  Rows(DType dtype, const std::vector<float>& x, long M, long K, long columns, const std::vector<long>& at = {});
-  std::vector<float> floats(long K, const std::vector<long>& at = {}) const;
+  Rows(DType dtype, const Floats& x, long M, long K, long columns, const std::vector<long>& at = {});
+  Floats floats(long K, const std::vector<long>& at = {}) const;
   // The same as a new array of JavaScript, (M, K).
   Napi::Float32Array to_js(Napi::Env env, long K, const std::vector<long>& at = {}) const;
   void* data() const { return memory_.as<void>(); }
@@ -26,6 +26,6 @@ class Rows {
 };
 
 // w (K,) to a vector of `columns` numbers, padding zero.
-std::vector<float> padded(const std::vector<float>& w, long columns, const std::vector<long>& at = {});
+Floats padded(const Floats& w, long columns, const std::vector<long>& at = {});
 
 }  // namespace attune::binding

@@ -1,5 +1,6 @@
 #include "cpu/memory.h"
 #include "base/error.h"
+#include "cpu/guard.h"
 #include <cstdlib>
 #include <cstring>
 #include <string>
@@ -44,6 +45,7 @@ char* map(size_t bytes) {
 }
 
 char* allocate(size_t bytes) {
+  if (char* const at = guard::allocate(bytes, 0)) return static_cast<char*>(memset(at, 0, bytes));
   if (is_mapped(bytes)) return map(round_up(whole(bytes), kPage));
   char* const at = static_cast<char*>(aligned_alloc(kLine, whole(bytes)));
   if (at) memset(at, 0, whole(bytes));
@@ -63,7 +65,8 @@ void Memory::reserve(size_t bytes) {
 }
 
 void Memory::release() {
-  if (at_ && is_mapped(bytes_))
+  if (guard::release(at_)) {  // it was guarded
+  } else if (at_ && is_mapped(bytes_))
     munmap(at_, round_up(whole(bytes_), kPage));
   else
     free(at_);

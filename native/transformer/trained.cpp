@@ -122,7 +122,7 @@ std::vector<float> Model::gradient_of(const Parameter& p) const {
 }
 
 void Model::zero_gradients(const std::string& adapter) {
-  auto zero = [](std::vector<float>& v) { std::fill(v.begin(), v.end(), 0.f); };
+  auto zero = [](auto& v) { std::fill(v.begin(), v.end(), 0.f); };
   AdapterSet& s = set(adapter);
   zero(s.head.gradient);
   for (auto& layer : s.groups)

@@ -1,6 +1,12 @@
 /** Shared questions of every kernel test: right values, right gradient, awkward sizes. Numbers are seeded; a failure prints the worst place. */
 import { expect } from 'vitest';
 
+/**
+ * Whether guard bytes lie around the buffers of every kernel call (native/cpu/guard.h, vitest.config.ts). Not under sanitizers, which watch those
+ * bytes and the reads beside a buffer themselves.
+ */
+export const GUARDED = process.env.ATTUNE_SANITIZED === undefined;
+
 /** mulberry32: small, seeded, the same on every machine. */
 export function random(seed: number): () => number {
   let state = seed >>> 0;

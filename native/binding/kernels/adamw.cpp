@@ -4,9 +4,9 @@
 namespace attune::binding {
 
 static Napi::Object run(const Arguments& a, Team&) {
-  std::vector<float> w = a.floats("weights", -1);
-  const std::vector<float> g = a.floats("gradient", long(w.size()));
-  std::vector<float> m = a.floats("first", long(w.size())), v = a.floats("second", long(w.size()));
+  Floats w = a.floats("weights", -1);
+  const Floats g = a.floats("gradient", long(w.size()));
+  Floats m = a.floats("first", long(w.size())), v = a.floats("second", long(w.size()));
   adamw::Step s{float(a.number("rate")),     float(a.number("beta1", 0.9)), float(a.number("beta2", 0.999)), float(a.number("eps", 1e-8)),
                 float(a.number("decay", 0)), float(a.number("scale", 1)),   a.integer("t", 1, 1L << 40)};
   adamw::run(s, w.data(), g.data(), m.data(), v.data(), long(w.size()));

@@ -31,10 +31,10 @@ struct Heads {
     return at;
   }
   // q, k and v side by side; an empty one is zero.
-  Rows joined(const std::vector<float>& q, const std::vector<float>& k, const std::vector<float>& v, long rows) const {
-    std::vector<float> all;
+  Rows joined(const Floats& q, const Floats& k, const Floats& v, long rows) const {
+    Floats all;
     all.reserve(elements({rows, H + 2 * G, d}));
-    const auto piece = [&](const std::vector<float>& x, long m, long width) {
+    const auto piece = [&](const Floats& x, long m, long width) {
       if (x.empty())
         all.insert(all.end(), width, 0.f);
       else
@@ -47,7 +47,7 @@ struct Heads {
 
 // cos and sin (rows, d/2), made as wide as half a physical head.
 struct Rotation {
-  std::vector<float> cos, sin;
+  Floats cos, sin;
   Rotation(const Arguments& a, const char* cos_name, const char* sin_name, long rows, const Heads& s) {
     if (!a.has(cos_name) && !a.has(sin_name)) return;
     if (s.d % 2) a.fail("headSize: expected an even number where cos and sin are given, got " + std::to_string(s.d));
@@ -58,15 +58,15 @@ struct Rotation {
   const float* s() const { return cos.empty() ? nullptr : sin.data(); }
 
  private:
-  static std::vector<float> widened(const std::vector<float>& x, long rows, const Heads& s, float padding) {
-    std::vector<float> out(std::max(1L, rows * s.D / 2), padding);  // one at least: an empty batch is rotated too
+  static Floats widened(const Floats& x, long rows, const Heads& s, float padding) {
+    Floats out(std::max(1L, rows * s.D / 2), padding);  // one at least: an empty batch is rotated too
     for (long m = 0; m < rows; m++)
       for (long i = 0; i < s.d / 2; i++) out[m * s.D / 2 + i] = x[m * s.d / 2 + i];
     return out;
   }
 };
 
-long rows_of(const Arguments& a, const std::vector<float>& x, const char* name, long width) {
+long rows_of(const Arguments& a, const Floats& x, const char* name, long width) {
   if (long(x.size()) % width)
     a.fail(std::string(name) + ": expected rows of " + std::to_string(width) + ", got a Float32Array of " + std::to_string(x.size()));
   return long(x.size()) / width;
@@ -77,18 +77,18 @@ float positive(const Arguments& a, const char* name, double otherwise, bool zero
   return float(x);
 }
 
-const int* given(const std::vector<int>& v) { return v.empty() ? nullptr : v.data(); }
+const int* given(const Ints& v) { return v.empty() ? nullptr : v.data(); }
 
 // A batch: its matrices and the arguments of the forward pass.
 struct Batch {
   Heads s;
-  std::vector<float> q;
+  Floats q;
   long N;
-  std::vector<int> starts;
+  Ints starts;
   Rotation rotation;
   HiddenKeys hidden;
   Rows qkv, out;
-  std::vector<float> lse;
+  Floats lse;
   Forward forward;
 
   explicit Batch(const Arguments& a)
@@ -155,12 +155,12 @@ Napi::Object run_backward(const Arguments& a, Team& team) {
 
 Napi::Object run_decode(const Arguments& a, Team& team) {
   const Heads s(a);
-  const std::vector<float> q = a.floats("q", -1), k = a.floats("k", -1);
+  const Floats q = a.floats("q", -1), k = a.floats("k", -1);
   const long B = rows_of(a, q, "q", s.H * s.d), T = rows_of(a, k, "k", s.G * s.d);
   const long most = a.integer("maxPages", 1, 1L << 20), pages = a.integer("pageCount", 1, 1L << 20);
-  const std::vector<int> slots = a.ints_within("slots", T, 0, int(pages * 32 - 1));
-  const std::vector<int> table = a.ints_within("pages", elements({B, most}), 0, int(pages - 1)),
-                         lengths = a.ints_within("lengths", B, 0, int(most * 32));
+  const Ints slots = a.ints_within("slots", T, 0, int(pages * 32 - 1));
+  const Ints table = a.ints_within("pages", elements({B, most}), 0, int(pages - 1)),
+             lengths = a.ints_within("lengths", B, 0, int(most * 32));
   const Rotation turn_q(a, "cos", "sin", B, s), turn_k(a, "keyCos", "keySin", T, s);
   const Rows past = s.joined({}, k, a.floats("v", elements({T, s.G, s.d})), T), now = s.joined(q, {}, {}, B), out(s.dtype, B, s.H * s.D);
   const size_t bytes = size_t(elements({pages, 32, s.G, s.D})) * bytes_of(s.dtype);

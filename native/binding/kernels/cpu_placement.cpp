@@ -7,7 +7,7 @@ namespace attune::binding {
 static Napi::Object run_place(const Arguments& a, Team&) {
   cpu::Wish w;
   w.threads = int(a.integer("threads", 1, 1024));
-  w.allowed = a.ints_within("allowed", -1, 0, 1 << 20), w.taken = a.ints_within("taken", -1, 0, 1 << 20);
+  w.allowed = plain(a.ints_within("allowed", -1, 0, 1 << 20)), w.taken = plain(a.ints_within("taken", -1, 0, 1 << 20));
   w.quota = a.number("quota", 0), w.unseen = a.flag("unseen", false);
   w.pin = cpu::Pin(a.choice("pin", {"auto", "0", "1"}, 0));
   const cpu::Placement p = cpu::place(w);

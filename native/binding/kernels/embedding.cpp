@@ -11,8 +11,8 @@ const std::vector<cpu::Isa> variants{cpu::Isa::reference, cpu::Isa::avx2, cpu::I
 Napi::Object forward(const Arguments& a, Team& team) {
   const DType dtype = a.dtype();
   const long V = a.integer("vocabulary", 1, 1L << 24), H = a.integer("columns", 1, 1 << 20);
-  const std::vector<float> table = a.floats("weight", elements({V, H}));
-  const std::vector<int> ids = a.ints_within("ids", -1, 0, int(V) - 1);
+  const Floats table = a.floats("weight", elements({V, H}));
+  const Ints ids = a.ints_within("ids", -1, 0, int(V) - 1);
   const long N = long(ids.size());
   matmul::Weights w;
   matmul::allocate(w, dtype, round32(V), round32(H), false);
@@ -30,7 +30,7 @@ Napi::Object forward(const Arguments& a, Team& team) {
 Napi::Object backward(const Arguments& a, Team& team) {
   const DType dtype = a.dtype();
   const long V = a.integer("vocabulary", 1, 1L << 24), H = a.integer("columns", 1, 1 << 20), physical = round32(H);
-  const std::vector<int> ids = a.ints_within("ids", -1, 0, int(V) - 1);
+  const Ints ids = a.ints_within("ids", -1, 0, int(V) - 1);
   const long N = long(ids.size());
   Napi::Object out = Napi::Object::New(a.env());
   if (N == 0) {  // zeros that nobody touches cost no memory, however large the vocabulary

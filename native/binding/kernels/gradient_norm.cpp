@@ -4,7 +4,7 @@
 namespace attune::binding {
 
 static Napi::Object run(const Arguments& a, Team&) {
-  const std::vector<float> g = a.floats("gradient", -1);
+  const Floats g = a.floats("gradient", -1);
   Napi::Object out = Napi::Object::New(a.env());
   out.Set("sumOfSquares", gradient_norm::sum_of_squares(g.data(), long(g.size())));
   return out;

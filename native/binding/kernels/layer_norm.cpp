@@ -9,7 +9,7 @@ const std::vector<cpu::Isa> variants{cpu::Isa::reference, cpu::Isa::avx2, cpu::I
 
 // x (M, count), weight (count,).
 struct Input {
-  std::vector<float> weight, x;
+  Floats weight, x;
   layer_norm::Shape shape;
   long M;
 
@@ -21,15 +21,14 @@ struct Input {
     M = long(x.size()) / count;
     shape = {a.dtype(), round32(count), count, float(a.number("eps", 1e-12))};
   }
-  Rows rows(const std::vector<float>& v) const { return Rows(shape.dtype, v, M, shape.count, shape.columns); }
+  Rows rows(const Floats& v) const { return Rows(shape.dtype, v, M, shape.count, shape.columns); }
 };
 
 Napi::Object forward(const Arguments& a, Team& team) {
   const Input in(a);
-  const std::vector<float> bias = a.floats("bias", in.shape.count, true), w = padded(in.weight, in.shape.columns),
-                           b = padded(bias, in.shape.columns);
+  const Floats bias = a.floats("bias", in.shape.count, true), w = padded(in.weight, in.shape.columns), b = padded(bias, in.shape.columns);
   const Rows x = in.rows(in.x), y(in.shape.dtype, in.M, in.shape.columns);
-  std::vector<float> mean(in.M), inverse(in.M);
+  Floats mean(in.M), inverse(in.M);
   const layer_norm::Forward f{in.shape, x.data(), w.data(), bias.empty() ? nullptr : b.data(), y.data(), mean.data(), inverse.data()};
   const auto run = [&] { team.rows(in.M, [&](long first, long last, int) { layer_norm::forward(f, first, last); }); };
   run();
@@ -43,15 +42,15 @@ Napi::Object forward(const Arguments& a, Team& team) {
 Napi::Object backward(const Arguments& a, Team& team) {
   const Input in(a);
   const long n = long(in.x.size());
-  const std::vector<float> beside = a.floats("through", n, true), mean = a.floats("mean", in.M), inverse = a.floats("inverse", in.M);
-  const std::vector<float> w = padded(in.weight, in.shape.columns);
+  const Floats beside = a.floats("through", n, true), mean = a.floats("mean", in.M), inverse = a.floats("inverse", in.M);
+  const Floats w = padded(in.weight, in.shape.columns);
   const Rows x = in.rows(in.x), dy = in.rows(a.floats("dy", n)), dx(in.shape.dtype, in.M, in.shape.columns);
-  const Rows through = in.rows(beside.empty() ? std::vector<float>(n) : beside);
+  const Rows through = in.rows(beside.empty() ? Floats(n) : beside);
   const layer_norm::Backward b{
       in.shape, x.data(), w.data(), mean.data(), inverse.data(), dy.data(), beside.empty() ? nullptr : through.data(), dx.data()};
   const auto run = [&] { team.rows(in.M, [&](long first, long last, int) { layer_norm::backward(b, first, last); }); };
   run();
-  std::vector<float> dw(in.shape.columns), db(in.shape.columns);
+  Floats dw(in.shape.columns), db(in.shape.columns);
   team.tasks(in.shape.columns / 32, [&](long t, int) { layer_norm::weight_gradient(b, in.M, dw.data(), db.data(), t * 32, t * 32 + 32); });
   dw.resize(in.shape.count), db.resize(in.shape.count);
   Napi::Object out = Napi::Object::New(a.env());

@@ -13,11 +13,11 @@ const std::vector<cpu::Isa> variants{cpu::Isa::reference, cpu::Isa::avx2, cpu::I
 struct Input {
   DType dtype;
   long V, H, physical;
-  std::vector<int> targets;
+  Ints targets;
   long R;
   matmul::Weights head;
   Rows hidden;
-  std::vector<float> logprob, lse, entropy, mean, bias;
+  Floats logprob, lse, entropy, mean, bias;
   logprob::Forward f;
 
   explicit Input(const Arguments& a)
@@ -28,7 +28,7 @@ struct Input {
         targets(a.ints_within("targets", -1, 0, int(V) - 1)),
         R(long(targets.size())),
         hidden(dtype, a.floats("hidden", elements({R, H})), R, H, physical) {
-    const std::vector<float> weight = a.floats("weight", elements({V, H}));
+    const Floats weight = a.floats("weight", elements({V, H}));
     matmul::allocate(head, dtype, round32(V), physical, false);
     matmul::pack(head, {weight.data(), Stored::f32, V, H, nullptr, nullptr}, 0, V);
     const double softcap = a.number("softcap", 0);
@@ -50,18 +50,18 @@ struct Input {
 };
 
 // Ids (R, K) of an argument, as many a row as there are.
-std::vector<int> candidate_ids(const Arguments& a, const Input& in) {
-  std::vector<int> ids = a.ints_within("candidates", -1, 0, int(in.V) - 1);
+Ints candidate_ids(const Arguments& a, const Input& in) {
+  Ints ids = a.ints_within("candidates", -1, 0, int(in.V) - 1);
   if (in.R == 0 ? !ids.empty() : long(ids.size()) % in.R != 0)
     a.fail("candidates: expected the same number of ids for each of " + std::to_string(in.R) + " rows, got " + std::to_string(ids.size()));
   return ids;
 }
-long per_row(const std::vector<int>& ids, const Input& in) { return in.R ? long(ids.size()) / in.R : 0; }
+long per_row(const Ints& ids, const Input& in) { return in.R ? long(ids.size()) / in.R : 0; }
 
 // What a forward pass is asked for beside its four outputs.
 struct Entries {
-  std::vector<int> ids, top_ids;
-  std::vector<float> logprob, top_logprob;
+  Ints ids, top_ids;
+  Floats logprob, top_logprob;
   logprob::Candidates candidates;
   logprob::Top top;
   Memory workspace;
@@ -107,14 +107,14 @@ Napi::Object forward(const Arguments& a, Team& team) {
 Napi::Object backward(const Arguments& a, Team& team) {
   Input in(a);
   in.lse = a.floats("lse", in.R), in.f.lse = in.lse.data();
-  const std::vector<float> g = a.floats("g", in.R), g_lse = a.floats("gLse", in.R, true), g_mean = a.floats("gMean", in.R, true);
-  const std::vector<float> g_entropy = a.floats("gEntropy", in.R, true);
+  const Floats g = a.floats("g", in.R), g_lse = a.floats("gLse", in.R, true), g_mean = a.floats("gMean", in.R, true);
+  const Floats g_entropy = a.floats("gEntropy", in.R, true);
   in.entropy = a.floats("entropy", in.R, !a.has("gEntropy"));
   if (!in.entropy.empty()) in.f.entropy = in.entropy.data();
-  const auto given = [](const std::vector<float>& v) { return v.empty() ? nullptr : v.data(); };
+  const auto given = [](const Floats& v) { return v.empty() ? nullptr : v.data(); };
   const bool trained = a.flag("dweight", false);
   const Rows dhidden(in.dtype, in.R, in.physical), dweight(DType::f32, trained ? in.V : 0, in.physical);
-  std::vector<float> dbias(trained && !in.bias.empty() ? round32(in.V) : 0);
+  Floats dbias(trained && !in.bias.empty() ? round32(in.V) : 0);
   const logprob::Backward b{in.f,
                             g.data(),
                             given(g_lse),
@@ -124,9 +124,9 @@ Napi::Object backward(const Arguments& a, Team& team) {
                             trained ? (float*)dweight.data() : nullptr,
                             dbias.empty() ? nullptr : dbias.data()};
   Memory workspace(logprob::backward_bytes(b, team.size()));
-  const std::vector<int> ids = a.has("candidates") ? candidate_ids(a, in) : std::vector<int>();
-  const std::vector<float> g_ids = a.floats("gCandidates", long(ids.size()), ids.empty());
-  std::vector<float> of_ids = a.floats("candidateLogprob", long(ids.size()), ids.empty());
+  const Ints ids = a.has("candidates") ? candidate_ids(a, in) : Ints();
+  const Floats g_ids = a.floats("gCandidates", long(ids.size()), ids.empty());
+  Floats of_ids = a.floats("candidateLogprob", long(ids.size()), ids.empty());
   const auto run = [&] {
     if (ids.empty()) return logprob::backward(team, b, workspace.as<char>());
     logprob::candidates_backward(team, b, {in.f, per_row(ids, in), ids.data(), of_ids.data()}, g_ids.data(), workspace.as<char>());
@@ -135,7 +135,7 @@ Napi::Object backward(const Arguments& a, Team& team) {
   Napi::Object out = Napi::Object::New(a.env());
   out.Set("dhidden", dhidden.to_js(a.env(), in.H));
   if (trained) out.Set("dweight", dweight.to_js(a.env(), in.H));
-  if (!dbias.empty()) out.Set("dbias", to_js(a.env(), std::vector<float>(dbias.begin(), dbias.begin() + in.V)));
+  if (!dbias.empty()) out.Set("dbias", to_js(a.env(), Floats(dbias.begin(), dbias.begin() + in.V)));
   time_repeats(a, out, run);
   return out;
 }

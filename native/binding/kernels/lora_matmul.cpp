@@ -13,8 +13,8 @@ constexpr uint32_t kMostTargets = 64;
 // One linear layer of the group as JavaScript gives it.
 struct Given {
   long n, rank;
-  std::vector<float> w, a, b;
-  std::vector<int> at;  // places of its outputs
+  Floats w, a, b;
+  Ints at;  // places of its outputs
 };
 
 std::vector<Given> targets_of(const Arguments& a, long K) {
@@ -54,7 +54,7 @@ struct Call {
   std::vector<long> places;  // of all outputs
   matmul::Weights w;
   lora_matmul::Group group;
-  std::vector<float> dy;  // (M, outputs)
+  Floats dy;  // (M, outputs)
   bool backward;
 
   explicit Call(const Arguments& a)
@@ -111,7 +111,7 @@ void run_backward(Call& c, Team& team, const Rows& x, const Rows& P, const Rows&
 Napi::Array gradients(const Arguments& a, const Call& c) {
   Napi::Array all = Napi::Array::New(a.env());
   for (size_t t = 0; t < c.given.size(); t++) {
-    std::vector<float> da(c.given[t].a.size()), db(c.given[t].b.size());
+    Floats da(c.given[t].a.size()), db(c.given[t].b.size());
     lora_matmul::gradient(c.group, int(t), da.data(), db.data());
     Napi::Object one = Napi::Object::New(a.env());
     one.Set("a", to_js(a.env(), da)), one.Set("b", to_js(a.env(), db));

@@ -17,7 +17,7 @@ template <class Int> std::vector<Int> gate_up_places(long I) {
   return at;
 }
 // The weights as given: fp32, or the bits of a checkpoint's bf16 or f16.
-matmul::Source source_of(const Arguments& a, long N, long K, std::vector<float>& floats, std::vector<uint16_t>& halves) {
+matmul::Source source_of(const Arguments& a, long N, long K, Floats& floats, std::vector<uint16_t>& halves) {
   const Stored stored = Stored(a.choice("stored", {"f32", "bf16", "f16"}, 0));
   if (stored == Stored::f32) {
     floats = a.floats("w", elements({N, K}));
@@ -48,7 +48,7 @@ struct Call {
 };
 
 bool pack_weights(const Arguments& a, const Call& call, matmul::Weights& w) {
-  std::vector<float> floats;
+  Floats floats;
   std::vector<uint16_t> halves;
   matmul::Source s = source_of(a, call.N, call.K, floats, halves);
   const std::vector<int> places = call.gated() ? gate_up_places<int>(call.N / 2) : std::vector<int>();
@@ -64,13 +64,13 @@ struct Low {
   matmul::Weights right;
   std::vector<uint8_t> window;
   Low(const Arguments& a, const Call& c, long rank) : left(c.dtype, a.floats("lowLeft", elements({c.M, rank})), c.M, rank, round32(rank)) {
-    const std::vector<float> values = a.floats("lowRight", elements({c.columns(), rank}));
+    const Floats values = a.floats("lowRight", elements({c.columns(), rank}));
     const long rows = c.transposed ? rank : c.N, columns = c.transposed ? c.K : rank;
     matmul::allocate(right, c.dtype, c.transposed ? round32(rank) : c.physical(), c.transposed ? round32(c.K) : round32(rank),
                      c.transposed);
     const std::vector<int> places = c.gated() ? gate_up_places<int>(c.N / 2) : std::vector<int>();
     matmul::pack(right, {values.data(), Stored::f32, rows, columns, c.gated() ? places.data() : nullptr, nullptr}, 0, rows);
-    for (const int x : a.has("window") ? a.ints_within("window", c.physical() / 16, 0, int(round32(rank) / 32)) : std::vector<int>())
+    for (const int x : a.has("window") ? a.ints_within("window", c.physical() / 16, 0, int(round32(rank) / 32)) : Ints())
       window.push_back(uint8_t(x));
   }
 };
@@ -92,8 +92,8 @@ Napi::Object run(const Arguments& a, Team& team) {
   const Rows x(t, a.floats("a", elements({M, K})), M, K, round32(K)), c(t, M, columns);
   const bool two = call.gated() || call.finish == Finish::swiglu_backward;  // gate and up
   const std::vector<long> places = two ? gate_up_places<long>(N) : std::vector<long>();
-  const std::vector<float> given = a.floats("bias", call.columns(), true),
-                           bias = padded(given, call.physical(), call.gated() ? places : std::vector<long>());
+  const Floats given = a.floats("bias", call.columns(), true),
+               bias = padded(given, call.physical(), call.gated() ? places : std::vector<long>());
   matmul::Product p{x.data(),
                     round32(K),
                     0,
@@ -114,7 +114,7 @@ Napi::Object run(const Arguments& a, Team& team) {
   if (call.finish == Finish::swiglu) kept = Rows(t, M, 2 * columns), p.kept = kept.data();
   if (call.finish == Finish::swiglu_backward)
     kept = Rows(t, a.floats("kept", elements({M, 2, N})), M, 2 * N, 2 * columns, places), p.kept = kept.data();
-  std::vector<float> floats(call.finish == Finish::store_float ? elements({M, N}) : 0);
+  Floats floats(call.finish == Finish::store_float ? elements({M, N}) : 0);
   if (!floats.empty()) p.c = floats.data();
   std::vector<Low> low;
   if (const long rank = a.integer("lowRank", 0, 8160, 0)) {
@@ -133,7 +133,7 @@ Napi::Object run_contract(const Arguments& a, Team& team) {
   const DType t = a.dtype();
   const long M = a.integer("m", 0, kMost), R = a.integer("r", 1, kMost), K = a.integer("k", 1, kMost), columns = round32(K);
   const Rows left(t, a.floats("left", elements({M, R})), M, R, round32(R)), right(t, a.floats("right", elements({M, K})), M, K, columns);
-  const std::vector<float> start = a.floats("out", elements({R, K}), true);
+  const Floats start = a.floats("out", elements({R, K}), true);
   const Rows out = start.empty() ? Rows(DType::f32, R, columns) : Rows(DType::f32, start, R, K, columns);
   const matmul::Contract c{
       left.data(), round32(R), 0, round32(R), right.data(), columns, 0, columns, M, t, static_cast<float*>(out.data())};
@@ -152,7 +152,7 @@ Napi::Object run_column_sums(const Arguments& a, Team&) {
   const long M = a.integer("m", 0, kMost), K = a.integer("k", 1, kMost), columns = round32(K);
   const DType t = a.dtype();
   const Rows x(t, a.floats("x", elements({M, K})), M, K, columns);
-  std::vector<float> out = a.floats("out", K, true);
+  Floats out = a.floats("out", K, true);
   out.resize(columns);
   matmul::column_sums(x.data(), t, M, columns, 0, columns, out.data());
   out.resize(K);

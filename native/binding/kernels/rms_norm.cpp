@@ -10,7 +10,7 @@ namespace {
 
 // x (M, groups, count), weight (count,); a group starts at a multiple of 32 columns.
 struct Input {
-  std::vector<float> weight, x;
+  Floats weight, x;
   rms_norm::Shape shape;
   long M, width;
   std::vector<long> at;
@@ -24,7 +24,7 @@ struct Input {
     shape = {a.dtype(), groups * size, 0, groups, size, count, float(a.number("eps", 1e-6))};
     for (long k = 0; M && k < groups * count; k++) at.push_back(k / count * size + k % count);
   }
-  Rows rows(const std::vector<float>& v) const { return Rows(shape.dtype, v, M, width, shape.columns, at); }
+  Rows rows(const Floats& v) const { return Rows(shape.dtype, v, M, width, shape.columns, at); }
 };
 
 }  // namespace
@@ -32,8 +32,8 @@ struct Input {
 static Napi::Object forward(const Arguments& a, Team& team) {
   const Input in(a);
   const Rows x = in.rows(in.x), y(in.shape.dtype, in.M, in.shape.columns);
-  const std::vector<float> w = padded(in.weight, in.shape.size);
-  std::vector<float> inverse(elements({in.M, in.shape.groups}));
+  const Floats w = padded(in.weight, in.shape.size);
+  Floats inverse(elements({in.M, in.shape.groups}));
   const rms_norm::Forward f{in.shape, x.data(), w.data(), y.data(), inverse.data()};
   const auto run = [&] { team.rows(in.M, [&](long first, long last, int) { rms_norm::forward(f, first, last); }); };
   run();
@@ -46,15 +46,14 @@ extern const Kernel rms_norm_kernel{"rms_norm", variants, forward};
 
 static Napi::Object backward(const Arguments& a, Team& team) {
   const Input in(a);
-  const std::vector<float> beside = a.floats("through", long(in.x.size()), true),
-                           inverse = a.floats("inverse", elements({in.M, in.shape.groups}));
+  const Floats beside = a.floats("through", long(in.x.size()), true), inverse = a.floats("inverse", elements({in.M, in.shape.groups}));
   const Rows x = in.rows(in.x), dy = in.rows(a.floats("dy", long(in.x.size()))), dx(in.shape.dtype, in.M, in.shape.columns);
-  const Rows through = in.rows(beside.empty() ? std::vector<float>(in.x.size()) : beside);
-  const std::vector<float> w = padded(in.weight, in.shape.size);
+  const Rows through = in.rows(beside.empty() ? Floats(in.x.size()) : beside);
+  const Floats w = padded(in.weight, in.shape.size);
   const rms_norm::Backward b{in.shape, x.data(), w.data(), inverse.data(), dy.data(), beside.empty() ? nullptr : through.data(), dx.data()};
   const auto run = [&] { team.rows(in.M, [&](long first, long last, int) { rms_norm::backward(b, first, last); }); };
   run();
-  std::vector<float> dw(in.shape.size);
+  Floats dw(in.shape.size);
   team.tasks(in.shape.size / 32, [&](long t, int) { rms_norm::weight_gradient(b, in.M, dw.data(), t * 32, t * 32 + 32); });
   dw.resize(in.weight.size());
   Napi::Object out = Napi::Object::New(a.env());

@@ -31,12 +31,13 @@ Napi::Object frequencies(const Arguments& a, Team&) {
 
 // x (N, heads, headSize) turned by each row's position.
 Napi::Object rotate(const Arguments& a, Team& team) {
-  const std::vector<int> positions = a.ints_within("positions", -1, 0, 1 << 30);
+  const Ints positions = a.ints_within("positions", -1, 0, 1 << 30);
   const long N = long(positions.size()), d = a.integer("headSize", 1, 1 << 16), heads = a.integer("heads", 1, 1 << 16, 1),
              D = attention::physical_head(d);
-  const std::vector<float> x = a.floats("x", elements({N, heads, d}));
+  const Floats x = a.floats("x", elements({N, heads, d}));
   const long longest = positions.empty() ? 0 : *std::max_element(positions.begin(), positions.end()) + 1L;
-  std::vector<float> f, cos(elements({N, D / 2})), sin(cos.size());
+  std::vector<float> f;
+  Floats cos(elements({N, D / 2})), sin(cos.size());
   float factor;
   rotary::frequencies(config(a, d), a.integer("length", 0, 1L << 40, longest), f, factor);
   for (long m = 0; m < N; m++) rotary::row(f, factor, positions[m], D / 2, cos.data() + m * D / 2, sin.data() + m * D / 2);

@@ -5,10 +5,10 @@
 namespace attune::binding {
 
 static Napi::Object run(const Arguments& a, Team&) {
-  const std::vector<float> logits = a.floats("logits", -1);
+  const Floats logits = a.floats("logits", -1);
   if (logits.empty()) a.fail("logits: expected at least one number");
   if (logits.size() > size_t(std::numeric_limits<int>::max())) a.fail("logits: expected fewer numbers than an id can count");
-  std::vector<int> seen;
+  Ints seen;
   if (a.has("seen")) seen = a.ints_within("seen", -1, 0, int(logits.size()) - 1);
   sample::Options o;
   const auto within = [&](const char* name, double least, double most, double otherwise) {

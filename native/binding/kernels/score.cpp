@@ -5,16 +5,16 @@
 namespace attune::binding {
 
 static Napi::Object run(const Arguments& a, Team&) {
-  const std::vector<float> weight = a.floats("weight", -1), given = a.floats("x", -1);
+  const Floats weight = a.floats("weight", -1), given = a.floats("x", -1);
   const long H = long(weight.size()), physical = round32(H);
   if (H < 1) a.fail("weight: expected at least one number");
   const long S = long(given.size()) / H;
   if (long(given.size()) % H) a.fail("x: expected rows of " + std::to_string(H) + ", got Float32Array of " + std::to_string(given.size()));
-  const std::vector<float> g = a.floats("gradient", S, true), w = padded(weight, physical);
+  const Floats g = a.floats("gradient", S, true), w = padded(weight, physical);
   const DType dtype = a.dtype();
   const Rows x(dtype, given, S, H, physical), dx(dtype, S, physical);
   const score::Rows rows{dtype, x.data(), physical, S, w.data()};
-  std::vector<float> out(S), dw(physical);
+  Floats out(S), dw(physical);
   const auto once = [&] { score::forward(rows, out.data()); };
   once();
   Napi::Object result = Napi::Object::New(a.env());

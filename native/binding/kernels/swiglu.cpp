@@ -10,7 +10,7 @@ const std::vector<cpu::Isa> variants{cpu::Isa::reference, cpu::Isa::avx2, cpu::I
 swiglu::Activation activation(const Arguments& a) { return swiglu::Activation(a.choice("activation", {"silu", "gelu", "gelu_tanh"}, 0)); }
 
 // Rows of `columns` numbers each; how many there are.
-long rows_of(const Arguments& a, const char* name, const std::vector<float>& x, long columns) {
+long rows_of(const Arguments& a, const char* name, const Floats& x, long columns) {
   if (long(x.size()) % columns)
     a.fail(std::string(name) + ": expected rows of " + std::to_string(columns) + ", got Float32Array of " + std::to_string(x.size()));
   return long(x.size()) / columns;
@@ -21,7 +21,7 @@ struct GateUp {
   swiglu::Activation f;
   DType dtype;
   long I;
-  std::vector<float> gate;
+  Floats gate;
   long M, physical;
   std::vector<long> gates, ups;
   Rows rows;
@@ -34,9 +34,9 @@ struct GateUp {
         M(rows_of(a, "gate", gate, I)),
         physical(round32(I)),
         rows(dtype, M, 2 * physical) {
-    const std::vector<float> up = a.floats("up", long(gate.size()));
+    const Floats up = a.floats("up", long(gate.size()));
     if (M == 0) return;
-    std::vector<float> both;
+    Floats both;
     for (long i = 0; i < I; i++) gates.push_back(swiglu::gate_place(i)), ups.push_back(swiglu::up_place(i));
     std::vector<long> at(gates);
     at.insert(at.end(), ups.begin(), ups.end());
@@ -79,7 +79,7 @@ Napi::Object backward(const Arguments& a, Team& team) {
 }
 
 Napi::Object unary(const Arguments& a, Team& team) {
-  const std::vector<float> numbers = a.floats("x", -1);
+  const Floats numbers = a.floats("x", -1);
   const long columns = a.integer("columns", 1, 1 << 24, numbers.empty() ? 1 : long(numbers.size())), M = rows_of(a, "x", numbers, columns),
              physical = round32(columns);
   const DType dtype = a.dtype();

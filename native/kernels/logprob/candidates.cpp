@@ -1,6 +1,7 @@
 // Checks, puts candidates in the order of their ids, and shares out what a variant does with them: panels of the head, or blocks of its columns.
 #include "kernels/logprob/candidates.h"
 #include "base/error.h"
+#include "cpu/guard.h"
 #include "kernels/logprob/passes.h"
 #include <climits>
 #include <cmath>
@@ -53,7 +54,7 @@ float slope(const Candidates& c, long i, float g) {
 void add_terms(const Table& t, Team& team, const Backward& b, const Candidates& c, const float* slope) {
   const Sorted sorted(c);
   const long R = c.f.R, N = c.f.head->N, H = c.f.head->K;
-  std::vector<float> sums(team.size() * R * 32);
+  Floats sums(team.size() * R * 32);
   team.tasks(H / 32, [&](long block, int thread) { t.add_to_hidden(sorted.by_id, slope, block, b.dhidden, &sums[thread * R * 32]); });
   if (b.dweight) team.tasks(N / 32, [&](long panel, int) { t.add_to_weights(sorted.by_id, slope, panel, b.dweight); });
 }
@@ -67,7 +68,7 @@ void candidates(Team& team, const Candidates& c) {
   if (!t) return candidates_reference(team, c);
   const Sorted sorted(c);
   const long H = c.f.head->K;
-  std::vector<float> row(team.size() * H);
+  Floats row(team.size() * H);
   team.tasks(c.f.head->N / 32, [&](long panel, int thread) { t->products(sorted.by_id, panel, c.logprob, &row[thread * H]); });
   team.tasks(c.f.R, [&](long m, int) { finish(c, m); });
 }
@@ -75,7 +76,7 @@ void candidates(Team& team, const Candidates& c) {
 void candidates_backward(Team& team, const Backward& b, const Candidates& c, const float* g, char* workspace) {
   check(c);
   const long R = c.f.R;
-  std::vector<float> slopes(R * c.K), g_lse(R);
+  Floats slopes(R * c.K), g_lse(R);
   for (long m = 0; m < R; m++) {
     double sum = b.g_lse ? b.g_lse[m] : 0;
     for (long i = m * c.K; i < (m + 1) * c.K; i++) sum -= g[i], slopes[i] = slope(c, i, g[i]);

@@ -8,6 +8,7 @@
 // outside the columns of its target, and `window` tells the product which steps each 32-column panel needs. Two rank-16 adapters share a step.
 // s = alpha / rank, or alpha / sqrt(rank) with rsLoRA (Hu et al. 2021; Kalajdzievski 2023).
 #pragma once
+#include "cpu/guard.h"
 #include "kernels/matmul/matmul.h"
 #include <vector>
 
@@ -25,11 +26,11 @@ struct Group {
   const int* input_at = nullptr;  // place of each logical input
   float scale = 0;
   std::vector<Target> targets;
-  matmul::Weights a;              // (R, K)
-  matmul::Weights b;              // (N, R)
-  std::vector<uint8_t> window;    // (2 N/32): steps of R per 32-column panel of Y
-  std::vector<float> gradient_a;  // (R, K) rows layout
-  std::vector<float> gradient_b;  // (R, N) rows layout: dB transposed
+  matmul::Weights a;            // (R, K)
+  matmul::Weights b;            // (N, R)
+  std::vector<uint8_t> window;  // (2 N/32): steps of R per 32-column panel of Y
+  Floats gradient_a;            // (R, K) rows layout
+  Floats gradient_b;            // (R, N) rows layout: dB transposed
 };
 
 // Sets R, first, window and makes room. Targets with rank 0 are left out.
