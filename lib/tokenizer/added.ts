@@ -51,8 +51,9 @@ function textsIn(settings: Record<string, unknown>): string[] {
 }
 
 /**
- * The tokenizer with the tokens of its settings; the same object where it has them all.
- * @throws DataError `malformed_tokenizer` where an id is taken by another token, or leaves ids between free: the libraries count on
+ * The tokenizer with the tokens of its settings; the same object where it has them all. An id may fill a hole between the tokens of
+ * tokenizer.json, where those of the settings alone were left out.
+ * @throws DataError `malformed_tokenizer` where an id is taken by another token, or ids in between stay free: the libraries count on
  */
 export function withAdded(json: TokenizerJson, tokens: readonly AddedToken[], file: string): TokenizerJson {
   const own = new Map(json.added_tokens.map((one) => [one.content, one]));
@@ -61,18 +62,23 @@ export function withAdded(json: TokenizerJson, tokens: readonly AddedToken[], fi
   const vocabulary = new Map(vocabularyOf(json.model));
   const taken = new Map([...vocabulary].map(([piece, id]) => [id, piece]));
   for (const { id, content } of json.added_tokens) taken.set(id, content);
-  let next = 0;
-  for (const id of taken.keys()) next = Math.max(next, id + 1);
   const added = missing.map((one) => {
-    const known = vocabulary.get(one.content);
-    if (known !== undefined) return { ...one, id: known };
-    const id = one.id < 0 ? next : one.id;
-    if (taken.has(id)) throw conflict(file, `${quoted(one.content)} has the id ${id}, which is ${quoted(taken.get(id)!)}'s`);
-    if (id !== next) throw conflict(file, `${quoted(one.content)} has the id ${id}, and the next free one is ${next}`);
-    next++;
+    const id = vocabulary.get(one.content) ?? (one.id < 0 ? lastOf(taken) + 1 : one.id);
+    if (taken.has(id) && !vocabulary.has(one.content))
+      throw conflict(file, `${quoted(one.content)} has the id ${id}, which is ${quoted(taken.get(id)!)}'s`);
+    taken.set(id, one.content);
     return { ...one, id };
   });
+  const beyond = added.find(({ id }) => id > 0 && !taken.has(id - 1));
+  if (beyond !== undefined)
+    throw conflict(file, `${quoted(beyond.content)} has the id ${beyond.id}, and no token has the id ${beyond.id - 1}`);
   return { ...json, added_tokens: [...json.added_tokens, ...added].sort((a, b) => a.id - b.id) };
+}
+
+function lastOf(taken: ReadonlyMap<number, string>): number {
+  let last = -1;
+  for (const id of taken.keys()) last = Math.max(last, id);
+  return last;
 }
 
 const quoted = (text: string) => JSON.stringify(text);

@@ -238,6 +238,16 @@ describe('added tokens of the settings alone', () => {
     expect(tokenizer.decode([next], { skipSpecial: true })).toBe('');
   });
 
+  it.each(ENGINES)('may fill a hole between those of tokenizer.json (%s)', async (engine) => {
+    const { vocabularySize: next } = await openByteLevel('javascript');
+    const whole = (await byteLevel()) as { added_tokens: object[] };
+    const own = ['<a>', '<c>'].map((content, n) => ({ id: next + 2 * n, content, ...flags }));
+    const holed = { ...whole, added_tokens: [...whole.added_tokens, ...own] };
+    const folder = folderOf({ 'tokenizer.json': holed, 'tokenizer_config.json': decoder(next + 1, '<b>') });
+    const tokenizer = await openTokenizer(folder, { engine });
+    expect([...(await tokenizer.encode('<a><b><c>'))]).toEqual([next, next + 1, next + 2]);
+  });
+
   it('with the id of another token, or a gap before it, are refused', async () => {
     const { vocabularySize: next } = await openByteLevel('javascript');
     for (const id of [5, next + 3])

@@ -1,8 +1,9 @@
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { addon, type PlannedMemory } from '../../lib/native.js';
 import { checkMemory, chooseMicroBatch, mostStepTokens } from '../../lib/training/memory.js';
+import { addressSpace } from '../support/address_space.js';
 import { ADAPTER, stepsOf, tinyRecipe, tinyText, trained } from '../support/events.js';
 import { preferenceRecipe } from '../support/preferences.js';
 import { scratchFolder } from '../support/tiny_model.js';
@@ -94,9 +95,6 @@ describe('a run that does not fit', () => {
   });
 });
 
-/** Bytes of address space: pages that are reserved and not yet written count, those of a cache before its answers are there. */
-const mapped = () => 1024 * Number(/^VmSize:\s+(\d+) kB$/m.exec(readFileSync('/proc/self/status', 'utf8'))?.[1]);
-
 describe('answers that a run writes', () => {
   it.skipIf(process.platform !== 'linux')('are planned with the keys and values that a rollout comes to hold', async () => {
     const { network } = family('llama');
@@ -107,10 +105,10 @@ describe('answers that a run writes', () => {
     const shape = { prompts: 5, samples, longestPrompt: 40, maxNewTokens };
     const plan = (rollout?: typeof shape) =>
       addon().planMemory({ config: network, ...options, tokens: 1, rank: 0, ...(rollout && { rollout }) });
-    const before = mapped();
+    const before = addressSpace();
     const rollout = model.startRollout({ prompts, samples, maxNewTokens });
     await rollout.advance(0); // reserves what the answers will need
-    const held = mapped() - before;
+    const held = addressSpace() - before;
     const { cache, activations } = plan(shape);
     expect(cache).toBeGreaterThan(30 * 2 ** 20);
     expect(Math.abs(held / cache - 1), `${held} held, ${cache} planned`).toBeLessThan(0.1);
