@@ -2,7 +2,8 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { createRequire } from 'node:module';
 import { DataError } from '../errors/index.js';
-import { PARQUET_READER, type ParquetAnswer, type ParquetNode, type ParquetRequest } from './parquet_reader.js';
+import { footerFault, pagesFault, rowsOf } from './parquet_bounds.js';
+import { PARQUET_READER, type ParquetAnswer, type ParquetGroup, type ParquetNode, type ParquetRequest } from './parquet_reader.js';
 
 /** Seconds that one answer may take, and further seconds for each MiB of the file: many times what the slowest machine needs. */
 const SECONDS = 10;
@@ -12,18 +13,22 @@ export class ParquetProcess {
   readonly #child: ChildProcess;
   readonly #seconds: number;
   #ended: string | undefined;
+  #groups: readonly ParquetGroup[] = [];
+  /** Row groups whose pages are checked, and the row that the next one begins with. */
+  #checked = 0;
+  #begin = 0;
   #waiting: { answered(answer: ParquetAnswer): void; failed(why: string): void } | undefined;
 
   /** @param size of the file in bytes */
   constructor(
     private readonly file: string,
-    size: number,
+    private readonly size: number,
     seconds = SECONDS,
   ) {
     const { resolve } = createRequire(import.meta.url);
-    const libraries = [resolve('hyparquet'), resolve('hyparquet-compressors')];
+    const libraries = [resolve('hyparquet'), resolve('hyparquet/src/column.js'), resolve('hyparquet-compressors')];
     this.#seconds = seconds + (SECONDS_A_MIB * size) / 2 ** 20;
-    this.#child = spawn(process.execPath, ['--input-type=module', '-e', PARQUET_READER, ...libraries], {
+    this.#child = spawn(process.execPath, ['--input-type=module', '-e', PARQUET_READER, `${process.pid}`, ...libraries], {
       stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
       serialization: 'advanced',
       // Not this process's own options (an inspector's port, say), and not its group: Ctrl-C is for this process to answer.
@@ -39,15 +44,34 @@ export class ParquetProcess {
   /** @throws DataError `bad_parquet`, `missing_data`, `unreadable_data` */
   async open(source: { file: string } | { bytes: Uint8Array }): Promise<{ rows: number; tree: ParquetNode }> {
     const answer = await this.#asked(source);
-    if ('tree' in answer) return answer;
-    throw this.#fault('its reader answered nothing');
+    if (!('tree' in answer)) throw this.#fault('its reader answered nothing');
+    const { rows, tree, groups } = answer;
+    this.#refuse(footerFault(rows, groups, tree, this.size));
+    this.#groups = groups;
+    return { rows: rowsOf(groups), tree };
   }
 
   /** Rows from one place to another (excluded), as they are stored. @throws DataError `bad_parquet` */
   async read(from: number, to: number): Promise<Record<string, unknown>[]> {
+    await this.#checkGroups(to);
     const answer = await this.#asked({ from, to });
     if ('values' in answer) return answer.values;
     throw this.#fault('its reader answered nothing');
+  }
+
+  /** Holds the pages of row groups that begin before row `to` against the file. */
+  async #checkGroups(to: number): Promise<void> {
+    for (let next = this.#groups[this.#checked]; next !== undefined && this.#begin < to; next = this.#groups[this.#checked]) {
+      const answer = await this.#asked({ group: this.#checked });
+      const pages = 'pages' in answer ? answer.pages : [];
+      for (const [n, column] of next.columns.entries()) this.#refuse(pagesFault(column, pages[n] ?? []));
+      this.#begin += next.rows;
+      this.#checked++;
+    }
+  }
+
+  #refuse(why: string | undefined): void {
+    if (why !== undefined) throw this.#fault(why);
   }
 
   close(): void {

@@ -16,23 +16,54 @@ export interface ParquetNode {
   };
 }
 
-/** What it is asked, in order: to open a file, or its bytes; then for rows. */
-export type ParquetRequest = { file: string } | { bytes: Uint8Array } | { from: number; to: number };
+/** A column of a row group, as the footer has it; `start` and `bytes` say where it lies. */
+export interface ParquetColumn {
+  path: string;
+  codec: string;
+  values: number;
+  start: number;
+  bytes: number;
+}
+
+export interface ParquetGroup {
+  rows: number;
+  columns: ParquetColumn[];
+}
+
+/** Header of a page: bytes in the file, and when decompressed; of the second version the bytes of definition and repetition levels. */
+export interface ParquetPage {
+  type?: string;
+  bytes?: number;
+  plainBytes?: number;
+  values?: number;
+  encoding?: string;
+  levels?: (number | undefined)[];
+}
+
+/** What it is asked, in order: to open a file, or its bytes; then for the page headers of row groups, and for rows. */
+export type ParquetRequest = { file: string } | { bytes: Uint8Array } | { group: number } | { from: number; to: number };
 
 /** What it answers. Values are as they are stored: texts as bytes, decimals and times as whole numbers. */
 export type ParquetAnswer =
-  | { rows: number; tree: ParquetNode }
+  | { rows: number; tree: ParquetNode; groups: ParquetGroup[] }
+  /** Of each column of a row group. */
+  | { pages: ParquetPage[][] }
   | { values: Record<string, unknown>[] }
   /** Words for what was thrown, and the system's code where there is one. */
   | { thrown: string; code?: string };
 
 /**
  * Its source, as text: compiled or not, a program is then started in the same way. Annotations of leaves are taken off before reading, so that
- * values come as they are stored; keys of maps stay texts, as they name fields.
+ * values come as they are stored; keys of maps stay texts, as they name fields. It ends with the process that asks: where it listens, as the channel
+ * closes; where it is busy, by a thread of its own, which sees that its parent is another one.
  */
 export const PARQUET_READER = `
   const { pathToFileURL } = await import('node:url');
-  const [library, codecs] = await Promise.all(process.argv.slice(1).map((path) => import(pathToFileURL(path).href)));
+  const { Worker } = await import('node:worker_threads');
+  const [parent, ...paths] = process.argv.slice(1);
+  process.on('disconnect', () => process.exit());
+  new Worker('setInterval(() => process.ppid === ' + parent + ' || process.kill(process.pid, "SIGKILL"), 500)', { eval: true }).unref();
+  const [library, columns, codecs] = await Promise.all(paths.map((path) => import(pathToFileURL(path).href)));
   const { asyncBufferFromFile, parquetMetadataAsync, parquetReadObjects, parquetSchema } = library;
   const { compressors } = codecs;
   const text = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
@@ -56,12 +87,46 @@ export const PARQUET_READER = `
     const plain = (node) => ({ element: { ...node.element }, children: node.children.map(plain) });
     const shown = plain(tree);
     bare(tree, false);
-    return { rows: Number(metadata.num_rows), tree: shown };
+    const groups = metadata.row_groups.map((group) => ({ rows: Number(group.num_rows), columns: group.columns.map(shownColumn) }));
+    return { rows: Number(metadata.num_rows), tree: shown, groups };
   };
+  const shownColumn = ({ meta_data: data }) => {
+    if (data === undefined) throw new Error('a column has no metadata in the footer');
+    const [dictionary, first] = [data.dictionary_page_offset, data.data_page_offset];
+    const start = Number(!dictionary || first < dictionary ? first : dictionary);
+    const [values, bytes] = [Number(data.num_values), Number(data.total_compressed_size)];
+    return { path: data.path_in_schema.join('.'), codec: data.codec, values, start, bytes };
+  };
+  const headerAt = async (at, end) => {
+    const read = async (size) => {
+      const reader = { view: new DataView(await file.slice(at, Math.min(at + size, end))), offset: 0 };
+      return { header: columns.parquetHeader(reader), size: reader.offset };
+    };
+    return read(4096).catch(() => read(end - at));
+  };
+  const pagesOf = async ({ values, start, bytes }) => {
+    const pages = [];
+    for (let [at, seen] = [start, 0]; at < start + bytes - 1 && seen < values; ) {
+      const { header, size } = await headerAt(at, start + bytes);
+      const [one, two, dictionary] = [header.data_page_header, header.data_page_header_v2, header.dictionary_page_header];
+      const found = { DATA_PAGE: one, DATA_PAGE_V2: two, DICTIONARY_PAGE: dictionary }[header.type];
+      const page = { type: header.type, bytes: header.compressed_page_size, plainBytes: header.uncompressed_page_size };
+      const levels = found !== undefined && found === two
+        ? { levels: [two.definition_levels_byte_length, two.repetition_levels_byte_length] }
+        : {};
+      pages.push({ ...page, ...levels, values: found?.num_values, encoding: found?.encoding });
+      // Whoever asked refuses such a page; its place says nothing of the next one.
+      if (!(page.bytes >= 0)) break;
+      if (header.type !== 'DICTIONARY_PAGE') seen += Math.max(found?.num_values ?? 0, 0);
+      at += size + page.bytes;
+    }
+    return pages;
+  };
+  const pages = async ({ group }) => ({ pages: await Promise.all(metadata.row_groups[group].columns.map(shownColumn).map(pagesOf)) });
   const read = async ({ from, to }) => ({
     values: await parquetReadObjects({ file, metadata, rowStart: from, rowEnd: to, compressors, parsers, utf8: false }),
   });
   process.on('message', (request) => {
-    const answer = 'from' in request ? read(request) : open(request);
+    const answer = 'from' in request ? read(request) : 'group' in request ? pages(request) : open(request);
     answer.catch((error) => ({ thrown: String(error?.message ?? error), code: error?.code })).then((value) => process.send(value));
   });`;

@@ -1,7 +1,11 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
 import { ParquetProcess } from '../../lib/data/parquet_process.js';
+import { PARQUET_READER } from '../../lib/data/parquet_reader.js';
 import { readRows } from '../../lib/data/read.js';
 import type { AttuneError } from '../../lib/errors/index.js';
 import { jsonText } from '../../lib/json/index.js';
@@ -58,15 +62,50 @@ describe('rows of Parquet', () => {
   });
 });
 
+/** Has a reader read what keeps it busy, unchecked, and tells its number. */
+const ASKER = `
+  const [source, file, ...paths] = process.argv.slice(1);
+  const started = ['--input-type=module', '-e', source, String(process.pid), ...paths];
+  const reader = require('child_process').spawn(process.execPath, started, { stdio: ['ignore', 'ignore', 'ignore', 'ipc'], detached: true });
+  reader.send({ file });
+  reader.once('message', () => reader.send({ from: 0, to: 4 }, () => setTimeout(() => console.log(reader.pid), 100)));`;
+
+/** Whether a process runs: one that has ended may wait for its parent. */
+function isAlive(pid: number): boolean {
+  try {
+    return !/\) [ZX] /.test(readFileSync(`/proc/${pid}/stat`, 'latin1'));
+  } catch {
+    return false;
+  }
+}
+
 describe('damaged Parquet', () => {
-  it('that keeps its reader busy for ever is refused after a time', async () => {
-    const reader = new ParquetProcess('hang.parquet', 517, 1);
-    const error = (await failure(async () => {
-      await reader.open({ bytes: readFileSync(fixture('hang.parquet')) });
-      await reader.read(0, 4);
-    })) as AttuneError;
-    expect(error).toMatchObject({ code: 'bad_parquet', message: expect.stringContaining('no further in 1 seconds') });
+  it('is refused where its counts say so, before anything is read', async () => {
+    // A page that names no encoding, and no lengths of its levels: its reader would write two billion values.
+    const error = (await failure(() => all(readRows(fixture('hang.parquet'))))) as AttuneError;
+    expect(error).toMatchObject({ code: 'bad_parquet', message: expect.stringContaining('pages of column j name no encoding') });
+  });
+
+  it('that keeps its reader busy is refused after a time', async () => {
+    const reader = new ParquetProcess('latin.parquet', 0, 0);
+    expect(await failure(() => reader.open({ file: fixture('latin.parquet') }))).toMatchObject({
+      code: 'bad_parquet',
+      message: expect.stringContaining('no further in 0 seconds'),
+    });
     expect((await failure(() => reader.read(0, 1))).code).toBe('bad_parquet');
+  });
+
+  it.skipIf(process.platform !== 'linux')('leaves no busy reader behind when the process that asks is killed', async () => {
+    const paths = ['hyparquet', 'hyparquet/src/column.js', 'hyparquet-compressors'].map((path) =>
+      createRequire(import.meta.url).resolve(path),
+    );
+    const asker = spawn(process.execPath, ['-e', ASKER, PARQUET_READER, fixture('hang.parquet'), ...paths]);
+    const [line] = (await once(asker.stdout, 'data')) as [Buffer];
+    const reader = Number(line);
+    expect(isAlive(reader)).toBe(true);
+    asker.kill('SIGKILL');
+    for (let n = 0; n < 200 && isAlive(reader); n++) await new Promise((later) => setTimeout(later, 50));
+    expect(isAlive(reader)).toBe(false);
   });
 
   it('that says it holds more rows than there are, or is cut, is refused', async () => {
