@@ -87,22 +87,24 @@ def network(c):
             "encoder": {"types": c.type_vocab_size, "activation": {"gelu": "gelu", "gelu_new": "gelu_tanh"}[c.hidden_act]}}
 
 
-def curve(model, steps):
-    """-> losses and gradient norms of every step"""
-    loss, norm = zip(*tiny.train(model, steps, RATE, DECAY, CLIP, loss_of))
-    return {"loss": loss, "gradientNorm": norm}
+def curve(make, steps):
+    """-> losses and gradient norms of every step in float32, and the largest relative distance of float64's"""
+    figures, others = (tiny.train(make(dtype), steps, RATE, DECAY, CLIP, loss_of) for dtype in (torch.float32, torch.float64))
+    off = max(abs(a - b) / b for f, o in zip(figures, others) for a, b in zip(f, o))
+    loss, norm = zip(*figures)
+    return {"loss": loss, "gradientNorm": norm, "off": off}
 
 
 def record_steps(base):
     folder = tiny.FIXTURES / base
-    low, _ = checkpoint_figures.adapted(load(folder, torch.float32), torch.float32, **LORA)
     steps = [batch(f"step {n}", 48, [5 + (7 * n + 3 * k) % 16 for k in range(4)]) for n in range(STEPS)]
+    low = lambda dtype: checkpoint_figures.adapted(load(folder, dtype), dtype, **LORA)[0]
     answer = {"versions": tiny.VERSIONS, "base": base, "learningRate": RATE, "clip": CLIP, "weightDecay": DECAY,
               "steps": [{"ids": [i for i, _ in rows], "targets": [t for _, t in rows]} for rows in steps],
-              "lora": curve(low, steps), "all": curve(load(folder, torch.float32), steps)}
+              "lora": curve(low, steps), "all": curve(lambda dtype: load(folder, dtype), steps)}
     (tiny.FIXTURES / "encoder_steps").mkdir(exist_ok=True)
     tiny.write_json(tiny.FIXTURES / "encoder_steps" / "steps.json", answer)
-    print("steps", [round(x, 4) for x in answer["all"]["loss"]])
+    print("steps", [round(x, 4) for x in answer["all"]["loss"]], "float64 off by", answer["lora"]["off"], answer["all"]["off"])
 
 
 def record_peft(base):

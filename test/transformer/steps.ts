@@ -8,9 +8,10 @@ import { batchFrom, type Family, FIXTURES, passes } from './fixtures.js';
 export interface Curve {
   loss: number[];
   gradientNorm: number[];
-  /** How far PyTorch's own float64 comes out from these figures at most, and from the tensors at the end. */
+  /** How far PyTorch's own float64 comes out from these figures at most. */
   off: number;
-  tensorsOff: number;
+  /** And from the tensors at the end, where they are recorded. */
+  tensorsOff?: number;
 }
 type Rows = Pick<Family, 'ids' | 'trained' | 'targets'>;
 export interface RecordedSteps {
