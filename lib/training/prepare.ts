@@ -87,7 +87,7 @@ async function prepare(read: ReadRecipe, options: TrainOptions, functions: Funct
   const start = await startingPoint(out, options.resume ?? false);
   checkDevice(read);
   const folder = await basePlace(read, options);
-  await checkStart(start, read.recipe, folder, { signal });
+  const known = await checkStart(start, read.recipe, folder, { signal });
   const { base, tokenizer, recipe: fitting } = await openBaseIn(folder, read);
   const { recipe, warnings } = withoutUnused({ ...fitting, out });
   if (start.before !== undefined) refuseOtherRecipe(start.before, recipe, start.words);
@@ -104,7 +104,7 @@ async function prepare(read: ReadRecipe, options: TrainOptions, functions: Funct
     warnings: [...ofFiles, ...loaded.warnings, ...warnings, ...preferenceWarnings(recipe, loaded.dataset.counts)],
   };
   checkRoom(recipe, base, rows.longest, read.place('method.maxNewTokens'));
-  const hashes = await runHashes(recipe, base, loaded, signal);
+  const hashes = await runHashes(recipe, base, loaded, { known, signal });
   if (start.hashes !== undefined) checkSameFiles(start.hashes, hashes);
   const sequences = hideableRows(rows.sequences, masks);
   const stepsOf = ({ train }: Recipe) => new StepPlan({ sequences, sources: rows.dataset.sources }, train).count();

@@ -4,6 +4,7 @@ import { sequencesHash, type Tokens } from '../data/index.js';
 import { RequestError } from '../errors/index.js';
 import type { Recipe } from '../options/index.js';
 import { baseHashes, besideHashes, dataHashes, type Hashes, tokenizerHashes } from './manifest.js';
+import { withoutUnused } from './rollouts.js';
 
 /** Hashes of files by name or path: of the base's network and weights, of what turns texts into ids, of the rows, of the models beside. */
 export interface FileHashes {
@@ -26,20 +27,24 @@ const IN_WORDS: Record<keyof FileHashes, string> = {
   beside: 'a model that the run goes on from or is measured by',
 };
 
-/** Hashes of what a recipe names beside its base's weights. @param folder of the base */
-export async function recipeHashes(recipe: Recipe, folder: string, signal?: AbortSignal): Promise<Omit<FileHashes, 'base'>> {
+/** Hashes of what a recipe names beside its base's weights. */
+export type NamedHashes = Omit<FileHashes, 'base'>;
+
+/** Keys that the method has no use for name nothing. @param folder of the base */
+export async function recipeHashes(recipe: Recipe, folder: string, signal?: AbortSignal): Promise<NamedHashes> {
   const tokenizer = await tokenizerHashes(folder, signal);
-  return { tokenizer, data: await dataHashes(recipe, signal), beside: await besideHashes(recipe, signal) };
+  const used = withoutUnused(recipe).recipe;
+  return { tokenizer, data: await dataHashes(used, signal), beside: await besideHashes(used, signal) };
 }
 
-/** All hashes of a run whose rows were read. */
+/** All hashes of a run whose rows were read. @param known those that were taken before its files were read */
 export async function runHashes(
   recipe: Recipe,
   base: ModelFolder,
   { sequences, heldOut }: { sequences: readonly Tokens[]; heldOut: readonly Tokens[] },
-  signal?: AbortSignal,
+  { known, signal }: { known: NamedHashes | undefined; signal?: AbortSignal | undefined },
 ): Promise<RunHashes> {
-  const named = await recipeHashes(recipe, base.folder, signal);
+  const named = known ?? (await recipeHashes(recipe, base.folder, signal));
   return { base: await baseHashes(base, signal), ...named, ids: sequencesHash([...sequences, ...heldOut]) };
 }
 

@@ -94,7 +94,7 @@ async function openSampling(
   const before = resume ? await begunSampling(out) : undefined;
   checkDevice(read);
   const place = await basePlace(read, options);
-  if (before !== undefined) await checkStart(before, read.recipe, place, { signal });
+  const known = before && (await checkStart(before, read.recipe, place, { signal }));
   const { base, tokenizer, recipe: fitting } = await openBaseIn(place, read);
   const recipe = { ...fitting, out, evaluate: null };
   if (resume) refuseOtherRecipe(recipeIn(out), { ...fitting, out }, 'the recipe is not the one that was begun');
@@ -103,7 +103,7 @@ async function openSampling(
   const loaded = await loadRows(recipe, tokenizer, { place: read.place, signal, now: dateAt(time) });
   const rows = fewerPrompts(loaded, method.prompts, recipe.train);
   checkRoom(recipe, base, rows.longest, read.place('method.maxNewTokens'));
-  const hashes = await runHashes(recipe, base, rows, signal);
+  const hashes = await runHashes(recipe, base, rows, { known, signal });
   if (before !== undefined) checkSameFiles(before.hashes, hashes);
   // A new adapter is zero: the base answers.
   const adapter = broughtAdapter(recipe) === undefined ? undefined : await startingAdapter(recipe, base, read);

@@ -10,7 +10,7 @@ import { type Hashes, hashFile } from './manifest.js';
 import { begunWith } from './manifest_json.js';
 import { isBegun, isReported } from './run_folder.js';
 import type { Fixed } from './run_state.js';
-import { checkSameFiles, type RunHashes, recipeHashes } from './same_files.js';
+import { checkSameFiles, type NamedHashes, type RunHashes, recipeHashes } from './same_files.js';
 import { recipeIn } from './same_recipe.js';
 
 export interface StartingPoint {
@@ -54,6 +54,7 @@ function fromCheckpoint(checkpoint: Checkpoint): StartingPoint {
 /**
  * Compares files with what they were, before they are read: what was changed may fail to be read as well.
  * @param weights whether those of the base are read here, or by whoever opens it
+ * @returns what the recipe names, as it is now: nobody needs to read it a second time
  * @throws RequestError `data_changed`
  */
 export async function checkStart(
@@ -61,15 +62,14 @@ export async function checkStart(
   recipe: Recipe,
   folder: string,
   { signal, weights = false }: { signal?: AbortSignal | undefined; weights?: boolean } = {},
-): Promise<void> {
-  if (hashes === undefined) return;
+): Promise<NamedHashes | undefined> {
+  if (hashes === undefined) return undefined;
   const names = weights ? Object.keys(hashes.base) : [CONFIG];
   const before = Object.fromEntries(names.map((name) => [name, hashes.base[name] ?? '']));
   const { tokenizer, data, beside } = hashes;
-  checkSameFiles(
-    { base: before, tokenizer, data, beside },
-    { base: await hashesIn(folder, names, signal), ...(await recipeHashes(recipe, folder, signal)) },
-  );
+  const named = await recipeHashes(recipe, folder, signal);
+  checkSameFiles({ base: before, tokenizer, data, beside }, { base: await hashesIn(folder, names, signal), ...named });
+  return named;
 }
 
 const CONFIG = 'config.json';

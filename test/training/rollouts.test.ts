@@ -1,6 +1,6 @@
 // Methods that learn from their own answers, from recipes: rewards of every kind, the same bytes from the same seed and after a stop, clear faults.
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { ADAPTER, stepsOf, stoppedAt, tinyText, trained } from '../support/events.js';
 import { preferenceRecipe } from '../support/preferences.js';
@@ -37,6 +37,17 @@ function recipe(name: string, change: object = {}, more: Record<string, unknown>
 
 const weights = (events: Awaited<ReturnType<typeof trained>>) =>
   readFileSync(join((events.at(-1) as { output: string }).output, 'adapter_model.safetensors'));
+
+it('goes on where the recipe names held-out rows, which a method with rollouts has no use for', async () => {
+  const named = recipe('grpo');
+  const held = join(place(), 'held.jsonl');
+  mkdirSync(dirname(held), { recursive: true });
+  writeFileSync(held, '{"prompt":"held out"}\n');
+  const cut = { ...named, evaluate: { data: held, every: 1 } } as typeof named;
+  await stoppedAt(cut, 2);
+  const events = await trained(cut, { resume: true });
+  expect(stepsOf(events).map(({ step }) => step)).toEqual([3, 4]);
+});
 
 describe.each(METHODS)('%s', (name) => {
   it('tells its figures, and ends in the same bytes from the same seed and after a stop', async () => {
