@@ -1,7 +1,8 @@
 /** A process that reads one Parquet file, ended when it gets no further. */
-import { type ChildProcess, spawn } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
 import { createRequire } from 'node:module';
 import { DataError } from '../errors/index.js';
+import { startProgram } from '../processes/start.js';
 import { footerFault, pagesFault, rowsOf } from './parquet_bounds.js';
 import { PARQUET_READER, type ParquetAnswer, type ParquetGroup, type ParquetNode, type ParquetRequest } from './parquet_reader.js';
 
@@ -28,14 +29,7 @@ export class ParquetProcess {
     const { resolve } = createRequire(import.meta.url);
     const libraries = [resolve('hyparquet'), resolve('hyparquet/src/column.js'), resolve('hyparquet-compressors')];
     this.#seconds = seconds + (SECONDS_A_MIB * size) / 2 ** 20;
-    this.#child = spawn(process.execPath, ['--input-type=module', '-e', PARQUET_READER, `${process.pid}`, ...libraries], {
-      stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
-      serialization: 'advanced',
-      // Not this process's own options (an inspector's port, say), and not its group: Ctrl-C is for this process to answer.
-      env: { ...process.env, NODE_OPTIONS: '' },
-      detached: true,
-      windowsHide: true,
-    });
+    this.#child = startProgram(PARQUET_READER, libraries);
     this.#child.on('message', (answer) => this.#waiting?.answered(answer as ParquetAnswer));
     this.#child.on('error', (error) => this.#end(`its reader does not start: ${error.message}`));
     this.#child.on('exit', (status, signal) => this.#end(`reading it ended a process (${signal ?? `status ${status}`})`));

@@ -53,17 +53,12 @@ export type ParquetAnswer =
   | { thrown: string; code?: string };
 
 /**
- * Its source, as text: compiled or not, a program is then started in the same way. Annotations of leaves are taken off before reading, so that
- * values come as they are stored; keys of maps stay texts, as they name fields. It ends with the process that asks: where it listens, as the channel
- * closes; where it is busy, by a thread of its own, which sees that its parent is another one.
+ * Its source. Annotations of leaves are taken off before reading, so that values come as they are stored; keys of maps stay texts, as they name
+ * fields.
  */
 export const PARQUET_READER = `
   const { pathToFileURL } = await import('node:url');
-  const { Worker } = await import('node:worker_threads');
-  const [parent, ...paths] = process.argv.slice(1);
-  process.on('disconnect', () => process.exit());
-  new Worker('setInterval(() => process.ppid === ' + parent + ' || process.kill(process.pid, "SIGKILL"), 500)', { eval: true }).unref();
-  const [library, columns, codecs] = await Promise.all(paths.map((path) => import(pathToFileURL(path).href)));
+  const [library, columns, codecs] = await Promise.all(process.argv.slice(1).map((path) => import(pathToFileURL(path).href)));
   const { asyncBufferFromFile, parquetMetadataAsync, parquetReadObjects, parquetSchema } = library;
   const { compressors } = codecs;
   const text = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });

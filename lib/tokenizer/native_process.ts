@@ -2,9 +2,10 @@
  * The native library in a process of its own, for files that could end it or keep it busy without end (see
  * `plain.ts`). The process is ended when it gets no further, and ends by itself when this one does.
  */
-import { type ChildProcess, spawn } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
 import { createRequire } from 'node:module';
 import { DataError } from '../errors/index.js';
+import { startProgram } from '../processes/start.js';
 import { secondsFor, tooSlow } from './limited.js';
 
 interface Encoded {
@@ -19,10 +20,7 @@ interface Request {
   special: boolean;
 }
 
-/**
- * Its source, as text: compiled or not, a program is then started in the same way. The first message is
- * the tokenizer.
- */
+/** The first message is the tokenizer. */
 const PROGRAM = `
   const { createRequire } = await import('node:module');
   const { Tokenizer } = createRequire(process.argv[1])(process.argv[1]);
@@ -37,7 +35,6 @@ const PROGRAM = `
     tokenizer.disablePadding();
     return { encoded: [] };
   };
-  process.on('disconnect', () => process.exit());
   process.on('message', async (request) => {
     process.send(await answer(request).catch((error) => ({ thrown: String(error?.message ?? error) })));
   });`;
@@ -54,14 +51,7 @@ export class NativeProcess {
   #last: Promise<unknown> = Promise.resolve();
 
   private constructor(private readonly file: string) {
-    this.#child = spawn(process.execPath, ['--input-type=module', '-e', PROGRAM, createRequire(import.meta.url).resolve('tokenizers')], {
-      stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
-      serialization: 'advanced',
-      // Not this process's own options (an inspector's port, say), and not its group: Ctrl-C is for this process to answer.
-      env: { ...process.env, NODE_OPTIONS: '' },
-      detached: true,
-      windowsHide: true,
-    });
+    this.#child = startProgram(PROGRAM, [createRequire(import.meta.url).resolve('tokenizers')]);
     this.#listen();
     this.#hold(false);
     left.register(this, this.#child);

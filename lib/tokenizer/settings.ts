@@ -2,6 +2,7 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { DataError } from '../errors/index.js';
+import { isAbsent } from '../errors/system.js';
 import { addedIn } from './added.js';
 import type { AddedToken } from './format.js';
 import { checkSettings } from './settings_shape.js';
@@ -121,8 +122,6 @@ export async function readIfThere(file: string): Promise<Buffer | undefined> {
     throw unreadable(cause, file);
   }
 }
-
-const isAbsent = (cause: unknown) => ['ENOENT', 'ENOTDIR'].includes((cause as NodeJS.ErrnoException).code ?? '');
 
 const unreadable = (cause: unknown, file: string) =>
   new DataError('unreadable_tokenizer', `cannot be read: ${cause instanceof Error ? cause.message : cause}`, { file, cause });

@@ -11,6 +11,7 @@ interface LibRoom {
 const ALL = [
   'errors',
   'json',
+  'processes',
   'options',
   'native',
   'kernels',
@@ -27,12 +28,14 @@ const LIB: Record<string, LibRoom> = {
   errors: { rooms: [] },
   // JSON and its values, for whoever reads files.
   json: { rooms: [] },
+  // Programs that may hang or die, for whoever reads foreign files.
+  processes: { rooms: [] },
   // A schema's whole point is its message: it throws the typed errors.
   options: { rooms: ['errors'] },
   native: { rooms: ['errors'] },
   kernels: { rooms: ['errors', 'native'] },
-  data: { rooms: ['errors', 'json', 'options', 'native'] },
-  tokenizer: { rooms: ['errors', 'json', 'options', 'native'] },
+  data: { rooms: ['errors', 'json', 'processes', 'options', 'native'] },
+  tokenizer: { rooms: ['errors', 'json', 'processes', 'options', 'native'] },
   checkpoint: { rooms: ['errors', 'json', 'options', 'native'] },
   // Pure functions: they never reach the addon or the loop.
   methods: { rooms: ['errors', 'options'], types: ['data'] },

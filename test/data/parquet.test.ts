@@ -62,11 +62,13 @@ describe('rows of Parquet', () => {
   });
 });
 
+/** As the built package has it: the process that asks is none of vitest's. */
+const START = new URL('../../dist/processes/start.js', import.meta.url).href;
 /** Has a reader read what keeps it busy, unchecked, and tells its number. */
 const ASKER = `
-  const [source, file, ...paths] = process.argv.slice(1);
-  const started = ['--input-type=module', '-e', source, String(process.pid), ...paths];
-  const reader = require('child_process').spawn(process.execPath, started, { stdio: ['ignore', 'ignore', 'ignore', 'ipc'], detached: true });
+  const [start, source, file, ...paths] = process.argv.slice(1);
+  const { startProgram } = await import(start);
+  const reader = startProgram(source, paths);
   reader.send({ file });
   reader.once('message', () => reader.send({ from: 0, to: 4 }, () => setTimeout(() => console.log(reader.pid), 100)));`;
 
@@ -99,7 +101,7 @@ describe('damaged Parquet', () => {
     const paths = ['hyparquet', 'hyparquet/src/column.js', 'hyparquet-compressors'].map((path) =>
       createRequire(import.meta.url).resolve(path),
     );
-    const asker = spawn(process.execPath, ['-e', ASKER, PARQUET_READER, fixture('hang.parquet'), ...paths]);
+    const asker = spawn(process.execPath, ['--input-type=module', '-e', ASKER, START, PARQUET_READER, fixture('hang.parquet'), ...paths]);
     const [line] = (await once(asker.stdout, 'data')) as [Buffer];
     const reader = Number(line);
     expect(isAlive(reader)).toBe(true);
