@@ -1,5 +1,6 @@
 #include "cpu/available.h"
 #include "base/error.h"
+#include "cpu/groups.h"
 #include <algorithm>
 #include <cmath>
 #include <fstream>
@@ -37,36 +38,22 @@ struct Names {
   const char *limit, *usage, *inactive;
 };
 
-// The least that `group` and its parents below `base` leave.
-double left_in(const std::string& base, std::string group, const Names& n) {
-  double least = kUnknown;
-  for (;;) {
-    const std::string at = base + group;
-    const double limit = number_in(at + "/" + n.limit), usage = number_in(at + "/" + n.usage);
-    if (std::isfinite(limit) && std::isfinite(usage)) {
-      const double inactive = field_of(at + "/memory.stat", n.inactive);
-      least = std::min(least, std::max(0.0, limit - usage + (std::isfinite(inactive) ? inactive : 0)));
-    }
-    if (group.empty()) return least;
-    group.erase(group.rfind('/') == std::string::npos ? 0 : group.rfind('/'));
-  }
+constexpr Names kUnified{"memory.max", "memory.current", "inactive_file"};
+constexpr Names kFirstVersion{"memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"};
+
+// What the limit of one group leaves; files that the system may drop are not counted as used.
+double left_in(const Group& group) {
+  const auto& [limit_file, usage_file, inactive_key] = group.unified ? kUnified : kFirstVersion;
+  const std::string at = group.folder + "/";
+  const double limit = number_in(at + limit_file), usage = number_in(at + usage_file);
+  if (!std::isfinite(limit) || !std::isfinite(usage)) return kUnknown;
+  const double inactive = field_of(at + "memory.stat", inactive_key);
+  return std::max(0.0, limit - usage + (std::isfinite(inactive) ? inactive : 0));
 }
 
-// Lines "0::/path" (version 2) and "4:memory:/path" (version 1).
 double left_in_groups(const std::string& root) {
   double least = kUnknown;
-  std::ifstream file(root + "/proc/self/cgroup");
-  for (std::string line; std::getline(file, line);) {
-    const size_t first = line.find(':'), second = line.find(':', first + 1);
-    if (first == std::string::npos || second == std::string::npos) continue;
-    const std::string controllers = line.substr(first + 1, second - first - 1);
-    const std::string path = line.substr(second + 1), group = path == "/" ? "" : path;
-    if (controllers.empty())
-      least = std::min(least, left_in(root + "/sys/fs/cgroup", group, {"memory.max", "memory.current", "inactive_file"}));
-    else if (("," + controllers + ",").find(",memory,") != std::string::npos)
-      least = std::min(
-          least, left_in(root + "/sys/fs/cgroup/memory", group, {"memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"}));
-  }
+  for (const Group& group : groups_of(root, "memory")) least = std::min(least, left_in(group));
   return least;
 }
 

@@ -1,4 +1,5 @@
 #include "cpu/placement.h"
+#include "cpu/groups.h"
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
@@ -40,28 +41,10 @@ double quota_in(const std::string& text) {
 }
 
 // The bound of one group; both files of version 1 lie in the folder of its controller.
-double quota_of_group(const std::string& folder, bool unified) {
-  if (unified) return quota_in(text_of(folder + "/cpu.max"));
+double quota_of_group(const Group& group) {
+  const std::string& folder = group.folder;
+  if (group.unified) return quota_in(text_of(folder + "/cpu.max"));
   return ratio(atof(text_of(folder + "/cpu.cfs_quota_us").c_str()), atof(text_of(folder + "/cpu.cfs_period_us").c_str()));
-}
-
-// The least of the group's and of those above it. In a container the path may be that of the host: what is not there has no bound, and the
-// walk ends at the mount, which is the container's own group.
-double least_quota(const std::string& mount, std::string group, bool unified) {
-  double least = 0;
-  for (;;) {
-    const double q = quota_of_group(mount + group, unified);
-    if (q > 0 && (least == 0 || q < least)) least = q;
-    const size_t slash = group.rfind('/');
-    if (slash == std::string::npos) return least;
-    group.resize(slash);
-  }
-}
-
-// "4:cpu,cpuacct:/a/b" lists the controller cpu.
-bool lists_cpu(std::string controllers) {
-  controllers = "," + controllers + ",";
-  return controllers.find(",cpu,") != std::string::npos;
 }
 
 }  // namespace
@@ -81,20 +64,10 @@ int default_threads(int allowed, double quota) {
 }
 
 double cpu_quota(const std::string& root) {
-  const std::string all = text_of(root + "/proc/self/cgroup"), sys = root + "/sys/fs/cgroup";
   double least = 0;
-  const auto take = [&](double q) {
-    if (q > 0 && (least == 0 || q < least)) least = q;
-  };
-  for (size_t from = 0; from < all.size();) {
-    const size_t end = std::min(all.find('\n', from), all.size());
-    const std::string line = all.substr(from, end - from);  // NUMBER:CONTROLLERS:/PATH
-    from = end + 1;
-    const size_t a = line.find(':'), b = a == std::string::npos ? a : line.find(':', a + 1);
-    if (b == std::string::npos) continue;
-    const std::string controllers = line.substr(a + 1, b - a - 1), path = line.substr(b + 1);
-    if (controllers.empty()) take(least_quota(sys, path, true));
-    if (lists_cpu(controllers)) take(least_quota(sys + "/" + controllers, path, false)), take(least_quota(sys + "/cpu", path, false));
+  for (const Group& group : groups_of(root, "cpu")) {
+    const double quota = quota_of_group(group);
+    if (quota > 0 && (least == 0 || quota < least)) least = quota;
   }
   return least;
 }
