@@ -6,6 +6,7 @@ import type { EngineName } from '../../lib/tokenizer/engine.js';
 import { openTokenizer } from '../../lib/tokenizer/open.js';
 import { trainTokenizer } from '../../lib/tokenizer/train.js';
 import { scratchFolder } from '../support/tiny_model.js';
+import { wordPieceJson } from '../support/tiny_tokenizer.js';
 import { mutateBytes, mutateJson } from './mutate.js';
 import type { Random } from './random.js';
 import { inputs, PATIENCE, trial } from './trial.js';
@@ -23,27 +24,7 @@ const SETTINGS: Json = {
   chat_template: "{% for m in messages %}{{ m['content'] }}{% endfor %}",
 };
 
-const special = (id: number, content: string) => ({
-  ...{ id, content, special: true },
-  ...{ single_word: false, lstrip: false, rstrip: false, normalized: false },
-});
-const WORD_PIECE: Json = {
-  version: '1.0',
-  truncation: null,
-  padding: null,
-  added_tokens: [special(0, '[UNK]'), special(5, '<s>'), special(6, '</s>')],
-  normalizer: { type: 'BertNormalizer', clean_text: true, handle_chinese_chars: true, strip_accents: null, lowercase: true },
-  pre_tokenizer: { type: 'BertPreTokenizer' },
-  post_processor: null,
-  decoder: { type: 'WordPiece', prefix: '##', cleanup: true },
-  model: {
-    type: 'WordPiece',
-    unk_token: '[UNK]',
-    continuing_subword_prefix: '##',
-    max_input_chars_per_word: 100,
-    vocab: { '[UNK]': 0, the: 1, cat: 2, '##s': 3, a: 4, '<s>': 5, '</s>': 6 },
-  },
-};
+const WORD_PIECE: Json = wordPieceJson(['[UNK]', 'the', 'cat', '##s', 'a', '<s>', '</s>'], ['[UNK]', '<s>', '</s>']);
 
 const split = (Regex: string) => ({ type: 'Split', pattern: { Regex }, behavior: 'Isolated', invert: false });
 const PARTS: readonly Json[] = [

@@ -32,3 +32,22 @@ function byteVocabulary(): Record<string, number> {
   let moved = 256;
   return Object.fromEntries(Array.from({ length: 256 }, (_, byte) => [String.fromCharCode(printable(byte) ? byte : moved++), byte]));
 }
+
+/** A WordPiece tokenizer.json, as transformers' BertTokenizerFast writes one; `special` are pieces of the vocabulary. */
+export const wordPieceJson = (pieces: readonly string[], special: readonly string[]) => ({
+  version: '1.0',
+  truncation: null,
+  padding: null,
+  added_tokens: special.map((piece) => specialToken(pieces.indexOf(piece), piece)),
+  normalizer: { type: 'BertNormalizer', clean_text: true, handle_chinese_chars: true, strip_accents: null, lowercase: true },
+  pre_tokenizer: { type: 'BertPreTokenizer' },
+  post_processor: null,
+  decoder: { type: 'WordPiece', prefix: '##', cleanup: true },
+  model: {
+    type: 'WordPiece',
+    unk_token: '[UNK]',
+    continuing_subword_prefix: '##',
+    max_input_chars_per_word: 100,
+    vocab: Object.fromEntries(pieces.map((piece, id) => [piece, id])),
+  },
+});

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { openTokenizer } from '../../lib/tokenizer/index.js';
 import { scratchFolder } from '../support/tiny_model.js';
+import { wordPieceJson } from '../support/tiny_tokenizer.js';
 
 const VOCABULARY = '[PAD] [UNK] [CLS] [SEP] [MASK] the cat sat ##s ##ting . mat hello !'.split(' ');
 const room = scratchFolder();
@@ -16,29 +17,9 @@ function folder(name: string, files: Record<string, string>): string {
 }
 const words = { 'vocab.txt': `${VOCABULARY.join('\n')}\n` };
 
-/** As transformers' BertTokenizerFast writes one. */
 const json = {
-  version: '1.0',
-  added_tokens: [0, 1, 2, 3, 4].map((id) => ({
-    id,
-    content: VOCABULARY[id],
-    special: true,
-    lstrip: false,
-    rstrip: false,
-    normalized: false,
-    single_word: false,
-  })),
-  normalizer: { type: 'BertNormalizer', clean_text: true, handle_chinese_chars: true, strip_accents: null, lowercase: true },
-  pre_tokenizer: { type: 'BertPreTokenizer' },
+  ...wordPieceJson(VOCABULARY, VOCABULARY.slice(0, 5)),
   post_processor: { type: 'BertProcessing', sep: ['[SEP]', 3], cls: ['[CLS]', 2] },
-  decoder: { type: 'WordPiece', prefix: '##', cleanup: true },
-  model: {
-    type: 'WordPiece',
-    unk_token: '[UNK]',
-    continuing_subword_prefix: '##',
-    max_input_chars_per_word: 100,
-    vocab: Object.fromEntries(VOCABULARY.map((piece, id) => [piece, id])),
-  },
 };
 
 const folders = { 'vocab.txt': folder('words', words), 'tokenizer.json': folder('json', { 'tokenizer.json': JSON.stringify(json) }) };
