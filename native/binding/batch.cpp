@@ -4,7 +4,7 @@
 
 namespace attune::binding {
 
-Batch read_batch(const Arguments& a, const Config& c) {
+Batch read_batch(const Arguments& a, const Network& c) {
   Batch b;
   b.tokens = plain(a.ints_within("tokens", -1, 0, int(c.vocabulary - 1)));
   const int N = int(b.N());

@@ -3,7 +3,7 @@
 #include "binding/dispose.h"
 #include "binding/model_options.h"
 #include "binding/session.h"
-#include "transformer/generation.h"
+#include "transformer/generation/generation.h"
 
 namespace attune::binding {
 namespace {
@@ -29,7 +29,7 @@ class NativeGeneration : public Napi::ObjectWrap<NativeGeneration> {
   }
   Napi::Value feed(const Napi::CallbackInfo& info) {
     return promised(info.Env(), [&]() -> Napi::Value {
-      const int most = int(get().model().config.vocabulary - 1);
+      const int most = int(get().model().network.vocabulary - 1);
       auto tokens = plain(argument(info, 0, "tokens", "feed").ints_within("tokens", -1, 0, most));
       return get().run([tokens = std::move(tokens)](Generation& g) { g.feed(tokens); });
     });

@@ -54,18 +54,18 @@ size_t sum(const std::map<std::string, size_t>& parts) {
 
 }  // namespace
 
-HostedModel::HostedModel(Environment& environment, const Config& c, const Options& o)
-    : config(c), options(o), environment_(environment.shared_from_this()) {}
+HostedModel::HostedModel(Environment& environment, const Network& n, const Options& o)
+    : network(n), options(o), environment_(environment.shared_from_this()) {}
 
-Napi::Promise HostedModel::load(Environment& environment, const Config& config, const Options& options, std::shared_ptr<Tensors> tensors,
+Napi::Promise HostedModel::load(Environment& environment, const Network& network, const Options& options, std::shared_ptr<Tensors> tensors,
                                 std::function<Napi::Value(Napi::Env, std::shared_ptr<HostedModel>)> loaded) {
-  auto m = std::make_shared<HostedModel>(environment, config, options);
+  auto m = std::make_shared<HostedModel>(environment, network, options);
   m->queue_ = environment.start_queue([m] { m->model_.reset(); });
   return m->settle_later(
       [m = m.get(), tensors] {
         try {
           Leaving::wait(m->queue_->stopped());
-          m->model_ = std::make_unique<Model>(m->config, m->options, *tensors, m->queue_->stopped());
+          m->model_ = attune::load(m->network, m->options, *tensors, m->queue_->stopped());
         } catch (...) {
           m->queue_->end();
           throw;
@@ -134,7 +134,7 @@ void HostedModel::publish() {
   std::lock_guard<std::mutex> lock(facts_mutex_);
   facts_.memory = std::move(memory);
   if (facts_revision_ == model_->revision()) return;
-  facts_revision_ = model_->revision(), facts_.parameters = model_->shapes();
+  facts_revision_ = model_->revision(), facts_.parameters = model_->parameters();
 }
 
 void HostedModel::tell_bytes(Napi::Env env) {

@@ -2,7 +2,7 @@
 // work left behind for it (Facts). Work runs in the order in which it was asked for, whoever asked: passes, adapters, generations, rollouts.
 #pragma once
 #include "binding/environment.h"
-#include "transformer/model.h"
+#include "transformer/engine.h"
 #include <map>
 #include <string>
 #include <vector>
@@ -17,12 +17,12 @@ struct Facts {
 
 class HostedModel : public std::enable_shared_from_this<HostedModel> {
  public:
-  using Work = std::function<void(Model&)>;
+  using Work = std::function<void(Engine&)>;
   using Result = std::function<Napi::Value(Napi::Env)>;
   // A promise of `loaded`, made of the model on the main loop. What fails half-way leaves nothing.
-  static Napi::Promise load(Environment& environment, const Config& config, const Options& options, std::shared_ptr<Tensors> tensors,
+  static Napi::Promise load(Environment& environment, const Network& network, const Options& options, std::shared_ptr<Tensors> tensors,
                             std::function<Napi::Value(Napi::Env, std::shared_ptr<HostedModel>)> loaded);
-  HostedModel(Environment& environment, const Config& config, const Options& options);
+  HostedModel(Environment& environment, const Network& network, const Options& options);
 
   // Queues `work` and returns the promise of `result`, which is made on the main loop. `over` runs there just before, however the work ended.
   Napi::Promise run(Work work, Result result = nullptr, std::function<void()> over = nullptr);
@@ -32,12 +32,12 @@ class HostedModel : public std::enable_shared_from_this<HostedModel> {
   void dispose();
   void alive() const;  // throws where it was disposed of
   // What of the model never changes may be read on the main loop, as long as it is alive.
-  Model& constant() const { return alive(), *model_; }
+  Engine& constant() const { return alive(), *model_; }
   Facts facts() const;
   // Bytes of key/value caches beside the model.
   void count_cache(int64_t change) { cache_bytes_ += change; }
 
-  const Config config;
+  const Network network;
   const Options options;
 
  private:
@@ -45,7 +45,7 @@ class HostedModel : public std::enable_shared_from_this<HostedModel> {
   void publish();
   void tell_bytes(Napi::Env env);
   std::shared_ptr<Environment> environment_;
-  std::unique_ptr<Model> model_;  // of the queue's thread
+  std::unique_ptr<Engine> model_;  // of the queue's thread
   std::shared_ptr<Queue> queue_;
   bool disposed_ = false;  // of the main loop
   mutable std::mutex facts_mutex_;

@@ -3,8 +3,7 @@
 #include "binding/model_options.h"
 #include "binding/rollout.h"
 #include "cpu/available.h"
-#include "cpu/features.h"
-#include "transformer/memory.h"
+#include "transformer/engine.h"
 #include <cstdio>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -17,9 +16,11 @@ Napi::Value plan_memory(const Napi::CallbackInfo& info) {
     const Options o = read_options(a);
     Workload w;
     w.tokens = a.integer("tokens", 1, 1L << 30), w.rank = a.integer("rank", 0, 4096);
-    w.two_packings = o.dtype == DType::bf16 && cpu::best() == cpu::Isa::amx;
-    if (a.has("rollout")) w.rollout = read_rollout_shape(a.raw("rollout"));
-    const MemoryPlan p = attune::plan_memory(read_config(a.raw("config")), o, w);
+    if (a.has("rollout")) {
+      const RolloutShape s = read_rollout_shape(a.raw("rollout"));
+      w.prefill = s.prefill(), w.pages = s.pages(), w.answers = s.active();
+    }
+    const MemoryPlan p = attune::plan_memory(read_network(a.raw("config")), o, w);
     Napi::Object out = Napi::Object::New(info.Env());
     out.Set("fixed", p.fixed), out.Set("activations", p.activations), out.Set("cache", p.cache);
     return out;

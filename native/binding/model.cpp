@@ -5,8 +5,10 @@
 #include "binding/generation.h"
 #include "binding/model_options.h"
 #include "binding/rollout.h"
-#include "transformer/model.h"
+#include "kernels/logprob/candidates.h"
+#include "transformer/engine.h"
 #include <cmath>
+#include <numeric>
 #include <optional>
 
 namespace attune::binding {
@@ -41,7 +43,7 @@ class NativeModel : public Napi::ObjectWrap<NativeModel> {
   }
   static Napi::Object create(Napi::Env env, std::shared_ptr<HostedModel> model) {
     const Napi::Object o = Environment::of(env).model.New({});
-    o.Set("sharesBeginnings", !model->config.encoder && model->config.rotary.kind != rotary::Kind::dynamic);
+    o.Set("sharesBeginnings", !model->network.encoder && model->network.rotary.kind != rotary::Kind::dynamic);
     Unwrap(o)->reference_ = std::make_shared<ModelReference>(std::move(model));
     return o;
   }
@@ -70,44 +72,44 @@ class NativeModel : public Napi::ObjectWrap<NativeModel> {
         const Arguments t(list.As<Napi::Array>()[i], "setAdapter targets");
         adapter->targets.push_back({t.text("name"), t.integer("rank", 1, 4096), t.finite_floats("a", -1), t.finite_floats("b", -1)});
       }
-      return queue([adapter](Model& m) { m.set_adapter(*adapter); });
+      return queue([adapter](Engine& m) { m.set_adapter(*adapter); });
     });
   }
 
   Napi::Value remove_adapter(const Napi::CallbackInfo& info) {
     return promised(info.Env(),
-                    [&]() -> Napi::Value { return queue([set = adapter_argument(info, 0)](Model& m) { m.remove_adapter(set); }); });
+                    [&]() -> Napi::Value { return queue([set = adapter_argument(info, 0)](Engine& m) { m.remove_adapter(set); }); });
   }
 
   Napi::Value set_head(const Napi::CallbackInfo& info) {
     return promised(info.Env(), [&]() -> Napi::Value {
-      auto w = std::make_shared<std::vector<float>>(argument(info, 0, "weight", "setHead").finite_floats("weight", model().config.hidden));
-      return queue([w, set = adapter_argument(info, 1)](Model& m) { m.set_head(set, *w); });
+      auto w = std::make_shared<std::vector<float>>(argument(info, 0, "weight", "setHead").finite_floats("weight", model().network.hidden));
+      return queue([w, set = adapter_argument(info, 1)](Engine& m) { m.set_head(set, *w); });
     });
   }
 
   Napi::Value head(const Napi::CallbackInfo& info) {
     return promised(info.Env(), [&]() -> Napi::Value {
       auto w = std::make_shared<std::vector<float>>();
-      return queue([w, set = adapter_argument(info, 0)](Model& m) { *w = m.head(set); },
+      return queue([w, set = adapter_argument(info, 0)](Engine& m) { *w = m.head(set); },
                    [w](Napi::Env env) -> Napi::Value { return to_js(env, *w); });
     });
   }
 
   Napi::Value forward(const Napi::CallbackInfo& info) {
     return promised(info.Env(), [&]() -> Napi::Value {
-      auto batch = std::make_shared<Batch>(read_batch(Arguments(info[0], "forward"), model().config));
+      auto batch = std::make_shared<Batch>(read_batch(Arguments(info[0], "forward"), model().network));
       const Arguments a = options_argument(info, 1, "forward options");
       ForwardOptions o;
       o.keep = a.flag("keep", false), o.adapter = read_adapter(a), o.causal = a.flag("causal", true), o.entropy = a.flag("entropy", false),
       o.mean = a.flag("mean", false), o.temperature = float(a.number("temperature", 1));
-      if (a.has("topK")) o.top = a.integer("topK", 0, std::min(logprob::kTopMost, model().config.vocabulary));
+      if (a.has("topK")) o.top = a.integer("topK", 0, std::min(logprob::kTopMost, model().network.vocabulary));
       if (!(o.temperature > 0 && std::isfinite(o.temperature)))
         a.fail("temperature: expected above 0, got " + std::to_string(o.temperature));
       o.dropout = a.has("dropoutKey");
       if (o.dropout) o.dropout_key = uint64_t(a.integer("dropoutKey", 0, 1L << 53));
       auto out = std::make_shared<Outputs>();
-      return queue([batch, o, out](Model& m) { m.forward(*batch, o, *out); },
+      return queue([batch, o, out](Engine& m) { m.forward(*batch, o, *out); },
                    [batch, out, o](Napi::Env env) -> Napi::Value {
                      Napi::Object r = Napi::Object::New(env);
                      r.Set("logprob", to_js(env, out->logprob)), r.Set("lse", to_js(env, out->lse));
@@ -128,14 +130,14 @@ class NativeModel : public Napi::ObjectWrap<NativeModel> {
       g->logprob = a.model_floats("logprob", -1);
       g->lse = optional_floats(a, "lse"), g->entropy = optional_floats(a, "entropy"), g->mean = optional_floats(a, "mean");
       g->score = optional_floats(a, "score"), g->candidates = optional_floats(a, "candidates");
-      return queue([g](Model& m) { m.backward(*g); });
+      return queue([g](Engine& m) { m.backward(*g); });
     });
   }
 
   Napi::Value gradient_norm(const Napi::CallbackInfo& info) {
     return promised(info.Env(), [&]() -> Napi::Value {
       auto norm = std::make_shared<double>(0);
-      return queue([norm, set = adapter_argument(info, 0)](Model& m) { *norm = m.parameters(set).gradient_norm(m.team); },
+      return queue([norm, set = adapter_argument(info, 0)](Engine& m) { *norm = m.gradient_norm(set); },
                    [norm](Napi::Env env) { return Napi::Number::New(env, *norm); });
     });
   }
@@ -151,13 +153,13 @@ class NativeModel : public Napi::ObjectWrap<NativeModel> {
                           finite("weightDecay", 0),
                           finite("scale", 1),
                           a.integer("step", 1, 1L << 40)};
-      return queue([s, set = adapter_argument(info, 1)](Model& m) { m.step(set, s); });
+      return queue([s, set = adapter_argument(info, 1)](Engine& m) { m.step(set, s); });
     });
   }
 
   Napi::Value zero_gradients(const Napi::CallbackInfo& info) {
     return promised(info.Env(),
-                    [&]() -> Napi::Value { return queue([set = adapter_argument(info, 0)](Model& m) { m.zero_gradients(set); }); });
+                    [&]() -> Napi::Value { return queue([set = adapter_argument(info, 0)](Engine& m) { m.zero_gradients(set); }); });
   }
 
   // As the calls that are done by now left them.
@@ -181,21 +183,17 @@ class NativeModel : public Napi::ObjectWrap<NativeModel> {
   }
 
   // value, gradient, first or second moment.
-  static int part_of(const Napi::CallbackInfo& info, const char* what) {
-    return argument(info, 1, "part", what).choice("part", {"value", "gradient", "first", "second"}, 0);
+  static ParameterPart part_of(const Napi::CallbackInfo& info, const char* what) {
+    return ParameterPart(argument(info, 1, "part", what).choice("part", {"value", "gradient", "first", "second"}, 0));
   }
 
   Napi::Value read(const Napi::CallbackInfo& info) {
     return promised(info.Env(), [&]() -> Napi::Value {
       const std::string name = argument(info, 0, "name", "read").text("name");
-      const int part = part_of(info, "read");
+      const ParameterPart part = part_of(info, "read");
       auto out = std::make_shared<std::vector<float>>();
-      return queue(
-          [name, part, out, set = adapter_argument(info, 2)](Model& m) {
-            Parameter& p = m.parameters(set).find(name);
-            *out = part == 0 ? p.value : part == 1 ? m.gradient_of(p) : part == 2 ? p.first : p.second;
-          },
-          [out](Napi::Env env) -> Napi::Value { return to_js(env, *out); });
+      return queue([name, part, out, set = adapter_argument(info, 2)](Engine& m) { *out = m.read(set, name, part); },
+                   [out](Napi::Env env) -> Napi::Value { return to_js(env, *out); });
     });
   }
 
@@ -203,23 +201,31 @@ class NativeModel : public Napi::ObjectWrap<NativeModel> {
   Napi::Value write(const Napi::CallbackInfo& info) {
     return promised(info.Env(), [&]() -> Napi::Value {
       const std::string name = argument(info, 0, "name", "write").text("name");
-      const int part = part_of(info, "write");
+      const ParameterPart part = part_of(info, "write");
       const Arguments a = argument(info, 2, "values", "write " + name);
-      if (part == 1) a.fail("part: gradients are computed, never written");
+      if (part == ParameterPart::gradient) a.fail("part: gradients are computed, never written");
       auto values = std::make_shared<std::vector<float>>(a.model_floats("values", -1));
-      return queue([name, part, values, set = adapter_argument(info, 3)](Model& m) { m.write(set, name, part, *values); });
+      return queue([name, part, values, set = adapter_argument(info, 3)](Engine& m) { m.write(set, name, part, *values); });
     });
   }
 
   Napi::Value logits(const Napi::CallbackInfo& info) {
     return promised(info.Env(), [&]() -> Napi::Value {
-      Napi::Object o = Napi::Object::New(info.Env());
-      o.Set("tokens", info[0]), o.Set("sequenceStarts", info[1]);
-      auto batch = std::make_shared<Batch>(read_batch(Arguments(o, "logits"), model().config));
-      const std::string adapter = read_adapter(options_argument(info, 2, "logits options"));
+      Napi::Object tokens = Napi::Object::New(info.Env());
+      tokens.Set("tokens", info[0]), tokens.Set("sequenceStarts", info[1]);
+      auto batch = std::make_shared<Batch>(read_batch(Arguments(tokens, "logits"), model().network));
+      ForwardOptions o;
+      o.adapter = read_adapter(options_argument(info, 2, "logits options"));
       auto out = std::make_shared<std::vector<float>>();
-      return queue([batch, adapter, out](Model& m) { *out = m.logits(*batch, adapter); },
-                   [out](Napi::Env env) -> Napi::Value { return to_js(env, *out); });
+      return queue(
+          [batch, o, out](Engine& m) {
+            Outputs none;
+            m.forward(*batch, o, none);
+            std::vector<int> all(batch->N());
+            std::iota(all.begin(), all.end(), 0);
+            m.logits(all, *out);
+          },
+          [out](Napi::Env env) -> Napi::Value { return to_js(env, *out); });
     });
   }
 
@@ -263,8 +269,8 @@ Napi::Function model_class(Napi::Env env) { return NativeModel::define(env); }
 Napi::Value load_model(const Napi::CallbackInfo& info) {
   return promised(info.Env(), [&]() -> Napi::Value {
     const Arguments a(info[0], "loadModel");
-    const Config config = read_config(a.raw("config"));
-    return HostedModel::load(Environment::of(info.Env()), config, read_options(a), std::make_shared<Tensors>(read_tensors(a)),
+    const Network network = read_network(a.raw("config"));
+    return HostedModel::load(Environment::of(info.Env()), network, read_options(a), std::make_shared<Tensors>(read_tensors(a)),
                              NativeModel::create);
   });
 }

@@ -32,7 +32,7 @@ std::vector<long> read_windows(const Arguments& a, long layers) {
 }
 
 // What an encoder has in place of a rotary embedding and SwiGLU; it sees the whole sequence and has none of a decoder's variations.
-void read_encoder(const Napi::Value& value, Config& c) {
+void read_encoder(const Napi::Value& value, Network& c) {
   const Arguments a(value, "model config.encoder");
   c.encoder = true, c.types = a.integer("types", 1, kWidest);
   c.activation = a.choice("activation", {"gelu", "gelu_tanh"}, 0) == 0 ? swiglu::Activation::gelu : swiglu::Activation::gelu_tanh;
@@ -58,9 +58,9 @@ StoredTensor read_tensor(const Napi::Value& value) {
 
 }  // namespace
 
-Config read_config(const Napi::Value& value) {
+Network read_network(const Napi::Value& value) {
   const Arguments a(value, "model config");
-  Config c;
+  Network c;
   c.vocabulary = a.integer("vocabulary", 1, kMostTokens), c.hidden = a.integer("hidden", 1, kWidest),
   c.inner = a.integer("inner", 1, kWidest);
   c.layers = a.integer("layers", 1, 4096), c.heads = a.integer("heads", 1, 4096), c.kv_heads = a.integer("kvHeads", 1, 4096);

@@ -1,11 +1,11 @@
 // Options of a model, read and checked from JavaScript.
 #pragma once
 #include "binding/arguments.h"
-#include "transformer/rollout.h"
+#include "transformer/generation/rollout.h"
 
 namespace attune::binding {
 
-Config read_config(const Napi::Value& value);
+Network read_network(const Napi::Value& value);
 Options read_options(const Arguments& a);
 RolloutShape read_rollout_shape(const Napi::Value& value);
 std::vector<StoredTensor> read_tensors(const Arguments& a);

@@ -3,7 +3,7 @@
 #include "binding/dispose.h"
 #include "binding/model_options.h"
 #include "binding/session.h"
-#include "transformer/rollout.h"
+#include "transformer/generation/rollout.h"
 
 namespace attune::binding {
 namespace {
@@ -68,7 +68,7 @@ class NativeRollout : public Napi::ObjectWrap<NativeRollout> {
   Own session_;
 };
 
-std::vector<std::vector<int>> read_prompts(const Arguments& a, const Config& c) {
+std::vector<std::vector<int>> read_prompts(const Arguments& a, const Network& c) {
   const Napi::Value list = a.raw("prompts");
   if (!list.IsArray()) a.fail("prompts: expected an array of Int32Array");
   std::vector<std::vector<int>> prompts;
@@ -86,7 +86,7 @@ std::vector<std::vector<int>> read_prompts(const Arguments& a, const Config& c) 
 Napi::Function rollout_class(Napi::Env env) { return NativeRollout::define(env); }
 
 Napi::Object create_rollout(const Arguments& a, std::shared_ptr<ModelReference> reference) {
-  Model& model = reference->model->constant();
+  HostedModel& model = *reference->model;
   RolloutOptions o;
   const sample::Options s = read_sampling(a);
   o.adapter = read_adapter(a);
@@ -95,7 +95,7 @@ Napi::Object create_rollout(const Arguments& a, std::shared_ptr<ModelReference> 
   o.most_active = a.integer("mostActive", 1, 1L << 16, 64);
   o.ends = plain(a.ints("ends", -1, true));
   const long samples = a.integer("samples", 1, 1L << 16, 1);
-  auto rollout = std::make_unique<Rollout>(model, o, read_prompts(a, model.config), samples);
+  auto rollout = std::make_unique<Rollout>(model.constant(), model.network.vocabulary, o, read_prompts(a, model.network), samples);
   auto session = std::make_shared<Session<Rollout>>(std::move(reference), std::move(rollout), "rollout");
   const Napi::Object made = Environment::of(a.env()).rollout.New({});
   NativeRollout::Unwrap(made)->own(std::move(session));

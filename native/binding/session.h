@@ -30,7 +30,7 @@ template <class T> class Session : public std::enable_shared_from_this<Session<T
   Napi::Promise run(std::function<void(T&)> work, std::function<Napi::Value(Napi::Env)> result = nullptr) {
     const auto self = this->shared_from_this();
     const Napi::Promise promise =
-        model().run([self, work = std::move(work)](Model&) { self->counted(work); }, std::move(result), [self] { self->under_way_--; });
+        model().run([self, work = std::move(work)](Engine&) { self->counted(work); }, std::move(result), [self] { self->under_way_--; });
     under_way_++;
     return promise;
   }

@@ -81,8 +81,8 @@ describe('native', () => {
     expect(nativeFault('kernels/lora_matmul/lora_matmul.cpp', own('kernels/matmul/matmul.h'))).toBeUndefined();
     expect(nativeFault('kernels/lora_matmul/lora_matmul.cpp', own('kernels/matmul/matmul.cpp'))).toContain('through its .h');
     expect(nativeFault('kernels/matmul/matmul.cpp', own('matmul.h'))).toContain('write includes from native/');
-    expect(nativeFault('transformer/forward.cpp', own('cuda/stream.h'))).toContain('transformer may not include cuda');
-    expect(nativeFault('transformer/forward.cpp', { path: 'napi.h', system: true })).toContain('only native/binding');
+    expect(nativeFault('transformer/cpu/forward.cpp', own('cuda/stream.h'))).toContain('transformer/cpu may not include cuda');
+    expect(nativeFault('transformer/cpu/forward.cpp', { path: 'napi.h', system: true })).toContain('only native/binding');
     expect(nativeFault('binding/addon.cpp', { path: 'napi.h', system: true })).toBeUndefined();
     expect(
       circle(

@@ -70,14 +70,27 @@ const NATIVE: Record<string, readonly string[]> = {
   cuda: ['base'],
   cluster: ['base'],
   kernels: ['base', 'cpu', 'cuda', 'kernels'],
-  // And cpu: the model owns the team of threads and the buffers that it hands to the kernels.
-  transformer: ['kernels', 'cpu', 'base'],
+  // Facts of a network; of kernels the plain structs by which a rotary embedding and an activation are said.
+  'transformer/network': ['kernels', 'base'],
+  // engine.h, the surface of a device: plain data; of kernels the structs of a step and of a draw.
+  engine: ['transformer/network', 'kernels', 'base'],
+  // engine.cpp chooses the device.
+  devices: ['engine', 'transformer/cpu'],
+  // The engine owns the team of threads and the buffers that it hands to the kernels.
+  'transformer/cpu': ['engine', 'transformer/network', 'kernels', 'cpu', 'base'],
+  'transformer/generation': ['engine', 'transformer/network', 'base'],
   // And cpu, for its facts: `doctor` and the kernel table tell which instruction sets and how many threads there are.
-  binding: ['transformer', 'kernels', 'cpu', 'base'],
+  binding: ['engine', 'transformer/generation', 'transformer/network', 'kernels', 'cpu', 'base'],
 };
 
-/** `kernels/matmul/matmul.cpp` is of room `kernels`, its kernel is `matmul`. Paths are from native/. */
-const nativeRoom = (path: string) => path.split('/')[0] ?? '';
+/**
+ * `kernels/matmul/matmul.cpp` is of room `kernels`, its kernel is `matmul`; the transformer's folders are rooms, and so are the two files beside them.
+ * Paths are from native/.
+ */
+function nativeRoom(path: string): string {
+  if (path.startsWith('transformer/engine.')) return path.endsWith('.h') ? 'engine' : 'devices';
+  return path.match(/^transformer\/[^/]+(?=\/)/)?.[0] ?? path.split('/')[0] ?? '';
+}
 export const kernelOf = (path: string) => path.match(/^kernels\/([^/]+)\//)?.[1];
 
 /** Why `file` (from native/) may not have this include, or undefined. */

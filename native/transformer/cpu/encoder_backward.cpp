@@ -1,8 +1,8 @@
 // The pieces of an encoder's backward pass; backward.cpp calls them in the places of a decoder's.
 #include "kernels/embedding/embedding.h"
 #include "kernels/swiglu/swiglu.h"
-#include "transformer/model.h"
-#include "transformer/passes.h"
+#include "transformer/cpu/cpu_engine.h"
+#include "transformer/cpu/passes.h"
 
 namespace attune {
 
@@ -11,7 +11,7 @@ static layer_norm::Backward backward_of(const layer_norm::Forward& f, const void
 }
 
 // Adds to the norm's gradients where it is trained; before dy is overwritten.
-void Model::encoder_norm_gradient(const layer_norm::Forward& f, const void* dy, long M, Norm& n) {
+void CpuEngine::encoder_norm_gradient(const layer_norm::Forward& f, const void* dy, long M, Norm& n) {
   if (n.gradient.empty()) return;
   const layer_norm::Backward b = backward_of(f, dy, nullptr);
   team.tasks(axes.H / 32,
@@ -19,9 +19,9 @@ void Model::encoder_norm_gradient(const layer_norm::Forward& f, const void* dy, 
 }
 
 // dcompact_ (R, H): from the gradient of the rows that the vocabulary meets to that of the last layer's sums.
-void Model::encoder_backward_head(long R) {
+void CpuEngine::encoder_backward_head(long R) {
   Encoder& e = encoder_;
-  const long head = config.layers;
+  const long head = network.layers;
   e.d.reserve(bytes(R, axes.H));
   if (const lora_matmul::Group* g = lora(head, 0)) dlow_[0].reserve(bytes(R, g->R));
   char *d = e.d.as<char>(), *dcompact = dcompact_.as<char>();
@@ -30,7 +30,7 @@ void Model::encoder_backward_head(long R) {
   encoder_norm_gradient(last_norm, dcompact, R, e.norm);
   passes(team, R, [&](long first, long last, int thread) {
     layer_norm::backward(backward_of(last_norm, dcompact, d), first, last);
-    swiglu::unary_backward(config.activation, options.dtype, e.summed.as<char>(), d, d, axes.H, first, last);
+    swiglu::unary_backward(network.activation, options.dtype, e.summed.as<char>(), d, d, axes.H, first, last);
     back_product(head, 0, product(e.dense, true, d, matmul::Finish::store, dcompact, axes.H), first, last, thread);
   });
   if (options.train == Train::all)
@@ -43,7 +43,7 @@ void Model::encoder_backward_head(long R) {
 }
 
 // Afterwards dh_ holds the gradient of the sums between attention and MLP, kept.gate_up the input of down again, act_ the gradient of up's result.
-void Model::encoder_backward_mlp_and_output(long i, Kept& kept) {
+void CpuEngine::encoder_backward_mlp_and_output(long i, Kept& kept) {
   const Layer& l = layers_[i];
   const layer_norm::Forward n = encoder_norm(l.norm2, kept.h.as<char>(), normed2_.as<char>(), kept.mean2, kept.inverse2);
   passes(team, batch_.N(), [&](long first, long last, int thread) {
@@ -54,8 +54,8 @@ void Model::encoder_backward_mlp_and_output(long i, Kept& kept) {
     };
     char *up = kept.gate_up.as<char>(), *d = act_.as<char>();
     back(kDown, dx_.as<char>(), matmul::Finish::store, nullptr, d, axes.I);
-    swiglu::unary_backward(config.activation, options.dtype, up, d, d, axes.I, first, last);
-    if (trains(i, kDown)) swiglu::unary(config.activation, options.dtype, up, up, axes.I, first, last);
+    swiglu::unary_backward(network.activation, options.dtype, up, d, d, axes.I, first, last);
+    if (trains(i, kDown)) swiglu::unary(network.activation, options.dtype, up, up, axes.I, first, last);
     back(kGateUp, d, matmul::Finish::add, dx_.as<char>(), dn_.as<char>(), axes.H);
     layer_norm::backward(backward_of(n, dn_.as<char>(), dh_.as<char>()), first, last);
     if (trains(i, kGateUp)) layer_norm::forward(n, first, last);  // the input of up again, for its gradient
@@ -64,7 +64,7 @@ void Model::encoder_backward_mlp_and_output(long i, Kept& kept) {
   encoder_norm_gradient(n, dn_.as<char>(), batch_.N(), layers_[i].norm2);
 }
 
-void Model::encoder_backward_qkv(long i, Kept& kept, const void* in) {
+void CpuEngine::encoder_backward_qkv(long i, Kept& kept, const void* in) {
   const bool below = i || options.train == Train::all;  // below the first layer nothing is trained
   const layer_norm::Forward n = encoder_norm(layers_[i].norm1, in, normed1_.as<char>(), kept.mean1, kept.inverse1);
   passes(team, batch_.N(), [&](long first, long last, int thread) {
@@ -76,7 +76,7 @@ void Model::encoder_backward_qkv(long i, Kept& kept, const void* in) {
   });
 }
 
-void Model::encoder_backward_norm1(long i, Kept& kept, const void* in) {
+void CpuEngine::encoder_backward_norm1(long i, Kept& kept, const void* in) {
   const layer_norm::Forward n = encoder_norm(layers_[i].norm1, in, nullptr, kept.mean1, kept.inverse1);
   encoder_norm_gradient(n, dn_.as<char>(), batch_.N(), layers_[i].norm1);
   team.rows(batch_.N(),
@@ -84,7 +84,7 @@ void Model::encoder_backward_norm1(long i, Kept& kept, const void* in) {
 }
 
 // The sums of word, position and type: each row's gradient goes to all three.
-void Model::encoder_embedding_gradients() {
+void CpuEngine::encoder_embedding_gradients() {
   Encoder& e = encoder_;
   team.tasks(axes.H / 32, [&](long k, int) {
     auto add = [&](const std::vector<int>& ids, std::vector<float>& dw) {

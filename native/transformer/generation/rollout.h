@@ -2,7 +2,7 @@
 // an answer that ends leaves at once and the next prompt enters. Same weights, kernels and numbers as training.
 // The random number of a token depends on (seed, answer, place in the answer) only: the same answers whatever runs beside them.
 #pragma once
-#include "transformer/cache.h"
+#include "transformer/generation/pages.h"
 #include <deque>
 
 namespace attune {
@@ -43,14 +43,14 @@ class Rollout {
  public:
   // `samples` answers to each prompt: answer p * samples + s is sample s of prompt p.
   // Cheap but for the bookkeeping of answers; caches are reserved by the first advance. Refuses more than there is memory for.
-  Rollout(Model& model, const RolloutOptions& options, std::vector<std::vector<int>> prompts, long samples);
+  Rollout(Engine& engine, long vocabulary, const RolloutOptions& options, std::vector<std::vector<int>> prompts, long samples);
   // Makes at most `tokens` tokens for each answer in flight; false when all answers have ended.
   bool advance(long tokens);
   // Ends an answer (a stop text was seen); its ids beyond `keep` are dropped.
   void cancel(long answer, long keep);
   const std::vector<Answer>& answers() const { return answers_; }
   long count() const { return long(answers_.size()); }  // never changes
-  size_t bytes() const { return cache_.bytes(); }
+  size_t bytes() const { return pool_.bytes(); }
 
  private:
   struct Active {
@@ -60,22 +60,22 @@ class Rollout {
   long pages_of(long prompt) const;
   void admit();
   void prefill(const std::vector<int>& prompts);
-  void start_answers(int prompt, const std::vector<int>& pages, const float* logits);
+  void start_answers(int prompt, const std::vector<int>& pages);
   void decode();
-  void add_token(Answer& a, int answer, const float* logits);
+  void draw(const std::vector<int>& rows, const std::vector<int>& from, const std::vector<int>& answers);
+  void add_token(Answer& a, const sample::Choice& choice);
   void leave_ended();
 
-  Model& model_;
+  Engine& engine_;
   RolloutOptions options_;
   Chosen adapter_;
   std::vector<std::vector<int>> prompts_;
   long samples_;
   RolloutShape shape_;
-  PagedCache cache_;
+  Pages pool_;
   bool failed_ = false;
   std::deque<int> waiting_;
   std::vector<Active> active_;
-  std::vector<float> logits_;  // (answers in flight, V) of the last step
   std::vector<Answer> answers_;
 };
 

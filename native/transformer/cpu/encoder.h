@@ -9,7 +9,7 @@
 // A row with a target predicts the id at its own place. Tokens are of type 0. Dropout of BERT's own (hidden_dropout_prob) is not applied.
 #pragma once
 #include "kernels/layer_norm/layer_norm.h"
-#include "transformer/layer.h"
+#include "transformer/cpu/layer.h"
 
 namespace attune {
 

@@ -16,14 +16,14 @@
 #include "kernels/logprob/candidates.h"
 #include "kernels/lora_matmul/lora_matmul.h"
 #include "kernels/rms_norm/rms_norm.h"
-#include "kernels/sample/sample.h"
 #include "kernels/score/score.h"
-#include "transformer/adapter_set.h"
-#include "transformer/batch.h"
-#include "transformer/config.h"
-#include "transformer/encoder.h"
-#include "transformer/layer.h"
-#include "transformer/parameters.h"
+#include "transformer/cpu/adapter_set.h"
+#include "transformer/cpu/axes.h"
+#include "transformer/cpu/encoder.h"
+#include "transformer/cpu/layer.h"
+#include "transformer/cpu/paged_cache.h"
+#include "transformer/cpu/parameters.h"
+#include "transformer/engine.h"
 #include <algorithm>
 #include <array>
 #include <atomic>
@@ -33,55 +33,41 @@
 
 namespace attune {
 
-class PagedCache;
-
-class Model {
+class CpuEngine : public Engine {
  public:
-  // `stop`: looked at between layers and tensors; once it is true, work ends with the error `stopped`.
-  Model(const Config& config, const Options& options, const Tensors& tensors, const std::atomic<bool>& stop);
-  // Adds the adapter, or replaces the one of its name; one that does not fit changes nothing.
-  void set_adapter(const Adapter& adapter);
-  void remove_adapter(const std::string& name);
-  // Which adapter it is that has the name now: a number that no other has had; 0 for the base.
-  long identity(const std::string& adapter) { return set(adapter).identity; }
-  // Gives a set (an adapter by name, or "" where all weights are trained) a scalar head, (hidden) numbers; `trained` as the set is.
-  void set_head(const std::string& adapter, const std::vector<float>& w);
-  std::vector<float> head(const std::string& adapter);
-  // Parameters of the base ("", all weights trained) or of an adapter.
-  Parameters& parameters(const std::string& adapter) { return set(adapter).parameters; }
-  // All of them, by adapter; another revision() where they may have changed.
-  std::map<std::string, std::vector<NamedShape>> shapes() const;
-  long revision() const { return revision_; }
-  // One AdamW step; gradients are zero afterwards.
-  void step(const std::string& adapter, const adamw::Step& s);
-  // Value (part 0), first (2) or second moment (3) of a tensor.
-  void write(const std::string& adapter, const std::string& name, int part, const std::vector<float>& values);
+  CpuEngine(const Network& network, const Options& options, const Tensors& tensors, const std::atomic<bool>& stop);
 
-  void forward(const Batch& batch, const ForwardOptions& options, Outputs& out);
-  // Adds to the gradients of the parameters. Needs the pass that was kept, and keeps it no longer; one whose gradients do not fit changes nothing.
-  void backward(const Gradients& gradient);
-  // Logits (N, V) fp32 row-major.
-  std::vector<float> logits(const Batch& batch, const std::string& adapter);
+  void set_adapter(const Adapter& adapter) override;
+  void remove_adapter(const std::string& name) override;
+  long identity(const std::string& adapter) override { return set(adapter).identity; }
+  void set_head(const std::string& adapter, const std::vector<float>& w) override;
+  std::vector<float> head(const std::string& adapter) override;
 
-  void zero_gradients(const std::string& adapter);
+  void forward(const Batch& batch, const ForwardOptions& options, Outputs& out) override;
+  void backward(const Gradients& gradient) override;
+  void zero_gradients(const std::string& adapter) override;
+  double gradient_norm(const std::string& adapter) override { return set(adapter).parameters.gradient_norm(team); }
+  void step(const std::string& adapter, const adamw::Step& s) override;
 
-  // Generation: rows at given positions, with a cache that was prepared for them; then logits (rows, V) of some of them.
-  void run_cached(const Batch& batch, const std::string& adapter, const std::vector<int>& positions, const std::vector<int>& lengths,
-                  PagedCache& cache);
-  void head_logits(const std::vector<int>& rows, std::vector<float>& logits);  // in a buffer that may be used again: MiBs a row
+  std::map<std::string, std::vector<NamedShape>> parameters() const override;
+  long revision() const override { return revision_; }
+  std::vector<float> read(const std::string& adapter, const std::string& name, ParameterPart part) override;
+  void write(const std::string& adapter, const std::string& name, ParameterPart part, const std::vector<float>& values) override;
 
-  std::vector<float> gradient_of(const Parameter& p) const;
-  std::map<std::string, size_t> memory() const;
+  std::unique_ptr<Cache> cache(double pages, double beside, const char* what) const override;
+  void run_cached(const CachedRows& rows, Cache& cache) override;
+  void logits(const std::vector<int>& rows, std::vector<float>& out) override;
+  std::vector<sample::Choice> choose(const Draws& draws) override;
 
-  const Config config;
+  std::map<std::string, size_t> memory() const override;
+
+ private:
+  const Network network;
   const Options options;
   const Axes axes;
   GiveBack give_back;  // before all that is freed
   Team team;
   void check_stop() const;
-
- private:
-  friend class PagedCache;  // attends for the model where rows read a cache
   // load.cpp
   void build();
   void build_decoder();
@@ -109,6 +95,7 @@ class Model {
                     const int* column_at);
   void train_norm(const std::string& name, Norm& n, const int* at, long count);
   void train_vector(const std::string& name, std::vector<float>& w, std::vector<float>& gradient, const int* at, long count);
+  std::vector<float> gradient_of(const Parameter& p) const;
   // batch.cpp
   void start(const Batch& batch, const ForwardOptions& o);
   void number_tokens();
@@ -122,6 +109,8 @@ class Model {
   void norm_and_qkv(long i, Kept& kept, const void* in);
   void norm_heads(long i, Kept& kept, long first, long last);
   void attend(long i, Kept& kept);
+  // cached.cpp
+  bool attend_cached(long i, const void* qkv, void* out);
   void output_and_mlp(long i, Kept& kept, const void* in, void* out);
   void low_rank(long i, int group, const void* x, Memory& p, long first, long last, int thread);
   void last_norm(const std::vector<int>& rows);
@@ -176,7 +165,9 @@ class Model {
   matmul::Product product(const Linear& l, bool transposed, const void* a, matmul::Finish finish, void* c, long c_columns) const;
   matmul::LowRank low_term(long i, int group, const Memory& p, bool backward) const;
   // What an adapter may sit on, as AdapterSet::groups has it; null where there is no such layer.
-  const Linear* linear(long i, int group) const { return i < config.layers ? &layers_[i].group[group] : group ? nullptr : &encoder_.dense; }
+  const Linear* linear(long i, int group) const {
+    return i < network.layers ? &layers_[i].group[group] : group ? nullptr : &encoder_.dense;
+  }
   // The active set's factors for a group, null where it has none.
   lora_matmul::Group* lora(long i, int group) const {
     return active_->groups.empty() || !active_->groups[i][group].R ? nullptr : &active_->groups[i][group];
@@ -194,7 +185,7 @@ class Model {
   matmul::Weights embedding_, head_;  // embedding_ is empty when tied
   std::vector<float> embedding_gradient_, head_gradient_;
   Norm norm_;
-  Encoder encoder_;  // where config.encoder
+  Encoder encoder_;  // where network.encoder
   AdapterSet base_;  // no factors: parameters and head where all weights are trained
   std::map<std::string, std::unique_ptr<AdapterSet>> adapters_;
   long last_identity_ = 0, revision_ = 0;
@@ -203,9 +194,11 @@ class Model {
 
   // The batch in work.
   Batch batch_;
-  PagedCache* cache_ = nullptr;  // set while rows with a cache run through the layers
+  const CachedRows* cached_ = nullptr;  // set while rows with a cache run through the layers
+  const PagedCache* cache_ = nullptr;
   ForwardOptions forward_;
   bool can_backward_ = false;
+  bool passed_ = false;              // the last pass went through: its rows can be asked for logits
   const char* why_lost_ = nullptr;   // the pass that was kept last
   std::vector<int> rows_, targets_;  // positions with a target, and the targets
   Memory cos_, sin_;                 // (M, D/2)
@@ -222,6 +215,10 @@ class Model {
   Memory dx_, dh_, dn_, dattended_, dqkv_, dlow_[4], dcompact_;
   std::vector<lora_matmul::GradientTask> gradient_tasks_;
   Memory work_, attention_work_, head_work_;
+  std::vector<float> choice_logits_;  // (R, V) of the rows that were drawn from last
 };
+
+// Of the keys and values in `pages` of a cache.
+double cache_bytes(const Network& network, const Axes& axes, DType dtype, double pages);
 
 }  // namespace attune

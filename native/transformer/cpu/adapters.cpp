@@ -1,13 +1,13 @@
 // Adapters and heads: made, replaced, removed.
 #include "base/error.h"
-#include "transformer/model.h"
+#include "transformer/cpu/cpu_engine.h"
 #include <algorithm>
 
 namespace attune {
 
 static long place(const int* at, long i) { return at ? at[i] : i; }
 
-void Model::train_adapter(AdapterSet& set, lora_matmul::Group& group, const Part& part, size_t target, const AdapterTarget& a) {
+void CpuEngine::train_adapter(AdapterSet& set, lora_matmul::Group& group, const Part& part, size_t target, const AdapterTarget& a) {
   const lora_matmul::Target& t = group.targets[target];
   lora_matmul::Group* g = &group;
   Parameter pa, pb;
@@ -28,8 +28,8 @@ void Model::train_adapter(AdapterSet& set, lora_matmul::Group& group, const Part
 }
 
 // The factors of one group, of the targets that sit on it; those are taken out of `wanted`.
-void Model::make_group(AdapterSet& set, const Adapter& adapter, std::map<std::string, const AdapterTarget*>& wanted, long i,
-                       int group) const {
+void CpuEngine::make_group(AdapterSet& set, const Adapter& adapter, std::map<std::string, const AdapterTarget*>& wanted, long i,
+                           int group) const {
   const Linear& l = *linear(i, group);
   lora_matmul::Group& g = set.groups[i][group];
   g.K = l.w.K, g.N = l.w.N, g.inputs = l.parts[0].inputs, g.input_at = l.parts[0].input_at, g.scale = adapter.scale;
@@ -54,33 +54,33 @@ void Model::make_group(AdapterSet& set, const Adapter& adapter, std::map<std::st
 }
 
 // Made apart from the model, so that an adapter that does not fit leaves everything as it was.
-std::unique_ptr<AdapterSet> Model::make_set(const Adapter& adapter) const {
+std::unique_ptr<AdapterSet> CpuEngine::make_set(const Adapter& adapter) const {
   std::map<std::string, const AdapterTarget*> wanted;
   for (const AdapterTarget& t : adapter.targets)
     if (!wanted.emplace(t.name, &t).second) throw Error("adapter_target", t.name + " is named twice by one adapter");
   auto set = std::make_unique<AdapterSet>();
   set->scale = adapter.scale, set->dropout = adapter.dropout, set->trained = adapter.trained;
-  set->groups.resize(config.layers + (config.encoder ? 1 : 0));
+  set->groups.resize(network.layers + (network.encoder ? 1 : 0));
   for (long i = 0; i < long(set->groups.size()); i++)
     for (int k = 0; k < 4 && linear(i, k); k++) make_group(*set, adapter, wanted, i, k);
   if (!wanted.empty()) throw Error("adapter_target", "the model has no linear layer named " + wanted.begin()->first);
   return set;
 }
 
-void Model::set_adapter(const Adapter& adapter) {
+void CpuEngine::set_adapter(const Adapter& adapter) {
   if (adapter.name.empty()) throw Error("model_arguments", "an adapter needs a name");
   std::unique_ptr<AdapterSet> set = make_set(adapter);
   set->parameters.repack(team);
   std::unique_ptr<AdapterSet>& place = adapters_[adapter.name];
   if (place && !place->head.w.empty())  // replaced factors keep the head
-    give_head(*set, std::vector<float>(place->head.w.begin(), place->head.w.begin() + config.hidden));
+    give_head(*set, std::vector<float>(place->head.w.begin(), place->head.w.begin() + network.hidden));
   lose_pass("an adapter was set since");
   if (active_ == place.get()) active_ = &base_;
   set->identity = ++last_identity_, revision_++;
   place = std::move(set);
 }
 
-void Model::remove_adapter(const std::string& name) {
+void CpuEngine::remove_adapter(const std::string& name) {
   const auto found = adapters_.find(name);
   if (found == adapters_.end()) throw Error("model_arguments", "no adapter is named " + name);
   lose_pass("an adapter was removed since");
@@ -88,7 +88,7 @@ void Model::remove_adapter(const std::string& name) {
   adapters_.erase(found), revision_++;
 }
 
-AdapterSet& Model::set(const std::string& adapter) {
+AdapterSet& CpuEngine::set(const std::string& adapter) {
   if (adapter.empty()) return base_;
   const auto found = adapters_.find(adapter);
   if (found == adapters_.end() && adapter == "default") return base_;
@@ -96,16 +96,16 @@ AdapterSet& Model::set(const std::string& adapter) {
   return *found->second;
 }
 
-void Model::set_head(const std::string& adapter, const std::vector<float>& w) {
+void CpuEngine::set_head(const std::string& adapter, const std::vector<float>& w) {
   AdapterSet& s = set(adapter);
-  if (config.encoder) throw Error("model_arguments", "an encoder has no score head");
-  if (long(w.size()) != config.hidden)
-    throw Error("model_arguments", "the head: expected " + std::to_string(config.hidden) + " numbers, got " + std::to_string(w.size()));
+  if (network.encoder) throw Error("model_arguments", "an encoder has no score head");
+  if (long(w.size()) != network.hidden)
+    throw Error("model_arguments", "the head: expected " + std::to_string(network.hidden) + " numbers, got " + std::to_string(w.size()));
   lose_pass("a head was set since");
   give_head(s, w), revision_++;
 }
 
-void Model::give_head(AdapterSet& s, const std::vector<float>& w) {
+void CpuEngine::give_head(AdapterSet& s, const std::vector<float>& w) {
   const bool had = !s.head.w.empty();
   s.head.w.assign(axes.H, 0.f);
   std::copy(w.begin(), w.end(), s.head.w.begin());
@@ -117,16 +117,16 @@ void Model::give_head(AdapterSet& s, const std::vector<float>& w) {
   }
   s.head.gradient.assign(axes.H, 0.f);
   Parameter p;
-  p.name = name, p.rows = 1, p.columns = config.hidden;
-  p.gather = [&s, n = config.hidden](long, long, float* out) { std::copy(s.head.gradient.begin(), s.head.gradient.begin() + n, out); };
+  p.name = name, p.rows = 1, p.columns = network.hidden;
+  p.gather = [&s, n = network.hidden](long, long, float* out) { std::copy(s.head.gradient.begin(), s.head.gradient.begin() + n, out); };
   Parameter& kept = s.parameters.add(std::move(p));
   kept.value = w;
   s.parameters.add_packer([&s, &kept] { std::copy(kept.value.begin(), kept.value.end(), s.head.w.begin()); });
 }
 
-std::vector<float> Model::head(const std::string& adapter) {
+std::vector<float> CpuEngine::head(const std::string& adapter) {
   const AdapterSet& s = set(adapter);
-  return s.head.w.empty() ? std::vector<float>() : std::vector<float>(s.head.w.begin(), s.head.w.begin() + config.hidden);
+  return s.head.w.empty() ? std::vector<float>() : std::vector<float>(s.head.w.begin(), s.head.w.begin() + network.hidden);
 }
 
 }  // namespace attune

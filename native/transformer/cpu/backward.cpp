@@ -5,8 +5,8 @@
 #include "base/error.h"
 #include "kernels/embedding/embedding.h"
 #include "kernels/swiglu/swiglu.h"
-#include "transformer/model.h"
-#include "transformer/passes.h"
+#include "transformer/cpu/cpu_engine.h"
+#include "transformer/cpu/passes.h"
 #include <algorithm>
 #include <numeric>
 
@@ -34,13 +34,13 @@ static void add_by_place(void* y, const void* x, const std::vector<int>& rows, c
 }
 
 // The buffers of a pass belong to its batch and its adapter; only that pass as a whole may be gone back through.
-void Model::lose_pass(const char* why) {
+void CpuEngine::lose_pass(const char* why) {
   if (can_backward_) why_lost_ = why;
-  can_backward_ = false;
+  can_backward_ = passed_ = false;
 }
 
 // Every gradient has the length of what the pass gave; what it did not give has none.
-void Model::check_gradients(const Gradients& g) const {
+void CpuEngine::check_gradients(const Gradients& g) const {
   auto check = [](const char* name, const std::vector<float>& given, size_t expected, const char* what) {
     if (given.size() != expected)
       throw Error("model_arguments", std::string("backward: ") + name + ": expected " + std::to_string(expected) + " numbers, " + what +
@@ -59,7 +59,7 @@ void Model::check_gradients(const Gradients& g) const {
   check("candidates", g.candidates ? *g.candidates : none, o.candidates.size(), "as the pass that was kept gave");
 }
 
-void Model::backward(const Gradients& gradient) {
+void CpuEngine::backward(const Gradients& gradient) {
   if (!can_backward_)
     throw Error("model_arguments", "backward needs a forward pass with keep: true before it" +
                                        (why_lost_ ? std::string("; ") + why_lost_ + ", so that the one that was kept is gone" : ""));
@@ -68,11 +68,11 @@ void Model::backward(const Gradients& gradient) {
   const long N = batch_.N();
   for (Memory* m : {&dx_, &dh_, &dn_}) m->reserve(bytes(N, axes.H));
   dattended_.reserve(bytes(N, axes.Q)), dqkv_.reserve(bytes(N, axes.C));
-  for (long i = 0; i < config.layers; i++)
+  for (long i = 0; i < network.layers; i++)
     for (int g = 0; g < 4; g++) dlow_[g].reserve(bytes(N, lora(i, g) ? lora(i, g)->R : 0));
   memset(dx_.as<char>(), 0, bytes(N, axes.H));
   backward_head(gradient);
-  for (long i = config.layers - 1; i >= 0; i--) {
+  for (long i = network.layers - 1; i >= 0; i--) {
     check_stop();
     Kept& kept = kept_[each_layer_ ? i : 0];
     const void* in = inputs_[i].as<char>();
@@ -81,15 +81,15 @@ void Model::backward(const Gradients& gradient) {
     backward_layer(i, kept, in);
   }
   if (options.train != Train::all) return;
-  std::vector<float>& dw = config.tied ? head_gradient_ : embedding_gradient_;
+  std::vector<float>& dw = network.tied ? head_gradient_ : embedding_gradient_;
   team.tasks(axes.H / 32, [&](long k, int) {
     embedding::backward(dx_.as<char>(), options.dtype, batch_.tokens.data(), N, axes.H, dw.data(), k * 32, k * 32 + 32);
   });
-  if (config.encoder) encoder_embedding_gradients();
+  if (network.encoder) encoder_embedding_gradients();
 }
 
 // Both heads and the last norm, on the rows that they read; gradients are added at the rows' places, all others are zero.
-void Model::backward_head(const Gradients& g) {
+void CpuEngine::backward_head(const Gradients& g) {
   const std::vector<int> rows = head_rows();
   const long R = long(rows.size());
   dcompact_.reserve(bytes(R, axes.H));
@@ -99,7 +99,7 @@ void Model::backward_head(const Gradients& g) {
     score::backward(score_arguments(), g.score->data(), dcompact_.as<char>() + first * axes.H * bytes_of(options.dtype),
                     active_->head.gradient.empty() ? nullptr : active_->head.gradient.data());
   }
-  config.encoder ? encoder_backward_head(R) : backward_last_norm(R);
+  network.encoder ? encoder_backward_head(R) : backward_last_norm(R);
   std::vector<long> order(rows.size());
   std::iota(order.begin(), order.end(), 0L);
   std::stable_sort(order.begin(), order.end(), [&](long a, long b) { return rows[a] < rows[b]; });
@@ -108,7 +108,7 @@ void Model::backward_head(const Gradients& g) {
 }
 
 // dcompact_ (R, H): from the gradient of the normed rows to that of the rows.
-void Model::backward_last_norm(long R) {
+void CpuEngine::backward_last_norm(long R) {
   const rms_norm::Forward f = layer_norm(norm_, compact_.as<char>(), nullptr, compact_inverse_);
   const rms_norm::Backward n{f.s, f.x, f.w, f.inverse, dcompact_.as<char>(), nullptr, dcompact_.as<char>()};
   if (!norm_.gradient.empty()) last_norm_gradient(n, R);
@@ -123,7 +123,7 @@ void Model::backward_last_norm(long R) {
 }
 
 // Where logits were divided by a temperature, so is their part of the gradient.
-void Model::last_norm_gradient(const rms_norm::Backward& n, long rows) {
+void CpuEngine::last_norm_gradient(const rms_norm::Backward& n, long rows) {
   if (forward_.temperature == 1) return norm_gradient(n, rows, norm_.gradient);
   const long border = logit_rows(rows);
   std::vector<float> of_logits(norm_.gradient.size(), 0.f);
@@ -136,7 +136,7 @@ void Model::last_norm_gradient(const rms_norm::Backward& n, long rows) {
   norm_gradient(of_scores, rows - border, norm_.gradient);
 }
 
-void Model::backward_vocabulary(const Gradients& g) {
+void CpuEngine::backward_vocabulary(const Gradients& g) {
   auto given = [&](const std::optional<std::vector<float>>& v) { return v ? v->data() : nullptr; };
   logprob::Backward b{head_arguments(kept_outputs_),
                       g.logprob.data(),
@@ -151,23 +151,23 @@ void Model::backward_vocabulary(const Gradients& g) {
   logprob::candidates_backward(team, b, candidate_arguments(kept_outputs_), g.candidates->data(), head_work_.as<char>());
 }
 
-void Model::backward_layer(long i, Kept& kept, const void* in) {
+void CpuEngine::backward_layer(long i, Kept& kept, const void* in) {
   const bool below = i || options.train == Train::all;
-  config.encoder ? encoder_backward_mlp_and_output(i, kept) : backward_mlp_and_output(i, kept);
+  network.encoder ? encoder_backward_mlp_and_output(i, kept) : backward_mlp_and_output(i, kept);
   backward_attention(i, kept);
-  config.encoder ? encoder_backward_qkv(i, kept, in) : backward_qkv(i, kept, in);
+  network.encoder ? encoder_backward_qkv(i, kept, in) : backward_qkv(i, kept, in);
   weight_gradients(i, kept);
-  if (below) config.encoder ? encoder_backward_norm1(i, kept, in) : backward_norm1(i, kept, in);
+  if (below) network.encoder ? encoder_backward_norm1(i, kept, in) : backward_norm1(i, kept, in);
 }
 
 // dP = s dY B of a group.
-void Model::backward_low_rank(long i, int group, const void* dy, long first, long last, int thread) {
+void CpuEngine::backward_low_rank(long i, int group, const void* dy, long first, long last, int thread) {
   if (const lora_matmul::Group* g = lora(i, group))
     lora_matmul::down_backward(*g, dy, g->N, 0, dlow_[group].as<char>(), first, last, workspace(thread));
 }
 
 // With dropout the low-rank term's part of dX passes the mask: dX += mask (dP A), apart from the base product.
-void Model::add_dropped_term(long i, int group, void* dx, long first, long last, int thread) {
+void CpuEngine::add_dropped_term(long i, int group, void* dx, long first, long last, int thread) {
   const lora_matmul::Group* g = lora(i, group);
   if (!g) return;
   void* term = scratch_rows(thread, first, g->K);
@@ -179,14 +179,14 @@ void Model::add_dropped_term(long i, int group, void* dx, long first, long last,
 }
 
 // A transposed product of a group with all that its adapter adds.
-void Model::back_product(long i, int group, matmul::Product p, long first, long last, int thread) {
+void CpuEngine::back_product(long i, int group, matmul::Product p, long first, long last, int thread) {
   backward_low_rank(i, group, p.a, first, last, thread);
   if (!forward_.dropout) p.low = low_term(i, group, dlow_[group], true);
   matmul::rows(p, first, last, workspace(thread));
   if (forward_.dropout) add_dropped_term(i, group, p.c, first, last, thread);
 }
 
-void Model::backward_mlp_and_output(long i, Kept& kept) {
+void CpuEngine::backward_mlp_and_output(long i, Kept& kept) {
   const Layer& l = layers_[i];
   passes(team, batch_.N(), [&](long first, long last, int thread) {
     auto back = [&](int group, const void* dy, matmul::Finish finish, void* dx, long columns) {
@@ -215,14 +215,14 @@ void Model::backward_mlp_and_output(long i, Kept& kept) {
   }
 }
 
-void Model::backward_attention(long i, Kept& kept) {
-  if (config.query_key_norm) team.rows(batch_.N(), [&](long first, long last, int) { norm_heads(i, kept, first, last); });
-  const void* qkv = config.query_key_norm ? normed_qkv_.as<char>() : kept.qkv.as<char>();
+void CpuEngine::backward_attention(long i, Kept& kept) {
+  if (network.query_key_norm) team.rows(batch_.N(), [&](long first, long last, int) { norm_heads(i, kept, first, last); });
+  const void* qkv = network.query_key_norm ? normed_qkv_.as<char>() : kept.qkv.as<char>();
   const attention::Shape shape = attention_shape(i);
   attention_work_.reserve(attention::backward_bytes(shape, team.size()));
   attention::backward(team, {shape, qkv, kept.attended.as<char>(), dattended_.as<char>(), kept.lse.as<float>(), dqkv_.as<char>()},
                       attention_work_.as<char>());
-  if (!config.query_key_norm) return;
+  if (!network.query_key_norm) return;
   for (const bool queries : {true, false}) {
     const rms_norm::Forward f = head_norm(i, kept, queries);
     const rms_norm::Backward b{f.s, f.x, f.w, f.inverse, dqkv_.as<char>(), nullptr, dqkv_.as<char>()};
@@ -232,7 +232,7 @@ void Model::backward_attention(long i, Kept& kept) {
   }
 }
 
-void Model::backward_qkv(long i, Kept& kept, const void* in) {
+void CpuEngine::backward_qkv(long i, Kept& kept, const void* in) {
   const Linear& qkv = layers_[i].group[kQkv];
   const bool below = i || options.train == Train::all;  // below the first layer nothing is trained
   passes(team, batch_.N(), [&](long first, long last, int thread) {
@@ -242,7 +242,7 @@ void Model::backward_qkv(long i, Kept& kept, const void* in) {
   });
 }
 
-void Model::backward_norm1(long i, Kept& kept, const void* in) {
+void CpuEngine::backward_norm1(long i, Kept& kept, const void* in) {
   const rms_norm::Forward f = layer_norm(layers_[i].norm1, in, nullptr, kept.inverse1);
   const rms_norm::Backward b{f.s, f.x, f.w, f.inverse, dn_.as<char>(), dh_.as<char>(), dx_.as<char>()};
   if (!layers_[i].norm1.gradient.empty()) norm_gradient(b, batch_.N(), layers_[i].norm1.gradient);

@@ -1,6 +1,6 @@
 // Gradients of weights: products that contract the tokens. Each task owns columns and adds all tokens in ascending order: the same bits for any
 // number of threads.
-#include "transformer/model.h"
+#include "transformer/cpu/cpu_engine.h"
 
 namespace attune {
 
@@ -8,24 +8,24 @@ namespace attune {
 // 288 columns still give SmolLM2-135M's narrowest matrix (576 inputs) a task for each of two threads.
 constexpr long kColumns = 9;
 
-void Model::weight_gradients(long i, Kept& kept) {
+void CpuEngine::weight_gradients(long i, Kept& kept) {
   linear_gradients(i, kQkv, normed1_.as<char>(), dqkv_.as<char>(), kept);
   linear_gradients(i, kO, kept.attended.as<char>(), dh_.as<char>(), kept);
   // gate_up holds its gradient by now and act_ the activation; of an encoder it is the other way round.
-  const Memory &dup = config.encoder ? act_ : kept.gate_up, &act = config.encoder ? kept.gate_up : act_;
+  const Memory &dup = network.encoder ? act_ : kept.gate_up, &act = network.encoder ? kept.gate_up : act_;
   linear_gradients(i, kGateUp, normed2_.as<char>(), dup.as<char>(), kept);
   linear_gradients(i, kDown, act.as<char>(), dx_.as<char>(), kept);
   run_gradient_tasks();
 }
 
-void Model::run_gradient_tasks() {
+void CpuEngine::run_gradient_tasks() {
   std::vector<lora_matmul::GradientTask>& tasks = gradient_tasks_;
   team.tasks(long(tasks.size()), [&](long t, int) { matmul::contract(tasks[t].contract, tasks[t].from, tasks[t].to); });
   tasks.clear();
 }
 
 // dW += dY^T X as tasks, and db += sums of dY, over the first rows; of dY what follows up to the end of the block is zero.
-void Model::whole_gradients(Linear& l, const void* x, const void* dy, long rows) {
+void CpuEngine::whole_gradients(Linear& l, const void* x, const void* dy, long rows) {
   const matmul::Contract c{dy, l.w.N, 0, l.w.N, x, l.w.K, 0, l.w.K, rows, options.dtype, l.gradient.data()};
   for (long k = 0; k < l.w.K / 32; k += kColumns) gradient_tasks_.push_back({c, k, std::min(l.w.K / 32, k + kColumns)});
   if (l.bias_gradient.empty()) return;
@@ -34,14 +34,14 @@ void Model::whole_gradients(Linear& l, const void* x, const void* dy, long rows)
 }
 
 // Rows past the last hold whatever a longer batch left there; a product that contracts tokens must meet zeros on one side.
-void Model::zero_tail(void* x, long columns, long rows) const {
+void CpuEngine::zero_tail(void* x, long columns, long rows) const {
   const long size = bytes_of(options.dtype);
   if (rows % 32 == 0) return;
   for (long k = 0; k < columns; k += 32)
     memset(static_cast<char*>(x) + rows_index(rows, k, columns) * size, 0, (32 - rows % 32) * 32 * size);
 }
 
-void Model::linear_gradients(long i, int group, const void* x, void* dy, Kept& kept) {
+void CpuEngine::linear_gradients(long i, int group, const void* x, void* dy, Kept& kept) {
   const long N = batch_.N();
   if (options.train != Train::all) return low_rank_gradients(i, group, x, dy, kept.low[group], N);
   Linear& l = layers_[i].group[group];
@@ -50,7 +50,7 @@ void Model::linear_gradients(long i, int group, const void* x, void* dy, Kept& k
 }
 
 // dA += dP^T X and dB += dY^T P as tasks, over the first rows, where the group's adapter is trained.
-void Model::low_rank_gradients(long i, int group, const void* x, const void* dy, const Memory& low, long rows) {
+void CpuEngine::low_rank_gradients(long i, int group, const void* x, const void* dy, const Memory& low, long rows) {
   lora_matmul::Group* g = lora(i, group);
   if (!g || !active_->trained || !rows) return;
   zero_tail(dlow_[group].as<char>(), g->R, rows), zero_tail(low.as<char>(), g->R, rows);
@@ -64,7 +64,7 @@ void Model::low_rank_gradients(long i, int group, const void* x, const void* dy,
   run_gradient_tasks();
 }
 
-void Model::norm_gradient(const rms_norm::Backward& b, long M, std::vector<float>& gradient) {
+void CpuEngine::norm_gradient(const rms_norm::Backward& b, long M, std::vector<float>& gradient) {
   team.tasks(b.s.size / 32, [&](long k, int) { rms_norm::weight_gradient(b, M, gradient.data(), k * 32, k * 32 + 32); });
 }
 

@@ -2,8 +2,8 @@
 #include "base/error.h"
 #include "kernels/embedding/embedding.h"
 #include "kernels/swiglu/swiglu.h"
-#include "transformer/model.h"
-#include "transformer/passes.h"
+#include "transformer/cpu/cpu_engine.h"
+#include "transformer/cpu/passes.h"
 
 namespace attune {
 namespace {
@@ -16,11 +16,11 @@ template <class T> void add_both(T* x, const T* y, const T* z, long H, long firs
 
 }  // namespace
 
-void Model::check_encoder(const Batch& batch, const ForwardOptions& o) const {
+void CpuEngine::check_encoder(const Batch& batch, const ForwardOptions& o) const {
   for (size_t s = 0; s + 1 < batch.starts.size(); s++)
-    if (batch.starts[s + 1] - batch.starts[s] > config.context)
+    if (batch.starts[s + 1] - batch.starts[s] > network.context)
       throw Error("model_arguments", "a sequence of " + std::to_string(batch.starts[s + 1] - batch.starts[s]) +
-                                         " tokens is longer than the encoder's " + std::to_string(config.context) + " positions");
+                                         " tokens is longer than the encoder's " + std::to_string(network.context) + " positions");
   if (!batch.positions.empty() || !batch.hidden_from.empty())
     throw Error("model_arguments",
                 "an encoder's tokens stand at their own places and are seen by all: leave positions, hiddenFrom and hiddenTo out");
@@ -29,7 +29,7 @@ void Model::check_encoder(const Batch& batch, const ForwardOptions& o) const {
 }
 
 // inputs_[0] = word + position + type; normed1_ and normed2_ are free until the first layer.
-void Model::encoder_embed() {
+void CpuEngine::encoder_embed() {
   const long N = batch_.N();
   Encoder& e = encoder_;
   e.places.clear(), e.zeros.assign(N, 0);
@@ -47,12 +47,12 @@ void Model::encoder_embed() {
   });
 }
 
-layer_norm::Forward Model::encoder_norm(const Norm& n, const void* x, void* y, const Memory& mean, const Memory& inverse) const {
-  return {{options.dtype, axes.H, config.hidden, config.eps}, x, n.w.data(), n.b.data(), y, mean.as<float>(), inverse.as<float>()};
+layer_norm::Forward CpuEngine::encoder_norm(const Norm& n, const void* x, void* y, const Memory& mean, const Memory& inverse) const {
+  return {{options.dtype, axes.H, network.hidden, network.eps}, x, n.w.data(), n.b.data(), y, mean.as<float>(), inverse.as<float>()};
 }
 
 // From the attended rows to the sum that the next layer's norm reads.
-void Model::encoder_output_and_mlp(long i, Kept& kept, void* out) {
+void CpuEngine::encoder_output_and_mlp(long i, Kept& kept, void* out) {
   const Layer& l = layers_[i];
   passes(team, batch_.N(), [&](long first, long last, int thread) {
     auto run = [&](int group, const void* x, matmul::Finish finish, const void* residual, void* y, long columns) {
@@ -64,15 +64,15 @@ void Model::encoder_output_and_mlp(long i, Kept& kept, void* out) {
     run(kO, kept.attended.as<char>(), matmul::Finish::add, normed1_.as<char>(), kept.h.as<char>(), axes.H);
     layer_norm::forward(encoder_norm(l.norm2, kept.h.as<char>(), normed2_.as<char>(), kept.mean2, kept.inverse2), first, last);
     run(kGateUp, normed2_.as<char>(), matmul::Finish::store, nullptr, kept.gate_up.as<char>(), axes.I);
-    swiglu::unary(config.activation, options.dtype, kept.gate_up.as<char>(), act_.as<char>(), axes.I, first, last);
+    swiglu::unary(network.activation, options.dtype, kept.gate_up.as<char>(), act_.as<char>(), axes.I, first, last);
     run(kDown, act_.as<char>(), matmul::Finish::add, normed2_.as<char>(), out, axes.H);
   });
 }
 
 // The gathered rows (R, H) in compact_ to what the vocabulary is multiplied with, in compact_normed_. `rows`: their places in the batch.
-void Model::encoder_head(const std::vector<int>& rows) {
+void CpuEngine::encoder_head(const std::vector<int>& rows) {
   Encoder& e = encoder_;
-  const long R = long(rows.size()), head = config.layers;
+  const long R = long(rows.size()), head = network.layers;
   if (const lora_matmul::Group* g = lora(head, 0)) e.low.reserve(bytes(R, g->R));
   e.keys.clear();
   if (forward_.dropout)
@@ -86,14 +86,14 @@ void Model::encoder_head(const std::vector<int>& rows) {
     matmul::Product p = product(e.dense, false, e.normed.as<char>(), matmul::Finish::store, e.summed.as<char>(), axes.H);
     p.low = low_term(head, 0, e.low, false);
     matmul::rows(p, first, last, workspace(thread));
-    swiglu::unary(config.activation, options.dtype, e.summed.as<char>(), e.active.as<char>(), axes.H, first, last);
+    swiglu::unary(network.activation, options.dtype, e.summed.as<char>(), e.active.as<char>(), axes.H, first, last);
     layer_norm::forward(encoder_norm(e.norm, e.active.as<char>(), compact_normed_.as<char>(), e.mean2, e.inverse2), first, last);
   });
 }
 
 // logits (R, V) row-major.
-void Model::add_vocabulary_bias(std::vector<float>& logits) const {
-  for (size_t i = 0; i < logits.size(); i++) logits[i] += encoder_.bias[i % size_t(config.vocabulary)];
+void CpuEngine::add_vocabulary_bias(std::vector<float>& logits) const {
+  for (size_t i = 0; i < logits.size(); i++) logits[i] += encoder_.bias[i % size_t(network.vocabulary)];
 }
 
 }  // namespace attune

@@ -1,7 +1,7 @@
-// Adapters: as they are handed over, and as the model holds them.
+// Adapters as the engine holds them.
 #pragma once
 #include "kernels/lora_matmul/lora_matmul.h"
-#include "transformer/parameters.h"
+#include "transformer/cpu/parameters.h"
 #include <array>
 #include <string>
 #include <vector>
@@ -23,23 +23,6 @@ struct AdapterSet {
   std::vector<std::array<lora_matmul::Group, 4>> groups;
   Parameters parameters;
   Head head;
-};
-
-struct NamedShape {
-  std::string name;
-  std::vector<long> shape;
-};
-
-struct AdapterTarget {
-  std::string name;
-  long rank = 0;
-  std::vector<float> a, b;  // (rank, inputs), (outputs, rank)
-};
-struct Adapter {
-  std::string name = "default";
-  float scale = 1, dropout = 0;
-  bool trained = false;
-  std::vector<AdapterTarget> targets;
 };
 
 }  // namespace attune

@@ -1,4 +1,4 @@
-#include "transformer/parameters.h"
+#include "transformer/cpu/parameters.h"
 #include "base/error.h"
 #include "kernels/gradient_norm/gradient_norm.h"
 #include <algorithm>

@@ -1,6 +1,6 @@
 // Reads tensors from memory-mapped files and packs them; makes the trained tensors.
 #include "base/error.h"
-#include "transformer/model.h"
+#include "transformer/cpu/cpu_engine.h"
 #include <algorithm>
 #include <cerrno>
 #include <cmath>
@@ -67,46 +67,46 @@ constexpr long kPackRows = 64;
 
 }  // namespace
 
-Model::Model(const Config& c, const Options& o, const Tensors& tensors, const std::atomic<bool>& stop)
-    : config(c), options(o), axes(c), team(o.threads), layers_(c.layers), stop_(stop) {
+CpuEngine::CpuEngine(const Network& n, const Options& o, const Tensors& tensors, const std::atomic<bool>& stop)
+    : network(n), options(o), axes(n), team(o.threads), layers_(n.layers), stop_(stop) {
   build();
   load(tensors);
   if (o.train == Train::all) train_all(tensors);
 }
 
 // The two directions of a product are needed where something below is trained.
-void Model::allocate_group(Linear& g, long N, long K) {
+void CpuEngine::allocate_group(Linear& g, long N, long K) {
   matmul::allocate(g.w, options.dtype, N, K, options.train != Train::none);
   if (g.parts[0].has_bias) g.bias.assign(N, 0.f);
 }
 
-void Model::build_decoder() {
-  const long d = config.head_size, h = config.hidden;
-  for (long i = 0; i < config.layers; i++) {
+void CpuEngine::build_decoder() {
+  const long d = network.head_size, h = network.hidden;
+  for (long i = 0; i < network.layers; i++) {
     const std::string base = "model.layers." + std::to_string(i) + ".";
     const std::string attn = base + "self_attn.", mlp = base + "mlp.";
-    const bool bias = config.query_key_value_bias;
+    const bool bias = network.query_key_value_bias;
     Linear* g = layers_[i].group;
-    g[kQkv].parts = {{attn + "q_proj", config.heads * d, h, axes.query.data(), nullptr, bias},
-                     {attn + "k_proj", config.kv_heads * d, h, axes.key.data(), nullptr, bias},
-                     {attn + "v_proj", config.kv_heads * d, h, axes.value.data(), nullptr, bias}};
-    g[kO].parts = {{attn + "o_proj", h, config.heads * d, nullptr, axes.attended.data(), config.output_bias}};
-    g[kGateUp].parts = {{mlp + "gate_proj", config.inner, h, axes.gate.data(), nullptr, config.mlp_bias},
-                        {mlp + "up_proj", config.inner, h, axes.up.data(), nullptr, config.mlp_bias}};
-    g[kDown].parts = {{mlp + "down_proj", h, config.inner, nullptr, nullptr, config.mlp_bias}};
+    g[kQkv].parts = {{attn + "q_proj", network.heads * d, h, axes.query.data(), nullptr, bias},
+                     {attn + "k_proj", network.kv_heads * d, h, axes.key.data(), nullptr, bias},
+                     {attn + "v_proj", network.kv_heads * d, h, axes.value.data(), nullptr, bias}};
+    g[kO].parts = {{attn + "o_proj", h, network.heads * d, nullptr, axes.attended.data(), network.output_bias}};
+    g[kGateUp].parts = {{mlp + "gate_proj", network.inner, h, axes.gate.data(), nullptr, network.mlp_bias},
+                        {mlp + "up_proj", network.inner, h, axes.up.data(), nullptr, network.mlp_bias}};
+    g[kDown].parts = {{mlp + "down_proj", h, network.inner, nullptr, nullptr, network.mlp_bias}};
   }
 }
 
-void Model::build() {
-  config.encoder ? build_encoder() : build_decoder();
+void CpuEngine::build() {
+  network.encoder ? build_encoder() : build_decoder();
   const long N[4] = {axes.C, axes.H, axes.U, axes.H}, K[4] = {axes.H, axes.Q, axes.H, axes.I};
   for (Layer& l : layers_)
     for (int k = 0; k < 4; k++) allocate_group(l.group[k], N[k], K[k]);
   matmul::allocate(head_, options.dtype, axes.V, axes.H, false);
-  if (!config.tied) matmul::allocate(embedding_, options.dtype, axes.V, axes.H, false);
+  if (!network.tied) matmul::allocate(embedding_, options.dtype, axes.V, axes.H, false);
 }
 
-void Model::load_matrix(const StoredTensor& t, matmul::Weights& w, const int* row_at, const int* column_at) {
+void CpuEngine::load_matrix(const StoredTensor& t, matmul::Weights& w, const int* row_at, const int* column_at) {
   check_stop();
   const Mapped file(t.path);
   const matmul::Source source{file.bytes(t), t.stored, t.shape[0], t.shape[1], row_at, column_at};
@@ -117,7 +117,7 @@ void Model::load_matrix(const StoredTensor& t, matmul::Weights& w, const int* ro
   if (!finite) not_finite(t);
 }
 
-std::vector<float> Model::load_vector(const StoredTensor& t, const std::vector<int>* at, long size) const {
+std::vector<float> CpuEngine::load_vector(const StoredTensor& t, const std::vector<int>* at, long size) const {
   const Mapped file(t.path);
   const void* data = file.bytes(t);
   std::vector<float> out(size, 0.f);
@@ -129,20 +129,20 @@ std::vector<float> Model::load_vector(const StoredTensor& t, const std::vector<i
   return out;
 }
 
-void Model::load_named(const Tensors& tensors, const std::string& name, long rows, long columns, matmul::Weights& w, const int* row_at,
-                       const int* column_at) {
+void CpuEngine::load_named(const Tensors& tensors, const std::string& name, long rows, long columns, matmul::Weights& w, const int* row_at,
+                           const int* column_at) {
   const StoredTensor& t = find(tensors, name);
   expect_shape(t, {rows, columns});
   load_matrix(t, w, row_at, column_at);
 }
-std::vector<float> Model::load_named(const Tensors& tensors, const std::string& name, long count, const std::vector<int>* at,
-                                     long size) const {
+std::vector<float> CpuEngine::load_named(const Tensors& tensors, const std::string& name, long count, const std::vector<int>* at,
+                                         long size) const {
   const StoredTensor& t = find(tensors, name);
   expect_shape(t, {count});
   return load_vector(t, at, size);
 }
 
-void Model::load_group(const Tensors& tensors, Linear& g) {
+void CpuEngine::load_group(const Tensors& tensors, Linear& g) {
   for (const Part& p : g.parts) {
     load_named(tensors, p.name + ".weight", p.outputs, p.inputs, g.w, p.output_at, p.input_at);
     if (!p.has_bias) continue;
@@ -151,26 +151,26 @@ void Model::load_group(const Tensors& tensors, Linear& g) {
   }
 }
 
-void Model::load(const Tensors& tensors) {
-  if (config.encoder) return load_encoder(tensors);
-  load_named(tensors, "model.embed_tokens.weight", config.vocabulary, config.hidden, config.tied ? head_ : embedding_);
-  if (!config.tied) load_named(tensors, "lm_head.weight", config.vocabulary, config.hidden, head_);
-  norm_.w = load_named(tensors, "model.norm.weight", config.hidden, nullptr, axes.H);
-  for (long i = 0; i < config.layers; i++) {
+void CpuEngine::load(const Tensors& tensors) {
+  if (network.encoder) return load_encoder(tensors);
+  load_named(tensors, "model.embed_tokens.weight", network.vocabulary, network.hidden, network.tied ? head_ : embedding_);
+  if (!network.tied) load_named(tensors, "lm_head.weight", network.vocabulary, network.hidden, head_);
+  norm_.w = load_named(tensors, "model.norm.weight", network.hidden, nullptr, axes.H);
+  for (long i = 0; i < network.layers; i++) {
     Layer& l = layers_[i];
     const std::string base = "model.layers." + std::to_string(i) + ".";
-    l.norm1.w = load_named(tensors, base + "input_layernorm.weight", config.hidden, nullptr, axes.H);
-    l.norm2.w = load_named(tensors, base + "post_attention_layernorm.weight", config.hidden, nullptr, axes.H);
-    if (config.query_key_norm) {
-      l.q_norm.w = load_named(tensors, base + "self_attn.q_norm.weight", config.head_size, &axes.head, axes.D);
-      l.k_norm.w = load_named(tensors, base + "self_attn.k_norm.weight", config.head_size, &axes.head, axes.D);
+    l.norm1.w = load_named(tensors, base + "input_layernorm.weight", network.hidden, nullptr, axes.H);
+    l.norm2.w = load_named(tensors, base + "post_attention_layernorm.weight", network.hidden, nullptr, axes.H);
+    if (network.query_key_norm) {
+      l.q_norm.w = load_named(tensors, base + "self_attn.q_norm.weight", network.head_size, &axes.head, axes.D);
+      l.k_norm.w = load_named(tensors, base + "self_attn.k_norm.weight", network.head_size, &axes.head, axes.D);
     }
     for (Linear& g : l.group) load_group(tensors, g);
   }
 }
 
 // fp32 master values of every matrix, from the numbers as stored (vectors were read when they were made).
-void Model::fill_masters(const Tensors& tensors) {
+void CpuEngine::fill_masters(const Tensors& tensors) {
   for (Parameter& p : base_.parameters.all()) {
     if (p.vector) continue;
     check_stop();

@@ -1,6 +1,6 @@
 // What is trained: every tensor of the checkpoint; steps, writes and gradients of those and of adapters (adapters.cpp).
 #include "base/error.h"
-#include "transformer/model.h"
+#include "transformer/cpu/cpu_engine.h"
 #include <algorithm>
 
 namespace attune {
@@ -14,8 +14,8 @@ long place(const int* at, long i) { return at ? at[i] : i; }
 }  // namespace
 
 // A matrix with fp32 master values: gradients are gathered from the padded accumulator, changed values packed again.
-void Model::train_matrix(const std::string& name, matmul::Weights& w, std::vector<float>& gradient, long rows, long columns,
-                         const int* row_at, const int* column_at) {
+void CpuEngine::train_matrix(const std::string& name, matmul::Weights& w, std::vector<float>& gradient, long rows, long columns,
+                             const int* row_at, const int* column_at) {
   const long K = w.K;
   gradient.resize(size_t(w.N) * K, 0.f);
   Parameter p;
@@ -31,7 +31,7 @@ void Model::train_matrix(const std::string& name, matmul::Weights& w, std::vecto
     });
 }
 
-void Model::train_vector(const std::string& name, std::vector<float>& w, std::vector<float>& gradient, const int* at, long count) {
+void CpuEngine::train_vector(const std::string& name, std::vector<float>& w, std::vector<float>& gradient, const int* at, long count) {
   gradient.resize(w.size(), 0.f);
   Parameter p;
   p.name = name, p.rows = 1, p.columns = count, p.vector = true;
@@ -45,43 +45,43 @@ void Model::train_vector(const std::string& name, std::vector<float>& w, std::ve
   });
 }
 
-void Model::train_norm(const std::string& name, Norm& n, const int* at, long count) {
+void CpuEngine::train_norm(const std::string& name, Norm& n, const int* at, long count) {
   train_vector(name + ".weight", n.w, n.gradient, at, count);
   if (!n.b.empty()) train_vector(name + ".bias", n.b, n.bias_gradient, at, count);
 }
 
-void Model::train_group(Linear& g) {
+void CpuEngine::train_group(Linear& g) {
   for (const Part& p : g.parts) {
     train_matrix(p.name + ".weight", g.w, g.gradient, p.outputs, p.inputs, p.output_at, p.input_at);
     if (p.has_bias) train_vector(p.name + ".bias", g.bias, g.bias_gradient, p.output_at, p.outputs);
   }
 }
 
-void Model::train_decoder() {
-  train_matrix("model.embed_tokens.weight", config.tied ? head_ : embedding_, config.tied ? head_gradient_ : embedding_gradient_,
-               config.vocabulary, config.hidden, nullptr, nullptr);
-  for (long i = 0; i < config.layers; i++) {
+void CpuEngine::train_decoder() {
+  train_matrix("model.embed_tokens.weight", network.tied ? head_ : embedding_, network.tied ? head_gradient_ : embedding_gradient_,
+               network.vocabulary, network.hidden, nullptr, nullptr);
+  for (long i = 0; i < network.layers; i++) {
     Layer& l = layers_[i];
     const std::string base = "model.layers." + std::to_string(i) + ".";
-    train_norm(base + "input_layernorm", l.norm1, nullptr, config.hidden);
+    train_norm(base + "input_layernorm", l.norm1, nullptr, network.hidden);
     for (Linear& g : l.group) {
-      if (&g == &l.group[kGateUp]) train_norm(base + "post_attention_layernorm", l.norm2, nullptr, config.hidden);
+      if (&g == &l.group[kGateUp]) train_norm(base + "post_attention_layernorm", l.norm2, nullptr, network.hidden);
       train_group(g);
     }
-    if (!config.query_key_norm) continue;
-    train_norm(base + "self_attn.q_norm", l.q_norm, axes.head.data(), config.head_size);
-    train_norm(base + "self_attn.k_norm", l.k_norm, axes.head.data(), config.head_size);
+    if (!network.query_key_norm) continue;
+    train_norm(base + "self_attn.q_norm", l.q_norm, axes.head.data(), network.head_size);
+    train_norm(base + "self_attn.k_norm", l.k_norm, axes.head.data(), network.head_size);
   }
-  train_norm("model.norm", norm_, nullptr, config.hidden);
-  if (!config.tied) train_matrix("lm_head.weight", head_, head_gradient_, config.vocabulary, config.hidden, nullptr, nullptr);
+  train_norm("model.norm", norm_, nullptr, network.hidden);
+  if (!network.tied) train_matrix("lm_head.weight", head_, head_gradient_, network.vocabulary, network.hidden, nullptr, nullptr);
 }
 
-void Model::train_all(const Tensors& tensors) {
-  config.encoder ? train_encoder() : train_decoder();
+void CpuEngine::train_all(const Tensors& tensors) {
+  network.encoder ? train_encoder() : train_decoder();
   fill_masters(tensors);
 }
 
-std::map<std::string, std::vector<NamedShape>> Model::shapes() const {
+std::map<std::string, std::vector<NamedShape>> CpuEngine::parameters() const {
   std::map<std::string, std::vector<NamedShape>> all;
   auto list = [&](const std::string& name, const AdapterSet& s) {
     std::vector<NamedShape>& shapes = all[name];
@@ -93,35 +93,50 @@ std::map<std::string, std::vector<NamedShape>> Model::shapes() const {
   return all;
 }
 
-void Model::step(const std::string& adapter, const adamw::Step& s) {
-  Parameters& p = parameters(adapter);
+void CpuEngine::step(const std::string& adapter, const adamw::Step& s) {
+  Parameters& p = set(adapter).parameters;
   lose_pass("a step changed the weights since");
   p.step(team, s), zero_gradients(adapter);
 }
 
-void Model::write(const std::string& adapter, const std::string& name, int part, const std::vector<float>& values) {
-  Parameters& all = parameters(adapter);
+void CpuEngine::write(const std::string& adapter, const std::string& name, ParameterPart part, const std::vector<float>& values) {
+  Parameters& all = set(adapter).parameters;
   Parameter& p = all.find(name);
   if (long(values.size()) != p.size())
     throw Error("model_arguments", "write " + name + ": values: expected a Float32Array of " + std::to_string(p.size()) + ", got one of " +
                                        std::to_string(values.size()));
-  (part == 0 ? p.value : part == 2 ? p.first : p.second) = values;
-  if (part) return;
+  if (part == ParameterPart::gradient) throw Error("model_arguments", "write " + name + ": gradients are computed, never written");
+  (part == ParameterPart::value ? p.value : part == ParameterPart::first ? p.first : p.second) = values;
+  if (part != ParameterPart::value) return;
   lose_pass("weights were written since");
   all.repack(team);
 }
 
-void Model::check_stop() const {
+std::vector<float> CpuEngine::read(const std::string& adapter, const std::string& name, ParameterPart part) {
+  const Parameter& p = set(adapter).parameters.find(name);
+  switch (part) {
+    case ParameterPart::gradient:
+      return gradient_of(p);
+    case ParameterPart::first:
+      return p.first;
+    case ParameterPart::second:
+      return p.second;
+    default:
+      return p.value;
+  }
+}
+
+void CpuEngine::check_stop() const {
   if (stop_) throw Error("stopped", "the thread of JavaScript that asked for the work has ended");
 }
 
-std::vector<float> Model::gradient_of(const Parameter& p) const {
+std::vector<float> CpuEngine::gradient_of(const Parameter& p) const {
   std::vector<float> g(p.size());
   p.gather(0, p.rows, g.data());
   return g;
 }
 
-void Model::zero_gradients(const std::string& adapter) {
+void CpuEngine::zero_gradients(const std::string& adapter) {
   auto zero = [](auto& v) { std::fill(v.begin(), v.end(), 0.f); };
   AdapterSet& s = set(adapter);
   zero(s.head.gradient);

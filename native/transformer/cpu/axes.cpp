@@ -1,4 +1,4 @@
-#include "transformer/config.h"
+#include "transformer/cpu/axes.h"
 #include "kernels/attention/attention.h"
 #include "kernels/swiglu/swiglu.h"
 
@@ -11,7 +11,7 @@ static std::vector<int> heads_at(long heads, long d, long D, long first_head) {
   return at;
 }
 
-Axes::Axes(const Config& c)
+Axes::Axes(const Network& c)
     : H(round32(c.hidden)),
       I(round32(c.inner)),
       U(c.encoder ? I : 2 * I),

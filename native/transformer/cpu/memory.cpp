@@ -1,11 +1,14 @@
-#include "transformer/memory.h"
-#include "transformer/model.h"
+#include "cpu/features.h"
+#include "transformer/cpu/cpu_engine.h"
+#include "transformer/engine.h"
 #include <algorithm>
 
 namespace attune {
 
-MemoryPlan plan_memory(const Config& c, const Options& o, const Workload& w) {
+MemoryPlan plan_memory(const Network& c, const Options& o, const Workload& w) {
   const Axes a(c);
+  // AMX reads a weight in one direction alone: those that are read both ways are packed twice.
+  const bool two_packings = o.dtype == DType::bf16 && cpu::best() == cpu::Isa::amx;
   const double b = double(bytes_of(o.dtype)), L = double(c.layers);
   const double linear = double(a.C) * a.H + double(a.Q) * a.H + double(a.U + a.I) * a.H;  // of one layer
   const double vocabulary = double(a.V) * a.H * (c.tied ? 1 : 2);
@@ -13,7 +16,7 @@ MemoryPlan plan_memory(const Config& c, const Options& o, const Workload& w) {
       c.encoder ? double(round32(c.context) + round32(c.types)) * a.H + double(a.H) * a.H : 0;  // and the head's layer
   const bool trained = o.train != Train::none;
   MemoryPlan p;
-  p.fixed = L * linear * b * (trained && w.two_packings ? 2 : 1) + (vocabulary + embeddings) * b;
+  p.fixed = L * linear * b * (trained && two_packings ? 2 : 1) + (vocabulary + embeddings) * b;
   if (o.train == Train::all) p.fixed += 16 * (L * linear + vocabulary + embeddings);  // fp32 master, gradient, two moments
   if (w.rank) {
     const double R =
@@ -22,18 +25,16 @@ MemoryPlan plan_memory(const Config& c, const Options& o, const Workload& w) {
     p.fixed += L * R / 4 * width * (4 * b + (trained ? 16 : 0));
   }
   // Buffers of a pass stay for the next one, so those that training and rollouts share are as large as the larger of both.
-  const double M = double(round32(w.tokens)), widest = w.rollout.prompts ? std::max(M, double(round32(w.rollout.prefill()))) : M;
+  const double M = double(round32(w.tokens)), widest = w.answers ? std::max(M, double(round32(w.prefill))) : M;
   const double layer = b * (2 * a.H + a.C + a.Q + double(a.U)) + 4.0 * (c.heads + 2);  // of a token
   const double kept = o.train == Train::none ? 0 : o.recompute ? L * b * a.H : (L - 1) * layer;
   p.activations = widest * layer + M * kept;
   p.activations += widest * (b * (6.0 * a.H + a.U + a.Q + 2 * a.C) + 8.0 * a.D);  // shared buffers, rotary tables
-  if (w.rollout.prompts)
-    p.cache =
-        2 * L * double(w.rollout.pages()) * double(page_bytes(c, a, o.dtype)) + 4.0 * double(w.rollout.active()) * double(c.vocabulary);
+  if (w.answers) p.cache = cache_bytes(c, a, o.dtype, w.pages) + 4.0 * double(w.answers) * double(c.vocabulary);
   return p;
 }
 
-std::map<std::string, size_t> Model::memory() const {
+std::map<std::string, size_t> CpuEngine::memory() const {
   std::map<std::string, size_t> m;
   auto packed = [](const matmul::Weights& w) { return w.forward.bytes() + w.backward.bytes(); };
   m["weights"] = packed(head_) + packed(embedding_) + packed(encoder_.positions) + packed(encoder_.types) + packed(encoder_.dense.w);
