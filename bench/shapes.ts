@@ -1,38 +1,27 @@
 // Networks whose shapes benches use.
 import type { NetworkConfig } from '../lib/native.js';
+import { networkConfig } from '../lib/network/config.js';
 
-const ROTARY: NetworkConfig['rotary'] = {
-  kind: 'standard',
-  base: 100000,
-  factor: 1,
-  lowFreqFactor: 1,
-  highFreqFactor: 1,
-  originalContext: 8192,
-  context: 8192,
-  betaFast: 32,
-  betaSlow: 1,
-  attentionFactor: 0,
+const SMOLLM2_CONFIG = {
+  architectures: ['LlamaForCausalLM'],
+  vocab_size: 49152,
+  hidden_size: 576,
+  intermediate_size: 1536,
+  num_hidden_layers: 30,
+  num_attention_heads: 9,
+  num_key_value_heads: 3,
+  rms_norm_eps: 1e-5,
+  rope_theta: 100000,
+  max_position_embeddings: 8192,
+  tie_word_embeddings: true,
 };
+
+/** SmolLM2-135M with other keys in its config.json. */
+export const smollm2 = (change: Partial<typeof SMOLLM2_CONFIG> = {}): NetworkConfig =>
+  networkConfig({ ...SMOLLM2_CONFIG, ...change }, 'config.json of SmolLM2-135M');
 
 /** SmolLM2-135M: small enough for a laptop, large enough that matrix products decide. */
-export const SMOLLM2_135M: NetworkConfig = {
-  vocabulary: 49152,
-  hidden: 576,
-  inner: 1536,
-  layers: 30,
-  heads: 9,
-  kvHeads: 3,
-  headSize: 64,
-  eps: 1e-5,
-  context: 8192,
-  tied: true,
-  queryKeyValueBias: false,
-  outputBias: false,
-  mlpBias: false,
-  queryKeyNorm: false,
-  windows: Array.from({ length: 30 }, () => 0),
-  rotary: ROTARY,
-};
+export const SMOLLM2_135M = smollm2();
 
 export interface Linear {
   /** As in transformers, without `.weight`. */

@@ -1,9 +1,9 @@
 /** LoRA adapters: what one is, which layers it sits on, and how PEFT names its tensors. */
 import { DataError, nearest, RequestError } from '../errors/index.js';
 import type { AdapterTarget, NetworkConfig } from '../native.js';
+import { adaptableLayers, linearLayers } from '../network/linears.js';
+import type { LinearLayer } from '../network/table.js';
 import { endsIn, type Selection } from './adapter_selection.js';
-import { adaptableLayers, linearLayers } from './expected_tensors.js';
-import type { LinearLayer } from './tensor.js';
 import type { CheckpointWarning } from './warning.js';
 
 /** An adapter with its numbers in memory. */

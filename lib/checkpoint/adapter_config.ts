@@ -1,7 +1,7 @@
 /** What an adapter_config.json says, and the kinds of adapter that attune does not compute, refused by the key that makes them. */
 
+import type { Fields, Json } from '../files/json_file.js';
 import { readSelection, type Selection } from './adapter_selection.js';
-import type { Fields, Json } from './json_file.js';
 import type { CheckpointWarning } from './warning.js';
 
 export interface AdapterSettings {

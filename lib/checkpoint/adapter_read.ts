@@ -3,16 +3,16 @@ import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { DataError } from '../errors/index.js';
 import { ifThere } from '../errors/system.js';
+import { Fields, readJson } from '../files/json_file.js';
 import type { AdapterTarget, NetworkConfig, StoredTensor } from '../native.js';
+import { adaptableLayers } from '../network/linears.js';
+import type { LinearLayer } from '../network/table.js';
 import { type Adapter, HEAD_NAME, moduleNames, peftName } from './adapter.js';
 import { adapterSettings } from './adapter_config.js';
 import { ADAPTER_CONFIG, ADAPTER_WEIGHTS } from './adapter_folder.js';
 import { isAllLinear, type Selection, selector } from './adapter_selection.js';
-import { adaptableLayers } from './expected_tensors.js';
-import { Fields, readJson } from './json_file.js';
 import { readTensor, storedTensor } from './safetensors.js';
 import { readHeader } from './safetensors_header.js';
-import type { LinearLayer } from './tensor.js';
 
 /**
  * Reads an adapter for a network of `config`.

@@ -1,5 +1,5 @@
 /** Which layers an adapter_config.json means, as PEFT reads it (peft/tuners/tuners_utils.py, check_target_module_exists). */
-import type { Fields } from './json_file.js';
+import type { Fields } from '../files/json_file.js';
 import { compilePattern } from './pattern.js';
 
 /** The keys that choose layers, each as it stands in the file; those that are empty there are left out. */

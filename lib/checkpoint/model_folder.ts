@@ -3,14 +3,14 @@ import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { DataError } from '../errors/index.js';
 import { ifThere } from '../errors/system.js';
+import { type Json, readJson, readJsonIfThere } from '../files/json_file.js';
 import type { NetworkConfig, StoredTensor } from '../native.js';
-import { networkConfig, scoresSequences } from './config.js';
-import { renamedTensors } from './encoder.js';
-import { expectedTensors, scoreTensor } from './expected_tensors.js';
-import { type Json, readJson, readJsonIfThere } from './json_file.js';
+import { FAMILIES, familyOf, networkConfig, scoresSequences } from '../network/config.js';
+import type { Family } from '../network/family.js';
+import { scoreTensor } from '../network/linears.js';
+import type { ExpectedTensor } from '../network/table.js';
 import { type FoundTensor, findTensors } from './model_tensors.js';
 import { storedTensor } from './safetensors.js';
-import type { ExpectedTensor } from './tensor.js';
 import { nameTied, takeCopies } from './tied_tensors.js';
 import type { CheckpointWarning } from './warning.js';
 
@@ -52,9 +52,9 @@ export async function openModelFolder(folder: string, { scores = false }: OpenOp
     throw new DataError('reward_model', 'is a reward model: it scores texts and cannot write or predict any', { file });
   const generationJson = await readJsonIfThere(join(folder, 'generation_config.json'));
   const { byName, warnings } = await findTensors(folder);
-  const found = config.encoder === undefined ? byName : renamedTensors(byName);
+  const found = renamed(byName, familyOf(configJson, file));
   if (!isReward) nameTied(found, config);
-  const needed = isReward ? [...expectedTensors(config), scoreTensor(config)] : expectedTensors(config);
+  const needed = isReward ? [...config.tensors, scoreTensor(config)] : config.tensors;
   const tensors = needed.map((expected) => takeExpected(found, expected, folder));
   const headCopy = isReward ? undefined : await takeCopies(found, config, tensors);
   warnings.push(...foreignTensors(found, folder));
@@ -72,10 +72,15 @@ function takeExpected(found: Map<string, FoundTensor>, { name, shape, because }:
   return storedTensor(tensor, tensor.path);
 }
 
-/** Parts that a network of these families may have: one that config.json does not give says that it is of another network. */
-const PARTS =
-  /^model\.layers\.\d+\.(self_attn\.[qkvo]_proj|self_attn\.[qk]_norm|mlp\.(gate|up|down)_proj|(input|post_attention)_layernorm)\.(weight|bias)$/;
-const ENCODER_PARTS = /^(bert\.(embeddings|encoder)|cls\.predictions)\..*\.(weight|bias)$/;
+/** Tensors under the names of the network's table; parts of other tasks are left out. */
+function renamed(found: Map<string, FoundTensor>, { tensorName }: Family): Map<string, FoundTensor> {
+  if (tensorName === undefined) return found;
+  const known = [...found.values()].flatMap((tensor) => {
+    const name = tensorName(tensor.name);
+    return name === undefined ? [] : [{ ...tensor, name }];
+  });
+  return new Map(known.map((tensor) => [tensor.name, tensor]));
+}
 
 /**
  * What is left of a file: other tensors than the network's are left out, as transformers does, and named.
@@ -83,7 +88,7 @@ const ENCODER_PARTS = /^(bert\.(embeddings|encoder)|cls\.predictions)\..*\.(weig
  */
 function foreignTensors(found: ReadonlyMap<string, FoundTensor>, folder: string): CheckpointWarning[] {
   const left = [...found.values()];
-  const wrong = left.find(({ name }) => PARTS.test(name) || ENCODER_PARTS.test(name));
+  const wrong = left.find(({ name }) => FAMILIES.some(({ parts }) => parts.test(name)));
   if (wrong !== undefined) {
     const message = `${wrong.name} is in the file, but the network of config.json has no such tensor`;
     throw new DataError('tensor_unexpected', message, { file: wrong.path });

@@ -1,8 +1,8 @@
 /** The tensors of a model folder as its files have them: one file, or shards that an index names. */
 import { join } from 'node:path';
 import { DataError } from '../errors/index.js';
+import { type Json, readJsonIfThere } from '../files/json_file.js';
 import { exists } from './files.js';
-import { type Json, readJsonIfThere } from './json_file.js';
 import { type HeaderEntry, readHeader } from './safetensors_header.js';
 import type { CheckpointWarning } from './warning.js';
 

@@ -6,9 +6,9 @@ import { mkdir, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { DataError } from '../errors/index.js';
 import { ifThere, readFault } from '../errors/system.js';
+import { type Json, readJsonIfThere } from '../files/json_file.js';
 import type { NativeModel, ParameterPart } from '../native.js';
 import { folderWhole, removePartial, writeFault, writeWhole } from './files.js';
-import { type Json, readJsonIfThere } from './json_file.js';
 import { readTensor, storedTensor, type TensorToWrite, writeSafetensors } from './safetensors.js';
 import { readHeader } from './safetensors_header.js';
 

@@ -1,6 +1,7 @@
 /** config.json of reward models, as transformers' sequence classifiers read it. */
-import { rewardArchitecture } from './config.js';
-import type { Json } from './json_file.js';
+
+import type { Json } from '../files/json_file.js';
+import { rewardArchitecture } from '../network/config.js';
 import type { ModelFolder } from './model_folder.js';
 import type { CheckpointWarning } from './warning.js';
 

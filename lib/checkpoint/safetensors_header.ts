@@ -5,7 +5,7 @@
  */
 import { type FileHandle, open } from 'node:fs/promises';
 import { type AttuneError, DataError } from '../errors/index.js';
-import { DEEPEST, nesting, shown } from './json_file.js';
+import { DEEPEST, nesting, shown } from '../files/json_file.js';
 import { DTYPE_BYTES } from './numbers.js';
 
 /** The format's own limit on headers. */

@@ -1,17 +1,14 @@
 /** Tensors that a network has once and a file may hold under another name, or twice. */
 import { DataError } from '../errors/index.js';
 import type { NetworkConfig, StoredTensor } from '../native.js';
-import { ENCODER_COPIES } from './encoder.js';
 import type { FoundTensor } from './model_tensors.js';
 import { toFloat32 } from './numbers.js';
 import { readPieces, storedTensor } from './safetensors.js';
 
 const HEAD = 'lm_head.weight';
-const DECODER_COPIES: ReadonlyMap<string, string> = new Map([[HEAD, 'model.embed_tokens.weight']]);
 
 /** Copies by name, and what they are copies of, where config.json ties them. */
-const copiesOf = ({ encoder, tied }: NetworkConfig): ReadonlyMap<string, string> =>
-  encoder !== undefined ? ENCODER_COPIES : tied ? DECODER_COPIES : new Map();
+const copiesOf = ({ copies = {} }: NetworkConfig): [string, string][] => Object.entries(copies);
 
 /** Either name of a tied tensor is enough: where the file has the copy alone, it goes by the name of the original. */
 export function nameTied(found: Map<string, FoundTensor>, config: NetworkConfig): void {

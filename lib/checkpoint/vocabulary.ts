@@ -19,10 +19,10 @@ interface Ids {
  * @throws DataError `vocabulary_differs`
  */
 export function checkVocabulary({ config, folder }: Pick<ModelFolder, 'config' | 'folder'>, ids: Ids): CheckpointWarning[] {
-  const { vocabulary, encoder } = config;
+  const { vocabulary, causal } = config;
   if (ids.vocabularySize <= vocabulary) return [];
   // Words that an encoder is to find are replaced by any id of the tokenizer.
-  if (ids.ownVocabularySize > vocabulary || encoder !== undefined) {
+  if (ids.ownVocabularySize > vocabulary || !causal) {
     const message = `the tokenizer has ${ids.vocabularySize} ids, but the model only ${vocabulary} rows (vocab_size): they do not belong together`;
     throw new DataError('vocabulary_differs', message, { file: folder });
   }

@@ -1,10 +1,10 @@
 /** Writes a whole Hugging Face folder: config.json, weights in shards, and what belongs to the tokenizer. */
 import { copyFile, cp, mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
+import type { Json } from '../files/json_file.js';
 import type { StoredType } from '../native.js';
 import { COMPANIONS, TEMPLATES } from './companions.js';
 import { exists, writeWhole } from './files.js';
-import type { Json } from './json_file.js';
 import type { ModelFolder } from './model_folder.js';
 import { STORED_BYTES } from './numbers.js';
 import { sizeOf, type TensorToWrite, writeSafetensors } from './safetensors.js';

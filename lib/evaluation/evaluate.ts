@@ -46,7 +46,7 @@ export async function evaluateModel(model: LoadedModel, options: EvaluationData)
   if (maxLength > model.context)
     throw new RequestError('beyond_context', `the maximal length ${maxLength} is beyond the model's context of ${model.context} tokens`);
   refuseAnswers(model, trainedOnly);
-  const isEncoder = model.base.config.encoder !== undefined;
+  const isEncoder = !model.base.config.causal;
   const paths = typeof options.data === 'string' ? [options.data] : options.data;
   const dataset = await loadDataset({
     data: paths.map((path) => ({ path: resolve(path), weight: 1 })),

@@ -55,7 +55,7 @@ const DEFAULT_TEMPERATURE = 0.8;
  * @throws RequestError `beyond_context`, `bad_prompt`, `wrong_network`; DataError `beyond_vocabulary`
  */
 export async function* generateText(model: LoadedModel, text: string, options: GenerateOptions = {}): Generation {
-  if (model.base.config.encoder !== undefined)
+  if (!model.base.config.causal)
     throw new RequestError('wrong_network', `${model.base.folder} is an encoder: it fills in hidden words and writes no text`);
   const prompt = await promptIds(model, text, options);
   checkIds([{ ids: prompt }], model.base, model.tokenizer);

@@ -9,7 +9,7 @@ export const MASK_SHARE = 0.15;
 
 /** @throws RequestError `wrong_network` where answers alone are asked for */
 export function refuseAnswers({ base }: LoadedModel, trainedOnly: boolean): void {
-  if (!trainedOnly || base.config.encoder === undefined) return;
+  if (!trainedOnly || base.config.causal) return;
   throw new RequestError('wrong_network', `${base.folder} is an encoder: hidden words of the whole text are measured, no answers alone`);
 }
 

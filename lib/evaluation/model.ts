@@ -1,7 +1,6 @@
 /** A model that is loaded to be asked: weights, tokenizer and chat template together. */
 import { type Adapter, refuseHead } from '../checkpoint/adapter.js';
 import { readAdapter } from '../checkpoint/adapter_read.js';
-import { contextOf } from '../checkpoint/config.js';
 import type { HubOptions } from '../checkpoint/hub.js';
 import { type ModelFolder, openModelFolder } from '../checkpoint/model_folder.js';
 import { modelPlace } from '../checkpoint/model_place.js';
@@ -11,6 +10,7 @@ import { checkVocabulary } from '../checkpoint/vocabulary.js';
 import type { CheckpointWarning } from '../checkpoint/warning.js';
 import { DataError } from '../errors/index.js';
 import type { DType, NativeModel } from '../native.js';
+import { contextOf } from '../network/config.js';
 import { openTokenizer, type Tokenizer } from '../tokenizer/index.js';
 import { type Evaluation, type EvaluationData, evaluateModel } from './evaluate.js';
 import { type GenerateOptions, type Generation, generateText } from './generate.js';

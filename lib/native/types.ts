@@ -26,14 +26,49 @@ export interface RotaryConfig {
   attentionFactor: number;
 }
 
-/** What a network of the BERT family has in place of a decoder's rotary embedding and SwiGLU; it reads both ways and predicts a token at its own place. */
-export interface EncoderConfig {
-  /** Rows of the token type embedding; every token is of type 0. */
-  types: number;
-  activation: 'gelu' | 'gelu_tanh';
+/**
+ * Where a tensor goes. `norm1` and `norm2` stand before attention and before the MLP of a layer; where norms come after the sums, a layer begins with the
+ * norm that ends the one before it (of the first: the embedding's). `lastNorm` is the one behind the last layer, `headDense` and `headNorm` what an
+ * encoder has before its vocabulary.
+ */
+export type Place =
+  | 'words'
+  | 'positions'
+  | 'types'
+  | 'norm1'
+  | 'query'
+  | 'key'
+  | 'value'
+  | 'queryNorm'
+  | 'keyNorm'
+  | 'output'
+  | 'norm2'
+  | 'gate'
+  | 'up'
+  | 'down'
+  | 'lastNorm'
+  | 'headDense'
+  | 'headNorm'
+  | 'vocabulary';
+
+/** One tensor of a network. */
+export interface NetworkTensor {
+  /** As the checkpoint names it: `model.layers.0.self_attn.q_proj.weight`. */
+  name: string;
+  /** Several: fused, its rows are those of the places one after the other. */
+  places: Place[];
+  /** Of places that each layer has. */
+  layer?: number;
+  /** Of a linear layer, a norm or the vocabulary. */
+  bias?: boolean;
+  /** Stored (inputs, outputs). */
+  transposed?: boolean;
+  /** As stored; and what in config.json it comes from, for messages. */
+  shape: number[];
+  because: string;
 }
 
-/** Shape of a network, read from config.json and checked against the tensors by lib/checkpoint. */
+/** A network, read from config.json and checked against the tensors by lib/checkpoint: sizes, the facts by which families differ, its tensors. */
 export interface NetworkConfig {
   vocabulary: number;
   hidden: number;
@@ -43,24 +78,28 @@ export interface NetworkConfig {
   kvHeads: number;
   headSize: number;
   eps: number;
-  /** Most positions that the model was made for. */
+  /** Most positions that the model was made for; of a network with a table of positions, its rows. */
   context: number;
-  /** The output head is the embedding. */
+  /** Rows of the token type embedding, every token is of type 0; 0: there is none. */
+  types: number;
+  /** The output head is the word embedding. */
   tied: boolean;
-  /** Biases of q, k, v. */
-  queryKeyValueBias: boolean;
-  /** Bias of o. */
-  outputBias: boolean;
-  /** Biases of gate, up, down. */
-  mlpBias: boolean;
-  /** Norm of each head of queries and keys (Qwen3). */
-  queryKeyNorm: boolean;
+  norm: 'rms' | 'layer';
+  /** Before attention and MLP, or after each sum. */
+  normPlace: 'before' | 'after';
+  activation: 'silu' | 'gelu' | 'gelu_tanh';
+  /** The MLP is down(f(gate x) * up x), otherwise down(f(up x)). */
+  gated: boolean;
+  /** A token sees those before it and predicts the next; otherwise it sees its whole sequence and predicts itself. */
+  causal: boolean;
+  positions: 'rotary' | 'table';
+  rotary?: RotaryConfig;
   /** Tokens that a query of each layer sees, itself included; 0: all. Length `layers`. */
   windows: number[];
-  /** Of decoders. */
-  rotary: RotaryConfig;
-  /** Of encoders: `context` is the size of the position table, `kvHeads` are the heads. */
-  encoder?: EncoderConfig;
+  /** Copies of tied tensors that a file may hold beside them: name of the copy, name of the original. */
+  copies?: Record<string, string>;
+  /** In the order of the forward pass: what is loaded, trained and written. */
+  tensors: NetworkTensor[];
 }
 
 /** A tensor in a file: `offset` bytes from the start, row-major, little-endian. Names are transformers' (`model.layers.0.self_attn.q_proj.weight`). */

@@ -1,8 +1,8 @@
 /** manifest.json: what a run was made of, when and where, as it is written before the first step and read by `--resume`. */
 import { join } from 'node:path';
-import { readJson } from '../checkpoint/json_file.js';
 import type { ModelFolder } from '../checkpoint/model_folder.js';
 import { DataError } from '../errors/index.js';
+import { readJson } from '../files/json_file.js';
 import type { Recipe } from '../options/index.js';
 import { type Hashes, machine } from './manifest.js';
 import type { Rows } from './rows.js';

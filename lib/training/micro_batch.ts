@@ -3,10 +3,10 @@ import { totalmem } from 'node:os';
 import { join } from 'node:path';
 import type { Adapter } from '../checkpoint/adapter.js';
 import { isAdapterFolder } from '../checkpoint/adapter_folder.js';
-import { networkConfig } from '../checkpoint/config.js';
 import { exists } from '../checkpoint/files.js';
-import { readJson } from '../checkpoint/json_file.js';
+import { readJson } from '../files/json_file.js';
 import { addon, type MemoryRequest, type NetworkConfig, type PlannedMemory, type RolloutShape } from '../native.js';
+import { networkConfig } from '../network/config.js';
 import type { OptionsOf, Recipe } from '../options/index.js';
 import { judgesAndTeacher } from './manifest.js';
 import { checkMemory, checkSamplingMemory, chooseMicroBatch, type MemoryPlan, mostStepTokens } from './memory.js';
@@ -100,11 +100,11 @@ function memoryPlan(
 }
 
 /** Tokens of the longest sequence as it is trained, and what a step adds to its rows. */
-function lengthsOf(recipe: Recipe, { encoder, rotary }: NetworkConfig, rows: Rows, prompts: number) {
+function lengthsOf(recipe: Recipe, { causal, rotary }: NetworkConfig, rows: Rows, prompts: number) {
   const { maxNewTokens, samplesPerPrompt: samples = 1 } = rolloutOptions(recipe) ?? {};
   // With plm each predicted token stands twice, as content and as query.
   const growth = recipe.method.name === 'plm' ? 1 + recipe.method.maskShare : 1;
-  const whole = encoder || rotary.kind === 'dynamic' ? rows.longest : rows.longestShared;
+  const whole = !causal || rotary?.kind === 'dynamic' ? rows.longest : rows.longestShared;
   // An answer, and the end token that a judge may read behind it.
   const tokens = maxNewTokens === undefined ? 0 : maxNewTokens + 1;
   return { longest: Math.ceil(whole * growth) + tokens, growth, answers: { prompts, samples, tokens } };

@@ -1,10 +1,11 @@
 /** The model that a recipe begins with, opened and held against the recipe before any row is read. */
-import { contextOf } from '../checkpoint/config.js';
+
 import type { HubOptions } from '../checkpoint/hub.js';
 import { type ModelFolder, openModelFolder } from '../checkpoint/model_folder.js';
 import { modelPlace } from '../checkpoint/model_place.js';
 import { checkVocabulary } from '../checkpoint/vocabulary.js';
 import { type ErrorPlace, RequestError } from '../errors/index.js';
+import { contextOf } from '../network/config.js';
 import { type ReadRecipe, type Recipe, withMaxLength } from '../options/index.js';
 import { openTokenizer, type Tokenizer } from '../tokenizer/index.js';
 import { trainsScores } from './weights.js';
@@ -43,8 +44,8 @@ export async function openBaseIn(folder: string, { recipe, place }: ReadRecipe):
  * @throws RequestError `wrong_network` where the method is for the other kind
  */
 function checkNetwork({ method, model }: Pick<Recipe, 'method' | 'model'>, { config }: ModelFolder, place?: ErrorPlace): void {
-  const isEncoder = config.encoder !== undefined;
-  if (method.name === 'plm' && config.rotary.kind === 'dynamic') {
+  const isEncoder = !config.causal;
+  if (method.name === 'plm' && config.rotary?.kind === 'dynamic') {
     const order = `method plm reads texts in an order of its own, and rotary embedding of kind dynamic, which ${model} has, turns by a text's length`;
     throw new RequestError('wrong_network', `${order}; take pretrain, or another model`, place);
   }

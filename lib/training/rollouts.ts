@@ -1,7 +1,6 @@
 /** What a run with rollouts needs beside model and prompts: judges, reference, value head. */
 import type { Adapter } from '../checkpoint/adapter.js';
 import { newAdapter } from '../checkpoint/adapter_new.js';
-import { contextOf } from '../checkpoint/config.js';
 import type { ModelFolder } from '../checkpoint/model_folder.js';
 import { nativeAdapter } from '../checkpoint/native_model.js';
 import type { TrainedSet } from '../checkpoint/resume.js';
@@ -9,6 +8,7 @@ import type { Warning } from '../data/index.js';
 import { type ErrorPlace, RequestError } from '../errors/index.js';
 import { methods } from '../methods/index.js';
 import type { NativeModel } from '../native.js';
+import { contextOf } from '../network/config.js';
 import type { Recipe } from '../options/index.js';
 import type { Tokenizer } from '../tokenizer/index.js';
 import { closeAll, Judges, type openRewardFunctions } from './judges.js';

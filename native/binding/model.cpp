@@ -43,7 +43,7 @@ class NativeModel : public Napi::ObjectWrap<NativeModel> {
   }
   static Napi::Object create(Napi::Env env, std::shared_ptr<HostedModel> model) {
     const Napi::Object o = Environment::of(env).model.New({});
-    o.Set("sharesBeginnings", !model->network.encoder && model->network.rotary.kind != rotary::Kind::dynamic);
+    o.Set("sharesBeginnings", model->network.writes() && model->network.rotary.kind != rotary::Kind::dynamic);
     Unwrap(o)->reference_ = std::make_shared<ModelReference>(std::move(model));
     return o;
   }

@@ -1,4 +1,7 @@
 #include "binding/model_options.h"
+#include "base/error.h"
+#include <algorithm>
+#include <iterator>
 
 namespace attune::binding {
 namespace {
@@ -31,12 +34,29 @@ std::vector<long> read_windows(const Arguments& a, long layers) {
   return windows;
 }
 
-// What an encoder has in place of a rotary embedding and SwiGLU; it sees the whole sequence and has none of a decoder's variations.
-void read_encoder(const Napi::Value& value, Network& c) {
-  const Arguments a(value, "model config.encoder");
-  c.encoder = true, c.types = a.integer("types", 1, kWidest);
-  c.activation = a.choice("activation", {"gelu", "gelu_tanh"}, 0) == 0 ? swiglu::Activation::gelu : swiglu::Activation::gelu_tanh;
-  c.query_key_norm = false, c.tied = true;
+const char* const kPlaces[] = {"words",  "positions", "types", "norm1", "query", "key",      "value",     "queryNorm", "keyNorm",
+                               "output", "norm2",     "gate",  "up",    "down",  "lastNorm", "headDense", "headNorm",  "vocabulary"};
+
+std::vector<Place> read_places(const Napi::Value& value, const std::string& name) {
+  if (!value.IsArray()) throw Error("model_arguments", "config.tensors: " + name + ": places: expected an array");
+  std::vector<Place> places;
+  const Napi::Array list = value.As<Napi::Array>();
+  for (uint32_t i = 0, n = list.Length(); i < n; i++) {
+    const Napi::Value one = list[i];
+    const std::string text = one.IsString() ? one.As<Napi::String>().Utf8Value() : "";
+    const auto found = std::find(std::begin(kPlaces), std::end(kPlaces), text);
+    if (found == std::end(kPlaces)) throw Error("model_arguments", "config.tensors: " + name + ": there is no place '" + text + "'");
+    places.push_back(Place(found - std::begin(kPlaces)));
+  }
+  return places;
+}
+
+NetworkTensor read_network_tensor(const Napi::Value& value, long layers) {
+  const Arguments a(value, "model config.tensors");
+  NetworkTensor t;
+  t.name = a.text("name"), t.places = read_places(a.raw("places"), t.name);
+  t.layer = a.integer("layer", 0, layers - 1, 0), t.bias = a.flag("bias", false), t.transposed = a.flag("transposed", false);
+  return t;
 }
 
 StoredTensor read_tensor(const Napi::Value& value) {
@@ -68,13 +88,18 @@ Network read_network(const Napi::Value& value) {
   if (c.heads % c.kv_heads)
     a.fail("heads: expected a multiple of kvHeads " + std::to_string(c.kv_heads) + ", got " + std::to_string(c.heads));
   if (c.head_size % 2) a.fail("headSize: expected an even number, got " + std::to_string(c.head_size));
-  c.tied = a.flag("tied", false), c.query_key_value_bias = a.flag("queryKeyValueBias", false), c.output_bias = a.flag("outputBias", false);
-  c.mlp_bias = a.flag("mlpBias", false), c.query_key_norm = a.flag("queryKeyNorm", false);
+  c.types = a.integer("types", 0, kWidest, 0);
+  c.norm = NormKind(a.choice("norm", {"rms", "layer"}, 0)), c.norm_place = NormPlace(a.choice("normPlace", {"before", "after"}, 0));
+  c.activation = swiglu::Activation(a.choice("activation", {"silu", "gelu", "gelu_tanh"}, 0));
+  c.gated = a.flag("gated", true), c.causal = a.flag("causal", true);
+  c.positions = PositionKind(a.choice("positions", {"rotary", "table"}, 0));
   c.windows = read_windows(a, c.layers);
-  if (a.has("encoder"))
-    read_encoder(a.raw("encoder"), c);
-  else
-    c.rotary = read_rotary(a.raw("rotary"), c.head_size);
+  if (c.positions == PositionKind::rotary) c.rotary = read_rotary(a.raw("rotary"), c.head_size);
+  const Napi::Value tensors = a.raw("tensors");
+  if (!tensors.IsArray()) a.fail("tensors: expected an array");
+  const Napi::Array list = tensors.As<Napi::Array>();
+  for (uint32_t i = 0, n = list.Length(); i < n; i++) c.tensors.push_back(read_network_tensor(list[i], c.layers));
+  check_tensors(c);
   return c;
 }
 

@@ -11,12 +11,14 @@ interface LibRoom {
 const ALL = [
   'errors',
   'json',
+  'files',
   'processes',
   'options',
   'native',
   'kernels',
   'data',
   'tokenizer',
+  'network',
   'checkpoint',
   'methods',
   'training',
@@ -30,17 +32,21 @@ const LIB: Record<string, LibRoom> = {
   json: { rooms: [] },
   // Programs that may hang or die, for whoever reads foreign files.
   processes: { rooms: [] },
+  // Files of JSON, and values of them with the type that they must have.
+  files: { rooms: ['errors', 'json'] },
   // A schema's whole point is its message: it throws the typed errors.
   options: { rooms: ['errors'] },
   native: { rooms: ['errors'] },
   kernels: { rooms: ['errors', 'native'] },
   data: { rooms: ['errors', 'json', 'processes', 'options', 'native'] },
   tokenizer: { rooms: ['errors', 'json', 'processes', 'options', 'native'] },
-  checkpoint: { rooms: ['errors', 'json', 'options', 'native'] },
+  // What a network is: config.json as sizes, facts and a table of tensors.
+  network: { rooms: ['errors', 'files'], types: ['native'] },
+  checkpoint: { rooms: ['errors', 'json', 'files', 'options', 'native', 'network'] },
   // Pure functions: they never reach the addon or the loop.
   methods: { rooms: ['errors', 'options'], types: ['data'] },
-  training: { rooms: ['errors', 'json', 'options', 'data', 'tokenizer', 'methods', 'checkpoint', 'native'] },
-  evaluation: { rooms: ['errors', 'json', 'options', 'data', 'tokenizer', 'methods', 'checkpoint', 'native'] },
+  training: { rooms: ['errors', 'json', 'files', 'options', 'data', 'tokenizer', 'methods', 'network', 'checkpoint', 'native'] },
+  evaluation: { rooms: ['errors', 'json', 'files', 'options', 'data', 'tokenizer', 'methods', 'network', 'checkpoint', 'native'] },
   guide: { rooms: ['errors', 'options', 'methods'] },
   index: { rooms: ALL },
   cli: { rooms: [...ALL, 'index'] },
@@ -72,12 +78,14 @@ const NATIVE: Record<string, readonly string[]> = {
   kernels: ['base', 'cpu', 'cuda', 'kernels'],
   // Facts of a network; of kernels the plain structs by which a rotary embedding and an activation are said.
   'transformer/network': ['kernels', 'base'],
+  // Which pieces a layer has, forward and backward, told of any engine.
+  'transformer/blocks': ['transformer/network'],
   // engine.h, the surface of a device: plain data; of kernels the structs of a step and of a draw.
   engine: ['transformer/network', 'kernels', 'base'],
   // engine.cpp chooses the device.
   devices: ['engine', 'transformer/cpu'],
   // The engine owns the team of threads and the buffers that it hands to the kernels.
-  'transformer/cpu': ['engine', 'transformer/network', 'kernels', 'cpu', 'base'],
+  'transformer/cpu': ['engine', 'transformer/blocks', 'transformer/network', 'kernels', 'cpu', 'base'],
   'transformer/generation': ['engine', 'transformer/network', 'base'],
   // And cpu, for its facts: `doctor` and the kernel table tell which instruction sets and how many threads there are.
   binding: ['engine', 'transformer/generation', 'transformer/network', 'kernels', 'cpu', 'base'],

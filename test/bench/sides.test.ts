@@ -5,11 +5,14 @@ import { afterAll, describe, expect, it } from 'vitest';
 import { type MethodWork, methodWorker, stepTokens } from '../../bench/methods/work.js';
 import { ppoWorker, ROLES } from '../../bench/ppo/work.js';
 import { newTokens, rolloutWorker } from '../../bench/rollout/work.js';
-import { SMOLLM2_135M } from '../../bench/shapes.js';
+import { smollm2 } from '../../bench/shapes.js';
 import { beside, figures, type Turns } from '../../bench/sides/turns.js';
 import { writeWeights } from '../../bench/weights.js';
 
-const network = { ...SMOLLM2_135M, vocabulary: 101, hidden: 64, inner: 96, layers: 2, heads: 2, kvHeads: 1, headSize: 32, windows: [0, 0] };
+const network = smollm2({
+  ...{ vocab_size: 101, hidden_size: 64, intermediate_size: 96 },
+  ...{ num_hidden_layers: 2, num_attention_heads: 2, num_key_value_heads: 1 },
+});
 const folder = mkdtempSync(join(tmpdir(), 'attune-bench-'));
 const tensors = writeWeights(join(folder, 'weights.bin'), network);
 afterAll(() => rmSync(folder, { recursive: true, force: true }));

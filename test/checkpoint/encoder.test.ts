@@ -6,12 +6,12 @@ import { chosenLayers, moduleNames } from '../../lib/checkpoint/adapter.js';
 import { newAdapter } from '../../lib/checkpoint/adapter_new.js';
 import { readAdapter } from '../../lib/checkpoint/adapter_read.js';
 import { writeAdapter } from '../../lib/checkpoint/adapter_write.js';
-import { networkConfig } from '../../lib/checkpoint/config.js';
-import { readJson } from '../../lib/checkpoint/json_file.js';
 import { mergeAdapter } from '../../lib/checkpoint/merge.js';
 import { openModelFolder } from '../../lib/checkpoint/model_folder.js';
 import { loadNative, nativeAdapter } from '../../lib/checkpoint/native_model.js';
 import { readTensor } from '../../lib/checkpoint/safetensors.js';
+import { readJson } from '../../lib/files/json_file.js';
+import { networkConfig } from '../../lib/network/config.js';
 import { compare } from '../kernels/harness.js';
 import { type JsonObject, type RawTensor, scratchFolder, tinyTensors, writeWeights } from '../support/tiny_model.js';
 import { FIXTURES } from '../transformer/fixtures.js';
@@ -46,10 +46,12 @@ describe('config.json of an encoder', () => {
       headSize: 8,
       eps: 1e-12,
       tied: true,
-      encoder: { types: 2, activation: 'gelu' },
+      causal: false,
+      types: 2,
+      activation: 'gelu',
     });
     const tanh = networkConfig({ ...CONFIG, hidden_act: 'gelu_new', type_vocab_size: 1 }, 'config.json');
-    expect(tanh.encoder).toEqual({ types: 1, activation: 'gelu_tanh' });
+    expect(tanh).toMatchObject({ types: 1, activation: 'gelu_tanh' });
   });
 
   it.each([

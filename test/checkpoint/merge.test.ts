@@ -3,11 +3,11 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { scaleOf } from '../../lib/checkpoint/adapter.js';
 import { readAdapter } from '../../lib/checkpoint/adapter_read.js';
-import { networkConfig } from '../../lib/checkpoint/config.js';
-import { linearLayers } from '../../lib/checkpoint/expected_tensors.js';
 import { mergeAdapter } from '../../lib/checkpoint/merge.js';
 import { type ModelFolder, openModelFolder } from '../../lib/checkpoint/model_folder.js';
 import { readTensor } from '../../lib/checkpoint/safetensors.js';
+import { networkConfig } from '../../lib/network/config.js';
+import { linearLayers } from '../../lib/network/linears.js';
 import { writeTinyAdapter } from '../support/tiny_adapter.js';
 import {
   generator,

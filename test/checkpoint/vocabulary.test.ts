@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { networkConfig } from '../../lib/checkpoint/config.js';
 import { checkIds, checkVocabulary } from '../../lib/checkpoint/vocabulary.js';
+import { networkConfig } from '../../lib/network/config.js';
 import { TINY_CONFIG } from '../support/tiny_model.js';
 
 const base = { folder: 'models/x', config: networkConfig(TINY_CONFIG, 'config.json') };

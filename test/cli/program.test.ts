@@ -5,8 +5,8 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 
 import { join, resolve } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { describe, expect, it } from 'vitest';
-import { networkConfig } from '../../lib/checkpoint/config.js';
-import { linearLayers } from '../../lib/checkpoint/expected_tensors.js';
+import { networkConfig } from '../../lib/network/config.js';
+import { linearLayers } from '../../lib/network/linears.js';
 import { ADAPTER, tinyRecipe, tinyText } from '../support/events.js';
 import { HubStub } from '../support/hub_stub.js';
 import { writeTinyAdapter } from '../support/tiny_adapter.js';

@@ -2,11 +2,10 @@ import { closeSync, mkdirSync, openSync, truncateSync, writeFileSync, writeSync 
 import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import { describe, expect, it, vi } from 'vitest';
-import { networkConfig } from '../../lib/checkpoint/config.js';
-import { expectedTensors } from '../../lib/checkpoint/expected_tensors.js';
 import { openModelFolder } from '../../lib/checkpoint/model_folder.js';
 import { loadNative } from '../../lib/checkpoint/native_model.js';
 import { addon, type ModelOptions } from '../../lib/native.js';
+import { networkConfig } from '../../lib/network/config.js';
 import { type JsonObject, scratchFolder, TINY_CONFIG } from '../support/tiny_model.js';
 
 const scratch = scratchFolder();
@@ -18,7 +17,7 @@ const CONFIG: JsonObject = { ...TINY_CONFIG, hidden_size: 512, intermediate_size
 /** A folder with zeros for weights: a hole in the file, which no test has to write. */
 function zerosFolder(folder: string): string {
   let at = 0;
-  const header = expectedTensors(networkConfig(CONFIG, 'config.json')).map(({ name, shape }): [string, unknown] => {
+  const header = networkConfig(CONFIG, 'config.json').tensors.map(({ name, shape }): [string, unknown] => {
     const bytes = shape.reduce((a, b) => a * b, 2);
     at += bytes;
     return [name, { dtype: 'BF16', shape, data_offsets: [at - bytes, at] }];

@@ -1,10 +1,10 @@
 // What is worth telling of files that are opened all the same reaches whoever asked: through `onWarning`, or on standard error.
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
-import { networkConfig } from '../../lib/checkpoint/config.js';
-import { linearLayers } from '../../lib/checkpoint/expected_tensors.js';
 import { evaluate, generate, scoreReward } from '../../lib/evaluation/index.js';
 import { merge } from '../../lib/evaluation/merge.js';
+import { networkConfig } from '../../lib/network/config.js';
+import { linearLayers } from '../../lib/network/linears.js';
 import { ADAPTER, tinyText, trained, writeRows } from '../support/events.js';
 import { preferenceRecipe, tinyPairs } from '../support/preferences.js';
 import { writeTinyAdapter } from '../support/tiny_adapter.js';

@@ -135,7 +135,7 @@ describe('a trained encoder', () => {
     const recipe = encoderRecipe(place());
     await trained(recipe);
     const folder = join(recipe.out, 'model');
-    expect((await openModelFolder(folder)).config.encoder).toEqual({ types: 2, activation: 'gelu' });
+    expect((await openModelFolder(folder)).config).toMatchObject({ causal: false, types: 2, activation: 'gelu' });
     const model = await loadModel(folder, { dtype: 'f32', threads: 1 });
     const [one, two] = [await model.evaluate({ data: recipe.data }), await model.evaluate({ data: recipe.data })];
     expect(one).toEqual(two);

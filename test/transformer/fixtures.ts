@@ -14,9 +14,11 @@ import {
   type ModelOptions,
   type NativeModel,
   type NetworkConfig,
+  type RotaryConfig,
   type StoredTensor,
   type StoredType,
 } from '../../lib/native.js';
+import { networkConfig } from '../../lib/network/config.js';
 
 const here = dirname(fileURLToPath(import.meta.url));
 export const FIXTURES = resolve(here, '../reference/fixtures');
@@ -78,9 +80,21 @@ interface Figures {
   gradientNorm: number;
   errors: { f32: Errors; bf16: Errors };
 }
+/** As test/reference/families.py and encoders.py write it. */
+interface RecordedNetwork extends Pick<NetworkConfig, 'vocabulary' | 'hidden' | 'layers' | 'windows'> {
+  queryKeyValueBias: boolean;
+  outputBias: boolean;
+  mlpBias: boolean;
+  queryKeyNorm: boolean;
+  rotary?: RotaryConfig;
+  encoder?: { types: number; activation: string };
+}
+
 export interface Family extends Figures {
   name: string;
   network: NetworkConfig;
+  /** The network's sizes as transformers reads them. */
+  recorded: RecordedNetwork;
   ids: number[][];
   /** Of decoders: 1 where a token is predicted, by the position before it. */
   trained: number[][];
@@ -98,8 +112,12 @@ export const ENCODERS = ['bert', 'bert_odd', 'bert_heads'];
 
 export function family(name: string): Family {
   const folder = resolve(FIXTURES, name);
-  const expected = JSON.parse(readFileSync(resolve(folder, 'expected.json'), 'utf8')) as Omit<Family, 'name' | 'expected'>;
-  return { ...expected, name, expected: tensors(resolve(folder, 'expected.safetensors')) };
+  const json = (file: string) => JSON.parse(readFileSync(resolve(folder, file), 'utf8'));
+  const { network: recorded, ...figures } = json('expected.json') as Omit<Family, 'name' | 'network' | 'expected' | 'recorded'> & {
+    network: RecordedNetwork;
+  };
+  const network = networkConfig(json('config.json'), `${name}/config.json`);
+  return { ...figures, name, network, recorded, expected: tensors(resolve(folder, 'expected.safetensors')) };
 }
 
 /** Rows laid end to end; `trained` marks the tokens to be predicted, each by the position before it. */

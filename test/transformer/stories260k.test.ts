@@ -3,41 +3,28 @@ import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import type { NetworkConfig } from '../../lib/native.js';
+import { networkConfig } from '../../lib/network/config.js';
 import { compare, relativeError } from '../kernels/harness.js';
 import { adapterOf, batchOf, gradientsOf, hasModel, loadFile, passes, shared, tensors } from './fixtures.js';
 
 const folder = shared('data/models/stories260k');
 if (!folder) console.warn('stories260k: skipped, no ../shared/data/models/stories260k (ATTUNE_SHARED names another place)');
 
-const network: NetworkConfig = {
-  vocabulary: 512,
-  hidden: 64,
-  inner: 172,
-  layers: 5,
-  heads: 8,
-  kvHeads: 4,
-  headSize: 8,
-  eps: 1e-5,
-  context: 512,
-  tied: true,
-  queryKeyValueBias: false,
-  outputBias: false,
-  mlpBias: false,
-  queryKeyNorm: false,
-  windows: [0, 0, 0, 0, 0],
-  rotary: {
-    kind: 'standard',
-    base: 10000,
-    factor: 1,
-    lowFreqFactor: 1,
-    highFreqFactor: 1,
-    originalContext: 512,
-    context: 512,
-    betaFast: 32,
-    betaSlow: 1,
-    attentionFactor: 0,
+const network: NetworkConfig = networkConfig(
+  {
+    architectures: ['LlamaForCausalLM'],
+    vocab_size: 512,
+    hidden_size: 64,
+    intermediate_size: 172,
+    num_hidden_layers: 5,
+    num_attention_heads: 8,
+    num_key_value_heads: 4,
+    rms_norm_eps: 1e-5,
+    max_position_embeddings: 512,
+    tie_word_embeddings: true,
   },
-};
+  'config.json of stories260k',
+);
 
 interface Reference {
   greedy: { prompt_ids: number[]; new_ids: number[] }[];

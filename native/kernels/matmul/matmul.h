@@ -27,13 +27,14 @@ struct Weights {
   // Both packings have the same form on every instruction set (product.h), so what was packed under one serves under all.
 };
 
-// Where a packed matrix comes from: rows x columns numbers, row-major. Logical row i goes to physical row row_at[i] (null: i), columns likewise.
+// Where a packed matrix comes from: rows x columns numbers, row-major, or `transposed` as columns x rows. Logical row i goes to physical row row_at[i] (null: i), columns likewise.
 struct Source {
   const void* data;
   Stored stored;
   long rows, columns;
   const int* row_at;
   const int* column_at;
+  bool transposed = false;
 };
 
 // Makes room for W (N, K) and fills it with zeros. `both`: the transposed product will be asked for.

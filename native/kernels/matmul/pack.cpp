@@ -33,7 +33,7 @@ bool pack_row(Weights& w, const Source& s, long i) {
   const long n = s.row_at ? s.row_at[i] : i;
   for (long j = 0; j < s.columns; j++) {
     const long k = s.column_at ? s.column_at[j] : j;
-    const float x = stored_to_float(s.data, s.stored, i * s.columns + j);
+    const float x = stored_to_float(s.data, s.stored, s.transposed ? j * s.rows + i : i * s.columns + j);
     finite &= x - x == 0.f;
     if (w.dtype == DType::f32)
       w.forward.as<float>()[forward_index(w, n, k)] = x;
@@ -74,7 +74,7 @@ bool pack(Weights& w, const Source& s, long first, long last) {
   const Columns columns(s, w.K);
   const long size = bytes_of(w.dtype);
   for (long i = first; i < last;) {
-    if (!variant.pack || !side_by_side(s, i, last)) {
+    if (!variant.pack || s.transposed || !side_by_side(s, i, last)) {
       finite &= pack_row(w, s, i++);
       continue;
     }

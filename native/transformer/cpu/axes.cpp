@@ -11,20 +11,36 @@ static std::vector<int> heads_at(long heads, long d, long D, long first_head) {
   return at;
 }
 
-Axes::Axes(const Network& c)
-    : H(round32(c.hidden)),
-      I(round32(c.inner)),
-      U(c.encoder ? I : 2 * I),
-      V(round32(c.vocabulary)),
-      D(attention::physical_head(c.head_size)),
-      C((c.heads + 2 * c.kv_heads) * D),
-      Q(c.heads * D),
-      query(heads_at(c.heads, c.head_size, D, 0)),
-      key(heads_at(c.kv_heads, c.head_size, D, c.heads)),
-      value(heads_at(c.kv_heads, c.head_size, D, c.heads + c.kv_heads)),
-      attended(heads_at(c.heads, c.head_size, D, 0)),
-      head(heads_at(1, c.head_size, D, 0)) {
-  for (long i = 0; i < c.inner; i++) gate.push_back(int(swiglu::gate_place(i))), up.push_back(int(swiglu::up_place(i)));
+Axes::Axes(const Network& n)
+    : H(round32(n.hidden)),
+      I(round32(n.inner)),
+      U(n.gated ? 2 * I : I),
+      V(round32(n.vocabulary)),
+      D(attention::physical_head(n.head_size)),
+      C((n.heads + 2 * n.kv_heads) * D),
+      Q(n.heads * D),
+      query(heads_at(n.heads, n.head_size, D, 0)),
+      key(heads_at(n.kv_heads, n.head_size, D, n.heads)),
+      value(heads_at(n.kv_heads, n.head_size, D, n.heads + n.kv_heads)),
+      attended(heads_at(n.heads, n.head_size, D, 0)),
+      head(heads_at(1, n.head_size, D, 0)) {
+  if (!n.gated) return;
+  for (long i = 0; i < n.inner; i++) gate.push_back(int(swiglu::gate_place(i))), up.push_back(int(swiglu::up_place(i)));
+}
+
+long Axes::of(Width w) const {
+  switch (w) {
+    case Width::inner:
+      return I;
+    case Width::up:
+      return U;
+    case Width::queries:
+      return Q;
+    case Width::qkv:
+      return C;
+    default:
+      return H;
+  }
 }
 
 }  // namespace attune

@@ -1,6 +1,7 @@
 /** Rotary embedding as config.json tells it: `rope_parameters`, or the older `rope_theta` beside `rope_scaling` with `type` or `rope_type`. */
+
+import type { Fields } from '../files/json_file.js';
 import type { RotaryConfig } from '../native.js';
-import type { Fields } from './json_file.js';
 import { MOST } from './most.js';
 
 const KINDS: Record<string, RotaryConfig['kind']> = {

@@ -1,8 +1,9 @@
 import { describe, expect, it } from 'vitest';
-import { contextOf, networkConfig } from '../../lib/checkpoint/config.js';
-import { expectedTensors } from '../../lib/checkpoint/expected_tensors.js';
 import { DataError } from '../../lib/errors/index.js';
+import type { NetworkConfig } from '../../lib/native.js';
+import { contextOf, networkConfig } from '../../lib/network/config.js';
 import { type JsonObject, TINY_CONFIG } from '../support/tiny_model.js';
+import { ENCODERS, FAMILIES, family as fixture } from '../transformer/fixtures.js';
 
 const OUT = undefined;
 const read = (change: JsonObject = {}) => networkConfig(JSON.parse(JSON.stringify({ ...TINY_CONFIG, ...change })), 'config.json');
@@ -21,7 +22,9 @@ function fault(change: JsonObject): string {
 
 describe('config.json', () => {
   it('gives the shape of a network', () => {
-    expect(read()).toEqual({
+    const { tensors, ...sizes } = read();
+    expect(tensors).toHaveLength(1 + 2 * 9 + 1);
+    expect(sizes).toEqual({
       vocabulary: 264,
       hidden: 32,
       inner: 48,
@@ -31,11 +34,15 @@ describe('config.json', () => {
       headSize: 8,
       eps: 1e-5,
       context: 256,
+      types: 0,
       tied: true,
-      queryKeyValueBias: false,
-      outputBias: false,
-      mlpBias: false,
-      queryKeyNorm: false,
+      copies: { 'lm_head.weight': 'model.embed_tokens.weight' },
+      norm: 'rms',
+      normPlace: 'before',
+      activation: 'silu',
+      gated: true,
+      causal: true,
+      positions: 'rotary',
       windows: [0, 0],
       rotary: {
         kind: 'standard',
@@ -64,13 +71,14 @@ describe('config.json', () => {
     expect(family('Qwen3', { num_attention_heads: 64, num_key_value_heads: OUT })).toMatchObject({
       kvHeads: 32,
       headSize: 128,
-      queryKeyNorm: true,
     });
     expect(family('Mistral', { num_attention_heads: 8, num_key_value_heads: OUT })).toMatchObject({ kvHeads: 8 });
   });
 
   it('knows the biases of each family', () => {
-    const biases = ({ queryKeyValueBias, outputBias, mlpBias }: ReturnType<typeof read>) => [queryKeyValueBias, outputBias, mlpBias];
+    const has = ({ tensors }: NetworkConfig, place: string) =>
+      tensors.some(({ bias, places }) => bias && places.some((one) => one === place));
+    const biases = (config: NetworkConfig) => [has(config, 'query'), has(config, 'output'), has(config, 'down')];
     expect(biases(read({ attention_bias: true, mlp_bias: true }))).toEqual([true, true, true]);
     expect(biases(family('Mistral', { attention_bias: true }))).toEqual([false, false, false]);
     expect(biases(family('Qwen2'))).toEqual([true, false, false]);
@@ -159,13 +167,28 @@ describe('config.json', () => {
 
 describe('the tensors that a config asks for', () => {
   it('are those of transformers', () => {
-    const names = expectedTensors(family('Qwen3', { num_hidden_layers: 1, attention_bias: true, tie_word_embeddings: false })).map(
+    const names = family('Qwen3', { num_hidden_layers: 1, attention_bias: true, tie_word_embeddings: false }).tensors.map(
       ({ name }) => name,
     );
     expect(names).toHaveLength(1 + 4 + 4 + 2 + 2 + 3 + 2);
     expect(names).toContain('model.layers.0.self_attn.k_norm.weight');
     expect(names).toContain('model.layers.0.self_attn.o_proj.bias');
     expect(names.at(-1)).toBe('lm_head.weight');
-    expect(expectedTensors(read()).map(({ name }) => name)).not.toContain('lm_head.weight');
+    expect(read().tensors.map(({ name }) => name)).not.toContain('lm_head.weight');
+  });
+});
+
+describe('sizes of recorded networks', () => {
+  it.each([...FAMILIES, ...ENCODERS])('%s: as transformers reads its config.json', (name) => {
+    const { network, recorded } = fixture(name);
+    const { encoder, queryKeyValueBias, outputBias, mlpBias, queryKeyNorm, rotary, ...sizes } = recorded;
+    expect(network).toMatchObject({ ...sizes, types: encoder?.types ?? 0, activation: encoder?.activation ?? 'silu' });
+    const has = (place: string, bias = false) => network.tensors.some((one) => one.places[0] === place && (one.bias ?? false) === bias);
+    expect([has('query', true), has('output', true), has('down', true)]).toEqual([queryKeyValueBias, outputBias, mlpBias]);
+    expect(has('queryNorm')).toBe(queryKeyNorm);
+    if (rotary === undefined) return;
+    const { attentionFactor, ...turned } = rotary;
+    expect(network.rotary).toMatchObject(turned);
+    if (attentionFactor !== 0) expect(network.rotary).toMatchObject({ attentionFactor });
   });
 });
