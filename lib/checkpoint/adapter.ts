@@ -16,6 +16,8 @@ export interface Adapter {
   /** What chooses these layers in adapter_config.json: as it was read, or the last parts of their names, full names where not every block has them. */
   selection: Selection;
   targets: AdapterTarget[];
+  /** Whether its file has ranks or scales for single layers: `rank` is then the largest, and each B has its layer's scale in it. */
+  isUneven?: true;
   /** (hidden) numbers of a scalar head: what a reward model scores with. */
   head?: Float32Array;
   /** What is worth telling of its folder. */

@@ -1,6 +1,7 @@
 /** What an adapter_config.json says, and the kinds of adapter that attune does not compute, refused by the key that makes them. */
 
 import type { Fields, Json } from '../files/json_file.js';
+import { type FiguresOf, LARGEST_RANK, readPatterns } from './adapter_patterns.js';
 import { readSelection, type Selection } from './adapter_selection.js';
 import type { CheckpointWarning } from './warning.js';
 
@@ -8,6 +9,8 @@ export interface AdapterSettings {
   rank: number;
   alpha: number;
   rsLora: boolean;
+  /** Rank and alpha of single layers; undefined: all layers have those above. */
+  figuresOf: FiguresOf | undefined;
   /** Dropout that it was trained with. */
   dropout: number;
   selection: Selection;
@@ -17,9 +20,6 @@ export interface AdapterSettings {
   warnings: CheckpointWarning[];
 }
 
-/** Largest rank that the kernels take. */
-const LARGEST_RANK = 4096;
-
 /** Keys that change what an adapter means and that attune does not compute. */
 const REFUSED = [
   'use_dora',
@@ -28,8 +28,6 @@ const REFUSED = [
   'fan_in_fan_out',
   'layer_replication',
   'target_parameters',
-  'rank_pattern',
-  'alpha_pattern',
   'trainable_token_indices',
   'alora_invocation_tokens',
   'arrow_config',
@@ -61,7 +59,18 @@ const WITHOUT_EFFECT = [
 ];
 
 /** Keys that are read. */
-const READ = ['peft_type', 'bias', 'modules_to_save', 'r', 'lora_alpha', 'lora_dropout', 'use_rslora', 'init_lora_weights'];
+const READ = [
+  'peft_type',
+  'bias',
+  'modules_to_save',
+  'r',
+  'lora_alpha',
+  'lora_dropout',
+  'use_rslora',
+  'init_lora_weights',
+  'rank_pattern',
+  'alpha_pattern',
+];
 const SELECTING = ['target_modules', 'exclude_modules', 'layers_to_transform', 'layers_pattern'];
 const KNOWN = new Set([...REFUSED, ...WITHOUT_EFFECT, ...READ, ...SELECTING]);
 
@@ -74,10 +83,11 @@ const isSet = (value: unknown) =>
 export function adapterSettings(json: Json, fields: Fields): AdapterSettings {
   refuseOthers(json, fields);
   refuseChangedBase(fields, json.init_lora_weights);
+  // 8 and 8 are PEFT's own where the keys are left out.
+  const usual = { rank: fields.count('r', 8, 1, LARGEST_RANK), alpha: fields.number('lora_alpha', 8, 0) };
   return {
-    // 8 and 8 are PEFT's own where the keys are left out.
-    rank: fields.count('r', 8, 1, LARGEST_RANK),
-    alpha: fields.number('lora_alpha', 8, 0),
+    ...usual,
+    figuresOf: readPatterns(json, fields, usual),
     rsLora: fields.flag('use_rslora', false),
     dropout: fields.number('lora_dropout', 0),
     selection: readSelection(fields),

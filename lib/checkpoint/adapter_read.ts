@@ -7,8 +7,8 @@ import { Fields, readJson } from '../files/json_file.js';
 import type { AdapterTarget, NetworkConfig, StoredTensor } from '../native.js';
 import { adaptableLayers } from '../network/linears.js';
 import type { LinearLayer } from '../network/table.js';
-import { type Adapter, HEAD_NAME, moduleNames, peftName } from './adapter.js';
-import { adapterSettings } from './adapter_config.js';
+import { type Adapter, HEAD_NAME, moduleNames, peftName, scaleOf } from './adapter.js';
+import { type AdapterSettings, adapterSettings } from './adapter_config.js';
 import { ADAPTER_CONFIG, ADAPTER_WEIGHTS } from './adapter_folder.js';
 import { isAllLinear, type Selection, selector } from './adapter_selection.js';
 import { readTensor, storedTensor } from './safetensors.js';
@@ -25,15 +25,19 @@ export async function readAdapter(folder: string, config: NetworkConfig): Promis
   const file = join(folder, ADAPTER_CONFIG);
   const json = await readJson(file);
   const fields = new Fields(json, file);
-  const { hasHead, selection, warnings, ...figures } = adapterSettings(json, fields);
+  const { hasHead, selection, warnings, figuresOf, ...figures } = adapterSettings(json, fields);
   const path = join(folder, ADAPTER_WEIGHTS);
   const stored = new Map((await readHeader(path)).map((entry) => [entry.name, storedTensor(entry, path)]));
   const head = await readHead(stored, hasHead, config, path);
   const layers = layersOf(stored, config, path);
   const exact = exactSelection(selection, layers, config, { fields, path });
   const targets: AdapterTarget[] = [];
-  for (const layer of layers) targets.push(await readTarget(layer, figures.rank, stored, path));
-  return { ...figures, selection: exact, targets, ...(head && { head }), ...(warnings.length > 0 && { warnings }) };
+  for (const layer of layers) {
+    const { rank } = figuresOf?.(layer.name) ?? figures;
+    targets.push(await readTarget(layer, rank, stored, path));
+  }
+  const own = figuresOf === undefined ? figures : { ...figures, ...scaledEach(targets, figuresOf, figures.rsLora) };
+  return { ...own, selection: exact, targets, ...(head && { head }), ...(warnings.length > 0 && { warnings }) };
 }
 
 /** The scalar head of a sequence classifier; it is taken out of `stored`. */
@@ -75,6 +79,18 @@ async function readTarget(layer: LinearLayer, rank: number, stored: Map<string, 
     return readFinite(tensor, path);
   };
   return { name: layer.name, rank, a: await factor('A', [rank, layer.inputs]), b: await factor('B', [layer.outputs, rank]) };
+}
+
+/** Layers with scales of their own share the scale 1: what each has is multiplied into its B. */
+function scaledEach(targets: readonly AdapterTarget[], figuresOf: NonNullable<AdapterSettings['figuresOf']>, rsLora: boolean) {
+  for (const { name, b } of targets) {
+    const scale = scaleOf({ ...figuresOf(name), rsLora });
+    b.forEach((value, n) => {
+      b[n] = value * scale;
+    });
+  }
+  const rank = Math.max(...targets.map((target) => target.rank));
+  return { rank, alpha: rank, rsLora: false, isUneven: true as const };
 }
 
 async function readFinite(tensor: StoredTensor, path: string): Promise<Float32Array> {

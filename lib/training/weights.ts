@@ -7,7 +7,7 @@ import { loadNative, nativeAdapter } from '../checkpoint/native_model.js';
 import { type Checkpoint, restoreModel } from '../checkpoint/resume.js';
 import { readTensor } from '../checkpoint/safetensors.js';
 
-import { RequestError } from '../errors/index.js';
+import { DataError, RequestError } from '../errors/index.js';
 import { methods } from '../methods/index.js';
 import type { NativeModel, StoredTensor } from '../native.js';
 import type { ReadRecipe, Recipe } from '../options/index.js';
@@ -25,7 +25,16 @@ export async function startingAdapter(recipe: Recipe, base: ModelFolder, read: R
     checkTargets(adapter.targets, base, read);
     return withHead(newAdapter(adapter, base.config), recipe, base);
   }
-  return withHead({ ...(await readAdapter(adapter.from, base.config)), dropout: adapter.dropout }, recipe, base);
+  const from = await readAdapter(adapter.from, base.config);
+  refuseUneven(from, adapter.from);
+  return withHead({ ...from, dropout: adapter.dropout }, recipe, base);
+}
+
+/** One rank and one scale are trained, and written: a file with several of them would go on as another adapter. */
+function refuseUneven({ isUneven }: Adapter, folder: string): void {
+  if (!isUneven) return;
+  const why = 'has ranks or scales of single layers (rank_pattern, alpha_pattern), which can be used and merged, but not trained further';
+  throw new DataError('bad_adapter', `${why}; merge it (attune merge), and train a new adapter on the merged model`, { file: folder });
 }
 
 function checkTargets(targets: Parameters<typeof chosenLayers>[0], { config }: ModelFolder, { place }: ReadRecipe): void {

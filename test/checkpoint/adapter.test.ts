@@ -201,7 +201,11 @@ describe('a PEFT adapter', () => {
     ],
     ['DoRA', set({ use_dora: true }), ['use_dora']],
     ['another method', set({ peft_type: 'IA3' }), ['IA3', 'LORA']],
-    ['ranks of their own', set({ rank_pattern: { q_proj: 2 } }), ['rank_pattern']],
+    ['a rank of a layer that its tensors have not', set({ rank_pattern: { q_proj: 2 } }), ['q_proj', '[2, 32]', '[4, 32]']],
+    ['a rank of a layer that is none', set({ rank_pattern: { q_proj: 0 } }), ['rank_pattern.q_proj', '0']],
+    ['a scale of a layer that is none', set({ alpha_pattern: { q_proj: 'x' } }), ['alpha_pattern.q_proj', 'x']],
+    ['ranks that are a list', set({ rank_pattern: [2] }), ['rank_pattern']],
+    ['a pattern of ranks that needs to go back', set({ rank_pattern: { '(?=q)q_proj': 4 } }), ['rank_pattern', '(?=q)']],
     ['no rank', set({ r: 0 }), ['r:', '0']],
     ['a rank beyond the kernels', set({ r: 4097 }), ['r:', '4096', '4097']],
     ...['pissa', 'pissa_niter_4', 'PiSSA', 'olora', 'corda', 'loftq', 'lora_ga', 'something_new', 1].map(
