@@ -11,21 +11,25 @@ import { type Adapter, HEAD_NAME, moduleNames, peftName, scaleOf } from './adapt
 import { type AdapterSettings, adapterSettings } from './adapter_config.js';
 import { ADAPTER_CONFIG, ADAPTER_WEIGHTS } from './adapter_folder.js';
 import { isAllLinear, type Selection, selector } from './adapter_selection.js';
+import { otherBase } from './other_base.js';
 import { readTensor, storedTensor } from './safetensors.js';
 import { readHeader } from './safetensors_header.js';
 
 /**
  * Reads an adapter for a network of `config`.
+ * @param base folder of the model that it is put on: a warning tells where the adapter names another
  * @throws DataError `missing_adapter`, `missing_file`, `malformed_json`, `bad_adapter`, `adapter_shape`, `bad_safetensors`, `tensor_not_finite`
  */
-export async function readAdapter(folder: string, config: NetworkConfig): Promise<Adapter> {
+export async function readAdapter(folder: string, config: NetworkConfig, base?: string): Promise<Adapter> {
   const found = await ifThere(stat(folder), folder);
   if (found === undefined) throw new DataError('missing_adapter', 'no such adapter folder', { file: folder });
   if (!found.isDirectory()) throw new DataError('missing_adapter', 'is a file; expected a PEFT adapter folder', { file: folder });
   const file = join(folder, ADAPTER_CONFIG);
   const json = await readJson(file);
   const fields = new Fields(json, file);
-  const { hasHead, selection, warnings, figuresOf, ...figures } = adapterSettings(json, fields);
+  const { hasHead, selection, warnings: ofKeys, figuresOf, ...figures } = adapterSettings(json, fields);
+  const ofBase = base === undefined ? [] : await otherBase(json.base_model_name_or_path, folder, base);
+  const warnings = [...ofKeys, ...ofBase];
   const path = join(folder, ADAPTER_WEIGHTS);
   const stored = new Map((await readHeader(path)).map((entry) => [entry.name, storedTensor(entry, path)]));
   const head = await readHead(stored, hasHead, config, path);

@@ -37,7 +37,7 @@ export interface MergeResult {
 export async function merge({ model, adapter: adapterFolder, out, dtype, threads, onWarning, ...hub }: MergeOptions): Promise<MergeResult> {
   await checkNewFolder(out, 'choose another --out or delete it');
   const base = await openModelFolder(await modelPlace(model, hub));
-  const adapter = await readAdapter(adapterFolder, base.config);
+  const adapter = await readAdapter(adapterFolder, base.config, base.folder);
   refuseHead(adapter, adapterFolder);
   for (const warning of [...base.warnings, ...(adapter.warnings ?? [])]) onWarning?.(warning);
   await mergeAdapter({ base, adapter, out: resolve(out), dtype, signal: hub.signal });

@@ -76,7 +76,7 @@ export async function loadModel(model: string, options: LoadModelOptions = {}): 
   const base = await openModelFolder(await modelPlace(model, hub), { scores });
   const tokenizer = await openTokenizer(base.folder);
   const added = checkVocabulary(base, tokenizer);
-  const adapter = adapterFolder === undefined ? undefined : await readAdapter(adapterFolder, base.config);
+  const adapter = adapterFolder === undefined ? undefined : await readAdapter(adapterFolder, base.config, base.folder);
   if (!scores && adapter !== undefined) refuseHead(adapter, adapterFolder as string);
   const head = scores ? await headOf(base, adapter, adapterFolder) : undefined;
   for (const warning of [...base.warnings, ...added, ...(adapter?.warnings ?? [])]) onWarning?.(warning);

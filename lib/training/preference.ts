@@ -95,7 +95,7 @@ async function referenceHashes({ recipe, base, state }: PreferenceSource, frozen
   const folder = wanted === 'start' ? broughtAdapter(recipe) : wanted === 'base' ? undefined : wanted;
   if (folder === undefined) return state.fixed.hashes.base;
   if (!(await isAdapterFolder(folder))) return baseHashes(await frozen.open(folder), signal);
-  if (wanted !== 'start') await frozen.adapter(folder, base.config);
+  if (wanted !== 'start') await frozen.adapter(folder, base);
   const files = [ADAPTER_CONFIG, ADAPTER_WEIGHTS];
   return Object.fromEntries(await Promise.all(files.map(async (name) => [name, await hashFile(join(folder, name), signal)] as const)));
 }

@@ -8,7 +8,7 @@ import { loadNative, nativeAdapter } from '../checkpoint/native_model.js';
 import type { CheckpointWarning } from '../checkpoint/warning.js';
 import { DataError } from '../errors/index.js';
 import { ifThere } from '../errors/system.js';
-import type { NativeModel, NetworkConfig } from '../native.js';
+import type { NativeModel } from '../native.js';
 import { broughtAdapter, type Recipe } from '../options/index.js';
 import type { Tokenizer } from '../tokenizer/index.js';
 import { checkTokenizer } from './same_tokenizer.js';
@@ -62,8 +62,8 @@ export class FrozenModels {
   }
 
   /** As `readAdapter`; what is worth telling of the folder is kept. */
-  async adapter(folder: string, config: NetworkConfig): Promise<Adapter> {
-    const adapter = await readAdapter(folder, config);
+  async adapter(folder: string, base: ModelFolder): Promise<Adapter> {
+    const adapter = await readAdapter(folder, base.config, base.folder);
     this.#keep(adapter.warnings);
     return adapter;
   }
@@ -106,7 +106,7 @@ export async function openReference(
 
 /** A PEFT folder on a base, as a model that is asked. @param name of the adapter among those of its base */
 export async function frozenAdapter(folder: string, base: ModelFolder, name: string, frozen: FrozenModels): Promise<Reference> {
-  const adapter = await frozen.adapter(folder, base.config);
+  const adapter = await frozen.adapter(folder, base);
   refuseHead(adapter, folder);
   return withAdapter(await frozen.of(base), adapter, name);
 }

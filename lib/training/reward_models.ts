@@ -1,9 +1,9 @@
 /** Reward models as judges: a scalar head, mostly on an adapter over the very weights that the policy stands on. */
 import { realpath, stat } from 'node:fs/promises';
-import { dirname, join, resolve } from 'node:path';
+import { join } from 'node:path';
 import { ADAPTER_CONFIG, isAdapterFolder } from '../checkpoint/adapter_folder.js';
-import { exists } from '../checkpoint/files.js';
 import type { ModelFolder } from '../checkpoint/model_folder.js';
+import { namedFolder } from '../checkpoint/other_base.js';
 import { readTensor } from '../checkpoint/safetensors.js';
 import { DataError } from '../errors/index.js';
 import { ifThere } from '../errors/system.js';
@@ -32,7 +32,7 @@ export class RewardModel {
     await checkTokenizer(folder, folder, policy);
     if (!(await isAdapterFolder(folder))) return RewardModel.whole(folder, policy, frozen);
     const base = await baseOf(folder, policy, frozen);
-    const adapter = await frozen.adapter(folder, base.config);
+    const adapter = await frozen.adapter(folder, base);
     const { head } = adapter;
     if (head === undefined) throw new DataError('bad_reward_model', `has no score head; expected what ${MADE}`, { file: folder });
     const constants = await readConstants(folder);
@@ -85,15 +85,4 @@ export async function baseOf(folder: string, policy: Policy, frozen: FrozenModel
   if (other === undefined || other === (await realpath(policy.base.folder))) return policy.base;
   await checkTokenizer(other, folder, policy, who);
   return frozen.open(other);
-}
-
-/** The folder of that name: from here, or, where the project was called from another place, from one above the adapter. */
-async function namedFolder(named: string, adapter: string): Promise<string | undefined> {
-  const here = await ifThere(realpath(named), named);
-  if (here !== undefined || !/^\.\.?\//.test(named)) return here;
-  for (let above = dirname(resolve(adapter)); above !== dirname(above); above = dirname(above)) {
-    const place = join(above, named);
-    if (await exists(join(place, 'config.json'))) return realpath(place);
-  }
-  return undefined;
 }

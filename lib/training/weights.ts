@@ -25,7 +25,7 @@ export async function startingAdapter(recipe: Recipe, base: ModelFolder, read: R
     checkTargets(adapter.targets, base, read);
     return withHead(newAdapter(adapter, base.config), recipe, base);
   }
-  const from = await readAdapter(adapter.from, base.config);
+  const from = await readAdapter(adapter.from, base.config, base.folder);
   refuseUneven(from, adapter.from);
   return withHead({ ...from, dropout: adapter.dropout }, recipe, base);
 }
