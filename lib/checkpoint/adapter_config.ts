@@ -104,13 +104,16 @@ function unknownKeys(json: Json, fields: Fields): CheckpointWarning[] {
   return [{ code: 'adapter_keys', message: fields.fault(unknown.slice(0, 5).join(', '), why).message }];
 }
 
+/** What to do about an adapter of another kind. */
+const MERGED = 'merge it into its base in PEFT (merge_and_unload), and take the merged model';
+
 function refuseOthers(json: Json, fields: Fields): void {
   const type = fields.text('peft_type', 'LORA');
   if (type !== 'LORA') throw fields.fault('peft_type', `${type} is not supported; expected LORA`, 'bad_adapter');
   const refused = REFUSED.find((key) => isSet(json[key]));
-  if (refused !== undefined) throw fields.fault(refused, `${fields.shown(refused)} is not supported`, 'bad_adapter');
+  if (refused !== undefined) throw fields.fault(refused, `${fields.shown(refused)} is not supported; ${MERGED}`, 'bad_adapter');
   if (fields.text('bias', 'none') !== 'none')
-    throw fields.fault('bias', `${fields.shown('bias')} is not supported; expected none`, 'bad_adapter');
+    throw fields.fault('bias', `${fields.shown('bias')} is not supported; expected none, or ${MERGED}`, 'bad_adapter');
 }
 
 /** Initialisations after which the base is what it was: only A and B were set. */

@@ -10,6 +10,11 @@ import { PARQUET_READER, type ParquetAnswer, type ParquetGroup, type ParquetNode
 const SECONDS = 10;
 const SECONDS_A_MIB = 1;
 
+/** Paths of the libraries that the reader takes, in the order in which it does. */
+export const PARQUET_LIBRARIES = ['hyparquet', 'hyparquet/src/column.js', 'hyparquet-compressors'].map((name) =>
+  createRequire(import.meta.url).resolve(name),
+);
+
 export class ParquetProcess {
   readonly #child: ChildProcess;
   readonly #seconds: number;
@@ -26,10 +31,8 @@ export class ParquetProcess {
     private readonly size: number,
     seconds = SECONDS,
   ) {
-    const { resolve } = createRequire(import.meta.url);
-    const libraries = [resolve('hyparquet'), resolve('hyparquet/src/column.js'), resolve('hyparquet-compressors')];
     this.#seconds = seconds + (SECONDS_A_MIB * size) / 2 ** 20;
-    this.#child = startProgram(PARQUET_READER, libraries);
+    this.#child = startProgram(PARQUET_READER, PARQUET_LIBRARIES);
     this.#child.on('message', (answer) => this.#waiting?.answered(answer as ParquetAnswer));
     this.#child.on('error', (error) => this.#end(`its reader does not start: ${error.message}`));
     this.#child.on('exit', (status, signal) => this.#end(`reading it ended a process (${signal ?? `status ${status}`})`));

@@ -15,13 +15,6 @@ namespace {
 
 constexpr double kUnknown = std::numeric_limits<double>::infinity();
 
-// A file of one number; "max", or a file that is not there, is no limit.
-double number_in(const std::string& path) {
-  std::ifstream file(path);
-  double x;
-  return file >> x ? x : kUnknown;
-}
-
 // The number behind `key` in a file of lines "key value" or "key: value unit".
 double field_of(const std::string& path, const std::string& key) {
   std::ifstream file(path);

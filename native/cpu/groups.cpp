@@ -1,5 +1,6 @@
 #include "cpu/groups.h"
 #include <fstream>
+#include <limits>
 
 namespace attune::cpu {
 namespace {
@@ -31,6 +32,12 @@ std::vector<Group> groups_of(const std::string& root, const std::string& control
     if (controllers != controller) add_with_parents(groups, mounts + "/" + controller, path, false);
   }
   return groups;
+}
+
+double number_in(const std::string& path) {
+  std::ifstream file(path);
+  double x;
+  return file >> x ? x : std::numeric_limits<double>::infinity();
 }
 
 }  // namespace attune::cpu

@@ -15,4 +15,7 @@ struct Group {
 // tests. Empty where the system has no control groups.
 std::vector<Group> groups_of(const std::string& root, const std::string& controller);
 
+// A file of one number. Infinite for "max" and for a file that is not there: no limit.
+double number_in(const std::string& path);
+
 }  // namespace attune::cpu

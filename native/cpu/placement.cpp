@@ -1,9 +1,8 @@
 #include "cpu/placement.h"
 #include "cpu/groups.h"
 #include <algorithm>
-#include <cstdio>
-#include <cstdlib>
-#include <cstring>
+#include <cmath>
+#include <fstream>
 
 namespace attune::cpu {
 namespace {
@@ -21,30 +20,23 @@ const char* against(const Wish& w, size_t free) {
   return nullptr;
 }
 
-// The content of a small file; empty where it cannot be read, which is how a system without control groups looks.
-std::string text_of(const std::string& path) {
-  std::string text;
-  if (FILE* f = fopen(path.c_str(), "re")) {
-    char part[4096];
-    for (size_t n; text.size() < (1 << 16) && (n = fread(part, 1, sizeof part, f)) > 0;) text.append(part, n);
-    fclose(f);
-  }
-  return text;
+// CPUs, 0: no bound, which is how -1, "max" and a file that is not there read.
+double ratio(double quota, double period) {
+  return quota > 0 && period > 0 && std::isfinite(quota) && std::isfinite(period) ? quota / period : 0;
 }
 
-double ratio(double quota, double period) { return quota > 0 && period > 0 ? quota / period : 0; }
-
-// Version 2: "max 100000" or "150000 100000". -> CPUs, 0: no bound
-double quota_in(const std::string& text) {
-  double quota = 0, period = 0;
-  return sscanf(text.c_str(), "%lf %lf", &quota, &period) == 2 ? ratio(quota, period) : 0;
+// Version 2: "max 100000" or "150000 100000".
+double quota_in(const std::string& path) {
+  std::ifstream file(path);
+  double quota, period;
+  return file >> quota >> period ? ratio(quota, period) : 0;
 }
 
 // The bound of one group; both files of version 1 lie in the folder of its controller.
 double quota_of_group(const Group& group) {
   const std::string& folder = group.folder;
-  if (group.unified) return quota_in(text_of(folder + "/cpu.max"));
-  return ratio(atof(text_of(folder + "/cpu.cfs_quota_us").c_str()), atof(text_of(folder + "/cpu.cfs_period_us").c_str()));
+  if (group.unified) return quota_in(folder + "/cpu.max");
+  return ratio(number_in(folder + "/cpu.cfs_quota_us"), number_in(folder + "/cpu.cfs_period_us"));
 }
 
 }  // namespace

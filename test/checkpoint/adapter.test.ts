@@ -199,7 +199,8 @@ describe('a PEFT adapter', () => {
       (settings, tensors) => set({ target_modules: ['q_proj', 'k_proj'] })(settings, tensors.slice(0, 2)),
       ['k_proj'],
     ],
-    ['DoRA', set({ use_dora: true }), ['use_dora']],
+    ['DoRA', set({ use_dora: true }), ['use_dora', 'merge_and_unload']],
+    ['biases', set({ bias: 'all' }), ['bias', 'expected none', 'merge_and_unload']],
     ['another method', set({ peft_type: 'IA3' }), ['IA3', 'LORA']],
     ['a rank of a layer that its tensors have not', set({ rank_pattern: { q_proj: 2 } }), ['q_proj', '[2, 32]', '[4, 32]']],
     ['a rank of a layer that is none', set({ rank_pattern: { q_proj: 0 } }), ['rank_pattern.q_proj', '0']],
@@ -224,6 +225,7 @@ describe('a PEFT adapter', () => {
     ['tensors that its config does not choose', set({ target_modules: ['q_proj'] }), ['k_proj', 'target_modules', 'PEFT']],
     ['tensors that its config excludes', set({ exclude_modules: ['layers.1.mlp.up_proj'] }), ['layers.1.mlp.up_proj', 'exclude_modules']],
     ['a pattern that needs to go back', set({ target_modules: '(.)\\1.*' }), ['target_modules', 'pattern', '\\1']],
+    ['a pattern that looks ahead', set({ target_modules: '(?!lm_head).*_proj' }), ['target_modules', '(?!', 'list of names']],
     ['a pattern beyond all size', set({ target_modules: '[a-z]{0,1000}'.repeat(60) }), ['target_modules', 'too large']],
     ['a pattern of another language', set({ exclude_modules: '\\Qx\\E' }), ['exclude_modules', 'Python']],
     [

@@ -1,10 +1,9 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
-import { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
-import { ParquetProcess } from '../../lib/data/parquet_process.js';
+import { PARQUET_LIBRARIES, ParquetProcess } from '../../lib/data/parquet_process.js';
 import { PARQUET_READER } from '../../lib/data/parquet_reader.js';
 import { readRows } from '../../lib/data/read.js';
 import type { AttuneError } from '../../lib/errors/index.js';
@@ -98,10 +97,8 @@ describe('damaged Parquet', () => {
   });
 
   it.skipIf(process.platform !== 'linux')('leaves no busy reader behind when the process that asks is killed', async () => {
-    const paths = ['hyparquet', 'hyparquet/src/column.js', 'hyparquet-compressors'].map((path) =>
-      createRequire(import.meta.url).resolve(path),
-    );
-    const asker = spawn(process.execPath, ['--input-type=module', '-e', ASKER, START, PARQUET_READER, fixture('hang.parquet'), ...paths]);
+    const wanted = [START, PARQUET_READER, fixture('hang.parquet'), ...PARQUET_LIBRARIES];
+    const asker = spawn(process.execPath, ['--input-type=module', '-e', ASKER, ...wanted]);
     const [line] = (await once(asker.stdout, 'data')) as [Buffer];
     const reader = Number(line);
     expect(isAlive(reader)).toBe(true);
