@@ -114,6 +114,8 @@ export interface StoredTensor {
 export interface ModelOptions {
   config: NetworkConfig;
   tensors: StoredTensor[];
+  /** Default `cpu`. `plain`: plain loops in double, to hold other engines against; far too slow for work. */
+  device?: 'cpu' | 'plain';
   dtype: DType;
   /** 0: one per CPU. */
   threads: number;

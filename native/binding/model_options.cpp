@@ -105,7 +105,7 @@ Network read_network(const Napi::Value& value) {
 
 Options read_options(const Arguments& a) {
   Options o;
-  o.dtype = a.dtype(), o.threads = int(a.integer("threads", 0, 1024, 0));
+  o.device = Device(a.choice("device", {"cpu", "plain"}, 0)), o.dtype = a.dtype(), o.threads = int(a.integer("threads", 0, 1024, 0));
   o.train = Train(a.choice("train", {"none", "adapter", "all"}, 0)), o.recompute = a.flag("recomputeActivations", false);
   return o;
 }

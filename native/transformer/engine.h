@@ -9,6 +9,7 @@
 #include "kernels/adamw/adamw.h"
 #include "kernels/sample/sample.h"
 #include "transformer/network/network.h"
+#include "transformer/network/stored.h"
 #include <atomic>
 #include <cstdint>
 #include <map>
@@ -20,22 +21,16 @@
 namespace attune {
 
 enum class Train : int { none, adapter, all };
+// `plain`: every piece as a plain loop in double, to hold other engines against.
+enum class Device : int { cpu, plain };
 
 struct Options {
+  Device device = Device::cpu;
   DType dtype = DType::f32;
   int threads = 0;  // 0: one per CPU
   Train train = Train::none;
   bool recompute = false;  // keep only the input of each layer for the backward pass
 };
-
-// A tensor in a file, row-major, little-endian.
-struct StoredTensor {
-  std::string name, path;
-  long offset = 0;
-  Stored stored = Stored::f32;
-  std::vector<long> shape;
-};
-using Tensors = std::vector<StoredTensor>;
 
 // Low-rank factors as they are handed over.
 struct AdapterTarget {
@@ -160,6 +155,31 @@ class Engine {
 
   // Bytes by part.
   virtual std::map<std::string, size_t> memory() const = 0;
+};
+
+// ---- What every engine does alike.
+
+// Throws `model_arguments` for what the network of the batch does not compute.
+void check_batch(const Network& network, const Batch& batch, const ForwardOptions& options);
+// Every gradient has the length of what the pass gave; what it did not give has none.
+void check_gradients(const Outputs& given, const Gradients& gradients);
+// Positions with a target, and the targets.
+void find_targets(const Batch& batch, std::vector<int>& rows, std::vector<int>& ids);
+
+// Whether the last pass may still be asked for logits, or gone back through, and why not.
+class PassState {
+ public:
+  void ran(bool kept) { alive_ = true, kept_ = kept; }
+  // What the pass stands on is about to change.
+  void lose(const char* why);
+  // Only the rows that its head read are about to change.
+  void lose_kept(const char* why);
+  void check_alive() const;
+  void check_kept() const;
+
+ private:
+  bool alive_ = false, kept_ = false;
+  const char* why_lost_ = nullptr;  // of the one that was kept last
 };
 
 // Loads the tensors. `stop`: looked at between layers and tensors; once it is true, work ends with the error `stopped`.

@@ -83,9 +83,11 @@ const NATIVE: Record<string, readonly string[]> = {
   // engine.h, the surface of a device: plain data; of kernels the structs of a step and of a draw.
   engine: ['transformer/network', 'kernels', 'base'],
   // engine.cpp chooses the device.
-  devices: ['engine', 'transformer/cpu'],
+  devices: ['engine', 'transformer/cpu', 'transformer/plain', 'base'],
   // The engine owns the team of threads and the buffers that it hands to the kernels.
   'transformer/cpu': ['engine', 'transformer/blocks', 'transformer/network', 'kernels', 'cpu', 'base'],
+  // The second engine, which shares nothing with the first but the blocks.
+  'transformer/plain': ['engine', 'transformer/blocks', 'transformer/network', 'base'],
   'transformer/generation': ['engine', 'transformer/network', 'base'],
   // And cpu, for its facts: `doctor` and the kernel table tell which instruction sets and how many threads there are.
   binding: ['engine', 'transformer/generation', 'transformer/network', 'kernels', 'cpu', 'base'],

@@ -135,6 +135,7 @@ describe.skipIf(!hasModel)('a table of tensors', () => {
     ],
     ['has a tensor of another kind', (table) => [...table, { ...table[0]!, name: 'more', places: ['positions'] }], "no 'positions'"],
     ['names a place that there is not', (table) => [...table, { ...table[0]!, places: ['router' as Place] }], "there is no place 'router'"],
+    ['has a head of another block', (table) => [...table, { ...table[0]!, name: 'more', places: ['headDense'] }], "no 'headDense'"],
     ['turns a vector', (table) => table.map((one) => (one.places[0] === 'lastNorm' ? { ...one, transposed: true } : one)), 'is a vector'],
     ['has a layer too many', (table) => [...table, { ...table[1]!, layer: network.layers }], 'layer: expected a whole number from 0 to'],
   ])('is refused where it %s', async (_what, change, message) => {

@@ -138,7 +138,10 @@ export function batchFrom({ ids, trained, targets }: Pick<Family, 'ids' | 'train
 /** Without rotation a bias of keys moves all scores of a query alike: its gradient is zero but for rounding, and is measured against the whole. */
 export const vanishes = (name: string) => name.endsWith('attention.self.key.bias');
 
-export type Setting = Partial<Pick<ModelOptions, 'dtype' | 'threads' | 'train' | 'recomputeActivations'>>;
+export type Setting = Partial<Pick<ModelOptions, 'device' | 'dtype' | 'threads' | 'train' | 'recomputeActivations'>>;
+
+/** The engine that these tests run on, where a file asks for another than the usual one. */
+const device = process.env.ATTUNE_TEST_DEVICE === 'plain' ? 'plain' : 'cpu';
 
 /** The checkpoint of a fixture as a model: fp32, one thread, forward only, unless `setting` says otherwise. */
 export function load(name: string, network: NetworkConfig, setting: Setting = {}): Promise<NativeModel> {
@@ -146,7 +149,7 @@ export function load(name: string, network: NetworkConfig, setting: Setting = {}
 }
 
 export function loadFile(path: string, config: NetworkConfig, setting: Setting = {}): Promise<NativeModel> {
-  const options = { dtype: 'f32', threads: 1, train: 'none', recomputeActivations: false, ...setting } as const;
+  const options = { device, dtype: 'f32', threads: 1, train: 'none', recomputeActivations: false, ...setting } as const;
   return guarded(() => addon().loadModel({ config, tensors: storedTensors(path), ...options }));
 }
 

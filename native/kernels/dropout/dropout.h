@@ -10,6 +10,8 @@ struct Site {
   uint64_t key, stream;        // key: of the step; stream: of the place in the network
   const uint64_t* token_keys;  // (M)
   float p;                     // share dropped, 0 <= p < 1
+  // (columns) logical number of each physical column, below 0 of padding: a mask is of the network, not of a layout. Null: the same.
+  const int* logical = nullptr;
 };
 // Rows first .. last of x (M, columns), rows layout.
 void run(const Site& s, const void* x, void* y, long columns, long first, long last);

@@ -24,6 +24,10 @@ Axes::Axes(const Network& n)
       value(heads_at(n.kv_heads, n.head_size, D, n.heads + n.kv_heads)),
       attended(heads_at(n.heads, n.head_size, D, 0)),
       head(heads_at(1, n.head_size, D, 0)) {
+  if (D != n.head_size) {
+    attended_from.assign(Q, -1);
+    for (size_t i = 0; i < attended.size(); i++) attended_from[attended[i]] = int(i);
+  }
   if (!n.gated) return;
   for (long i = 0; i < n.inner; i++) gate.push_back(int(swiglu::gate_place(i))), up.push_back(int(swiglu::up_place(i)));
 }

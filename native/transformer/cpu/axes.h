@@ -17,6 +17,7 @@ struct Axes {
   long Q;                              // all query heads
   std::vector<int> query, key, value;  // outputs of q_proj … -> columns of qkv
   std::vector<int> attended;           // inputs of o_proj -> columns of attended
+  std::vector<int> attended_from;      // … and back, -1 of padding; empty: the same
   std::vector<int> gate, up;           // outputs of gate_proj, up_proj -> columns of gate|up; of `up` empty: the same
   std::vector<int> head;               // dimensions of one head -> its physical columns
   explicit Axes(const Network& network);

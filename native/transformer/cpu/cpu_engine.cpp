@@ -19,20 +19,14 @@ void CpuEngine::check_stop() const {
 
 // ---- Adapters and heads.
 
-// The buffers of a pass belong to its batch and its set; only that pass as a whole may be gone back through.
-void CpuEngine::lose_pass(const char* why) {
-  if (can_backward_) why_lost_ = why;
-  can_backward_ = passed_ = false;
-}
-
 void CpuEngine::let_go(const Set& gone, const char* why) {
-  lose_pass(why);
+  state_.lose(why);
   pass_.forget(gone, sets_.base());
 }
 
 void CpuEngine::set_adapter(const Adapter& adapter) {
   std::unique_ptr<Set> set = sets_.make(adapter);
-  lose_pass("an adapter was set since");
+  state_.lose("an adapter was set since");
   if (const std::unique_ptr<Set> old = sets_.put(adapter.name, std::move(set))) pass_.forget(*old, sets_.base());
 }
 
@@ -43,7 +37,7 @@ void CpuEngine::set_head(const std::string& adapter, const std::vector<float>& w
   if (!network_.writes()) throw Error("model_arguments", "an encoder has no score head");
   if (long(w.size()) != network_.hidden)
     throw Error("model_arguments", "the head: expected " + std::to_string(network_.hidden) + " numbers, got " + std::to_string(w.size()));
-  lose_pass("a head was set since");
+  state_.lose("a head was set since");
   sets_.give_head(s, w);
 }
 
@@ -51,16 +45,13 @@ void CpuEngine::set_head(const std::string& adapter, const std::vector<float>& w
 
 void CpuEngine::start(const Batch& batch, const ForwardOptions& o) {
   Set& set = sets_.find(o.adapter);
-  lose_pass("another pass (forward, logits, a generation or a rollout) ran since");
+  state_.lose("another pass (forward, logits, a generation or a rollout) ran since");
   pass_.start(batch, o, set);
 }
 
 void CpuEngine::forward(const Batch& batch, const ForwardOptions& o, Outputs& out) {
   start(batch, o);
-  rows_ = batch.rows, targets_ = batch.ids;
-  if (batch.rows.empty())
-    for (long t = 0; t < batch.N(); t++)
-      if (batch.targets[t] >= 0) rows_.push_back(int(t)), targets_.push_back(batch.targets[t]);
+  find_targets(batch, rows_, targets_);
   if (o.keep && !pass_.set().trained)
     throw Error("model_arguments",
                 "nothing is trained here (train: 'none', or an adapter that is not); the pass cannot be kept for backward");
@@ -69,15 +60,13 @@ void CpuEngine::forward(const Batch& batch, const ForwardOptions& o, Outputs& ou
   head_out_ = pass_.head(head_rows(), long(batch.scores.empty() ? rows_.size() : round32(long(rows_.size()))));
   give_outputs(out);
   if (o.keep) kept_outputs_ = out;
-  passed_ = true, can_backward_ = o.keep;
+  state_.ran(o.keep);
 }
 
 void CpuEngine::backward(const Gradients& g) {
-  if (!can_backward_)
-    throw Error("model_arguments", "backward needs a forward pass with keep: true before it" +
-                                       (why_lost_ ? std::string("; ") + why_lost_ + ", so that the one that was kept is gone" : ""));
-  check_gradients(g);
-  lose_pass("a backward went through it already");
+  state_.check_kept();
+  check_gradients(kept_outputs_, g);
+  state_.lose("a backward went through it already");
   char* const d = pass_.head_gradient();
   if (!rows_.empty()) vocabulary_back(g, d);
   if (!pass_.batch().scores.empty()) {
@@ -92,7 +81,7 @@ void CpuEngine::backward(const Gradients& g) {
 
 void CpuEngine::step(const std::string& adapter, const adamw::Step& s) {
   Set& set = sets_.find(adapter);
-  lose_pass("a step changed the weights since");
+  state_.lose("a step changed the weights since");
   set.parameters.step(team_, s), sets_.zero_gradients(set);
 }
 
@@ -115,7 +104,7 @@ void CpuEngine::write(const std::string& adapter, const std::string& name, Param
   if (part == ParameterPart::gradient) throw Error("model_arguments", "write " + name + ": gradients are computed, never written");
   (part == ParameterPart::value ? p.value : part == ParameterPart::first ? p.first : p.second) = values;
   if (part != ParameterPart::value) return;
-  lose_pass("weights were written since");
+  state_.lose("weights were written since");
   all.repack(team_);
 }
 
@@ -139,13 +128,11 @@ void CpuEngine::run_cached(const CachedRows& rows, Cache& cache) {
   o.adapter = rows.adapter;
   start(batch, o);
   pass_.run_cached(rows, dynamic_cast<PagedCache&>(cache));
-  passed_ = true;
+  state_.ran(false);
 }
 
 void CpuEngine::logits(const std::vector<int>& rows, std::vector<float>& z) {
-  if (!passed_) throw Error("model_arguments", "logits need a pass before them");
-  if (can_backward_) why_lost_ = "its logits were asked for since";
-  can_backward_ = false;
+  state_.check_alive(), state_.lose_kept("its logits were asked for since");
   z.resize(rows.size() * network_.vocabulary);
   matmul::Product p{};
   p.a = pass_.head(rows, long(rows.size())), p.a_columns = axes_.H, p.w = &weights_.vocabulary.w, p.finish = matmul::Finish::store_float;

@@ -37,7 +37,6 @@ class CpuEngine : public Engine {
  private:
   void check_stop() const;
   void start(const Batch& batch, const ForwardOptions& options);
-  void lose_pass(const char* why);
   void let_go(const Set& gone, const char* why);
   // heads.cpp
   std::vector<int> head_rows() const;
@@ -46,7 +45,6 @@ class CpuEngine : public Engine {
   logprob::Forward vocabulary_arguments(Outputs& out);
   logprob::Candidates candidate_arguments(Outputs& out);
   score::Rows score_arguments() const;
-  void check_gradients(const Gradients& g) const;
   void vocabulary_back(const Gradients& g, char* d);
 
   const Network network_;
@@ -59,10 +57,8 @@ class CpuEngine : public Engine {
   Sets sets_;
   Pass pass_;
 
-  // The pass that ran last.
-  bool passed_ = false;              // its rows can be asked for logits
-  bool can_backward_ = false;        // and it was kept
-  const char* why_lost_ = nullptr;   // why the one that was kept last is gone
+  // The pass that ran last: its buffers belong to its batch and its set, and only as a whole may it be gone back through.
+  PassState state_;
   std::vector<int> rows_, targets_;  // positions with a target, and the targets
   const char* head_out_ = nullptr;   // (R, H): rows_, then from a block of their own those with a score
   Outputs kept_outputs_;

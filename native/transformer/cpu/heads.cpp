@@ -63,26 +63,6 @@ void CpuEngine::give_other_ids(Outputs& out) {
   logprob::top(team_, t, head_work_.as<char>());
 }
 
-// Every gradient has the length of what the pass gave; what it did not give has none.
-void CpuEngine::check_gradients(const Gradients& g) const {
-  const auto check = [](const char* name, const std::vector<float>& given, size_t expected, const char* what) {
-    if (given.size() != expected)
-      throw Error("model_arguments", std::string("backward: ") + name + ": expected " + std::to_string(expected) + " numbers, " + what +
-                                         ", got " + std::to_string(given.size()));
-  };
-  const Outputs& o = kept_outputs_;
-  const auto given = [&](const char* name, const std::optional<std::vector<float>>& v, size_t expected, const char* what) {
-    if (v) check(name, *v, expected, what);
-  };
-  check("logprob", g.logprob, o.logprob.size(), "one for each target of the pass that was kept");
-  given("lse", g.lse, o.lse.size(), "one for each target of the pass that was kept");
-  given("entropy", g.entropy, o.entropy.size(), "as the pass that was kept gave (entropy: true asks for it)");
-  given("mean", g.mean, o.mean.size(), "as the pass that was kept gave (mean: true asks for it)");
-  static const std::vector<float> none;
-  check("score", g.score ? *g.score : none, o.score.size(), "as the pass that was kept gave");
-  check("candidates", g.candidates ? *g.candidates : none, o.candidates.size(), "as the pass that was kept gave");
-}
-
 // d (R, H): the gradient of the rows that make logits.
 void CpuEngine::vocabulary_back(const Gradients& g, char* d) {
   const auto given = [](const std::optional<std::vector<float>>& v) { return v ? v->data() : nullptr; };

@@ -19,28 +19,8 @@ Pass::Pass(const Network& network, const Options& options, const Axes& axes, Wei
       angles_(network, axes.D),
       buffers_(network, options, axes) {}
 
-// What this network does not compute.
-void Pass::check(const Batch& batch, const ForwardOptions& o) const {
-  const bool placed = !batch.positions.empty() || !batch.hidden_from.empty();
-  if (placed && network_.positions == PositionKind::rotary && network_.rotary.kind == rotary::Kind::dynamic)
-    throw Error("model_arguments",
-                "positions: rotary embedding of kind 'dynamic' turns by the length of a whole sequence; leave positions, "
-                "hiddenFrom and hiddenTo out");
-  if (network_.positions == PositionKind::table)
-    for (size_t s = 0; s + 1 < batch.starts.size(); s++)
-      if (batch.starts[s + 1] - batch.starts[s] > network_.context)
-        throw Error("model_arguments", "a sequence of " + std::to_string(batch.starts[s + 1] - batch.starts[s]) +
-                                           " tokens is longer than the encoder's " + std::to_string(network_.context) + " positions");
-  if (network_.writes()) return;
-  if (placed)
-    throw Error("model_arguments",
-                "an encoder's tokens stand at their own places and are seen by all: leave positions, hiddenFrom and hiddenTo out");
-  if (!batch.scores.empty()) throw Error("model_arguments", "an encoder has no score head");
-  if (o.temperature != 1) throw Error("model_arguments", "an encoder's logits take no temperature");
-}
-
 void Pass::start(const Batch& batch, const ForwardOptions& o, Set& set) {
-  check(batch, o);
+  check_batch(network_, batch, o);
   set_ = &set;
   batch_ = batch, forward_ = o;
   if (set_->dropout == 0) forward_.dropout = false;

@@ -81,7 +81,6 @@ class Pass {
     });
   }
   void number_tokens();
-  void check(const Batch& batch, const ForwardOptions& o) const;
   void layers();
   void scatter_head_gradient(int d);
   long rows_of(long i) const { return i == head_ ? long(head_at_.size()) : batch_.N(); }

@@ -109,7 +109,9 @@ matmul::Product Pass::product(const Linear& l, bool transposed, const void* a, m
 
 dropout::Site Pass::site(long i, int group) const {
   const std::vector<uint64_t>& keys = i < head_ ? token_keys_ : head_keys_;
-  return {options_.dtype, forward_.dropout_key, uint64_t(i * 4 + group), keys.data(), set_->dropout};
+  const bool padded = group == kO && i < head_ && !axes_.attended_from.empty();
+  return {options_.dtype, forward_.dropout_key, uint64_t(i * 4 + group),
+          keys.data(),    set_->dropout,        padded ? axes_.attended_from.data() : nullptr};
 }
 
 // A run's worth of rows for this thread, addressed as if the matrix (M, columns) began before it.

@@ -82,9 +82,14 @@ void Sets::train_vector(const Placed& p) {
 
 // Every tensor of the checkpoint, in the order of the table; matrices begin with the numbers as stored.
 void Sets::train_base(const Tensors& tensors) {
-  for (const Placed& p : weights_.placed()) p.matrix ? train_matrix(p) : train_vector(p);
-  for (Parameter& p : base_.parameters.all())
-    if (!p.vector) weights_.read_stored(tensors, p.name, p.value);
+  for (const Placed& p : weights_.placed()) {
+    if (p.vector) {
+      train_vector(p);
+      continue;
+    }
+    train_matrix(p);
+    weights_.read_stored(tensors, *p.tensor, base_.parameters.all().back().value);
+  }
 }
 
 // The factors of one group, of the targets that sit on it; those are taken out of `wanted`.

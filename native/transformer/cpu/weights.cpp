@@ -1,6 +1,4 @@
 #include "transformer/cpu/weights.h"
-#include "base/error.h"
-#include "transformer/cpu/mapped_file.h"
 #include <algorithm>
 #include <atomic>
 #include <cmath>
@@ -10,20 +8,6 @@ namespace {
 
 // Rows a packing task takes: 64, so that two tasks never touch the same block.
 constexpr long kPackRows = 64;
-
-std::string shape_text(const std::vector<long>& s) {
-  std::string t = "[";
-  for (size_t i = 0; i < s.size(); i++) t += (i ? ", " : "") + std::to_string(s[i]);
-  return t + "]";
-}
-const StoredTensor& find(const Tensors& all, const std::string& name) {
-  for (const StoredTensor& t : all)
-    if (t.name == name) return t;
-  throw Error("tensor_missing", name + " is missing from the checkpoint");
-}
-[[noreturn]] void not_finite(const StoredTensor& t) {
-  throw Error("tensor_not_finite", t.path + ": " + t.name + " holds a number that is NaN or infinite");
-}
 
 }  // namespace
 
@@ -152,16 +136,14 @@ void Weights::load_vector(const StoredTensor& t, const Placed& p) {
 
 void Weights::load(const Tensors& tensors) {
   for (const Placed& p : placed_) {
-    const StoredTensor& t = find(tensors, p.tensor->name);
-    const std::vector<long> shape = stored_shape(network_, *p.tensor);
-    if (t.shape != shape) throw Error("tensor_shape", t.name + ": expected " + shape_text(shape) + ", got " + shape_text(t.shape));
+    const StoredTensor& t = find_stored(tensors, network_, *p.tensor);
     p.matrix ? load_matrix(t, p) : load_vector(t, p);
   }
 }
 
-void Weights::read_stored(const Tensors& tensors, const std::string& name, std::vector<float>& out) const {
+void Weights::read_stored(const Tensors& tensors, const NetworkTensor& tensor, std::vector<float>& out) const {
   check_stop_();
-  const StoredTensor& t = find(tensors, name);
+  const StoredTensor& t = find_stored(tensors, network_, tensor);
   const MappedFile file(t.path);
   const void* data = file.bytes(t);
   constexpr long kAtOnce = 64 << 10;

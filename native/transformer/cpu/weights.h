@@ -49,7 +49,7 @@ class Weights {
   // Reads and packs the checkpoint's tensors. Throws `tensor_missing`, `tensor_shape`, `tensor_file`, `tensor_not_finite`.
   void load(const Tensors& tensors);
   // The numbers of a tensor as stored, fp32 (where all weights are trained).
-  void read_stored(const Tensors& tensors, const std::string& name, std::vector<float>& out) const;
+  void read_stored(const Tensors& tensors, const NetworkTensor& tensor, std::vector<float>& out) const;
   const std::vector<Placed>& placed() const { return placed_; }
   // What each token's row is taken from: the vocabulary's matrix where both are one.
   const Matrix& words() const { return tied_ ? vocabulary : separate_words; }

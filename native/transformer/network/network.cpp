@@ -29,13 +29,14 @@ std::vector<Place> needed(const Network& n) {
   if (n.positions == PositionKind::table) all.push_back(Place::positions);
   if (n.types) all.push_back(Place::types);
   if (n.has(Place::query_norm) || n.has(Place::key_norm)) all.push_back(Place::query_norm), all.push_back(Place::key_norm);
-  if (n.has(Place::head_dense) || n.has(Place::head_norm)) all.push_back(Place::head_dense), all.push_back(Place::head_norm);
+  if (n.norm_place == NormPlace::after) all.push_back(Place::head_dense), all.push_back(Place::head_norm);
   return all;
 }
 
 // Whether a place may be there at all, its bias apart.
 bool allowed(const Network& n, const NetworkTensor& t, Place p) {
   if (p == Place::gate) return n.gated;
+  if (p == Place::head_dense || p == Place::head_norm) return n.norm_place == NormPlace::after;  // encoder.h
   if (p == Place::positions) return n.positions == PositionKind::table && !t.bias;
   if (p == Place::types) return n.types > 0 && !t.bias;
   if (p == Place::words) return !t.bias;

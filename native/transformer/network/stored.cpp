@@ -1,4 +1,4 @@
-#include "transformer/cpu/mapped_file.h"
+#include "transformer/network/stored.h"
 #include "base/error.h"
 #include <cerrno>
 #include <cstring>
@@ -8,6 +8,26 @@
 #include <unistd.h>
 
 namespace attune {
+
+static std::string shape_text(const std::vector<long>& s) {
+  std::string t = "[";
+  for (size_t i = 0; i < s.size(); i++) t += (i ? ", " : "") + std::to_string(s[i]);
+  return t + "]";
+}
+
+const StoredTensor& find_stored(const Tensors& all, const Network& network, const NetworkTensor& tensor) {
+  const std::vector<long> shape = stored_shape(network, tensor);
+  for (const StoredTensor& t : all) {
+    if (t.name != tensor.name) continue;
+    if (t.shape != shape) throw Error("tensor_shape", t.name + ": expected " + shape_text(shape) + ", got " + shape_text(t.shape));
+    return t;
+  }
+  throw Error("tensor_missing", tensor.name + " is missing from the checkpoint");
+}
+
+void not_finite(const StoredTensor& t) {
+  throw Error("tensor_not_finite", t.path + ": " + t.name + " holds a number that is NaN or infinite");
+}
 
 MappedFile::MappedFile(const std::string& path) {
   const int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC);
