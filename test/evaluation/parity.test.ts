@@ -5,7 +5,7 @@ import { readAdapter } from '../../lib/checkpoint/adapter_read.js';
 import { openModelFolder } from '../../lib/checkpoint/model_folder.js';
 import { evaluate } from '../../lib/evaluation/index.js';
 import { merge } from '../../lib/evaluation/merge.js';
-import { compareLogits, parityOf } from '../../lib/evaluation/parity.js';
+import { compareLogits, measuredBound, parityOf } from '../../lib/evaluation/parity.js';
 import { networkConfig } from '../../lib/network/config.js';
 import { linearLayers } from '../../lib/network/linears.js';
 import { tinyText } from '../support/events.js';
@@ -24,6 +24,15 @@ describe('parity', () => {
     const { kl, greedyMatch } = compareLogits(Float32Array.of(0, 0), Float32Array.of(0, Math.log(3)), 2);
     expect(kl).toBeCloseTo(0.5 * Math.log(2 / 3) + 0.5 * Math.log(2), 6);
     expect(greedyMatch).toBe(0);
+  });
+
+  it('allows 16-bit weights three times what bf16 arithmetic does to logits, so that a lost adapter is seen', () => {
+    const [logits, inBf16] = [Float32Array.of(1, 2, 3, 4), Float32Array.of(1, 2, 3.5, 4)];
+    const bound = (stored: 'f32' | 'f16' | 'bf16') => measuredBound(logits, inBf16, stored, { vocabulary: 2, inner: 1536 });
+    // Roundoffs 2^-8, 2^-11, 2^-24; the part of the sums, 2^-24 √1536, is beneath 1e-4 of the first two.
+    expect(bound('bf16') / 1.5).toBeCloseTo(1, 4);
+    expect(bound('f16') / (1.5 * 2 ** -3)).toBeCloseTo(1, 4);
+    expect(bound('f32') / (4 * 2 ** -16 * Math.sqrt(1537))).toBeCloseTo(1, 6);
   });
 
   it.each(['f32', 'f16', 'bf16'] as const)('of a model merged in %s is within what rounding explains, and not by far', async (dtype) => {
