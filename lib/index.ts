@@ -33,5 +33,5 @@ export type {
   TrainingEvent,
   WarningEvent,
 } from './training/events.js';
-export { type PreviewOptions, previewRecipe } from './training/preview.js';
-export { type TrainInput, type TrainOptions, train } from './training/train.js';
+export { type PreviewOptions, previewRecipe } from './training/run/preview.js';
+export { type TrainInput, type TrainOptions, train } from './training/run/train.js';

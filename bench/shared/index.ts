@@ -3,8 +3,8 @@
 // What a prompt that is computed once for all its answers saves: a LoRA step (reference, forward, backward, clipping, AdamW) of SmolLM2-135M's shape over
 // a pair (prompt of 256 tokens, two answers of 128) and over a group (256 + 8 x 64), packed with the prompt once and once with every answer, by turns.
 import type { Tokens } from '../../lib/data/index.js';
+import { backwardPass, forwardPass } from '../../lib/model/passes.js';
 import { addon, type NativeModel } from '../../lib/native.js';
-import { backwardPass, forwardPass } from '../../lib/training/passes.js';
 import { ceilings, describe, machine, middle, rest } from '../machine.js';
 import { rowsOf } from '../methods/work.js';
 import { benchOptions } from '../options.js';

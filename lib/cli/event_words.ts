@@ -1,5 +1,5 @@
 /** Events of a run in words. */
-import { describeCounts } from '../data/preview.js';
+import { describeCounts } from '../data/sequences/preview.js';
 import type { DoneEvent, EvaluationEvent, SampledEvent, StartEvent, StepEvent, TrainingEvent } from '../training/events.js';
 
 /** What an event is in words; steps have a line of their own. */

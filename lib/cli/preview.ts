@@ -17,8 +17,8 @@ export const preview: Command = {
   async run(values, context) {
     const [{ readRecipe }, { previewRecipe }, { previewRows, renderPreview }, { default: colours }] = await Promise.all([
       import('../options/index.js'),
-      import('../training/preview.js'),
-      import('../data/preview.js'),
+      import('../training/run/preview.js'),
+      import('../data/sequences/preview.js'),
       import('picocolors'),
     ]);
     const count = (values.rows as number | undefined) ?? 5;

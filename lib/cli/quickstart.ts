@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import { loadModel } from '../evaluation/model.js';
 import { readRecipe } from '../options/index.js';
-import { train } from '../training/train.js';
+import { train } from '../training/run/train.js';
 import { Progress } from './progress.js';
 
 const PROMPTS = ['The fermenter', 'Sample 12 was'];

@@ -29,7 +29,7 @@ export const train: Command = {
     return `Keys of a recipe, and of --set:\n${keys.join('\n')}`;
   },
   async run(values, context) {
-    const [{ readRecipe }, { train: start }] = await Promise.all([import('../options/index.js'), import('../training/train.js')]);
+    const [{ readRecipe }, { train: start }] = await Promise.all([import('../options/index.js'), import('../training/run/train.js')]);
     const recipe = readRecipe(values.RECIPE as string, { set: settings(values) });
     const { signal, progress } = context;
     signal.addEventListener('abort', () => progress.say('stopping after this step; Ctrl-C again stops at once'));

@@ -168,3 +168,9 @@ export interface ChatRenderer {
   /** The chat as text up to where the next answer begins. */
   prompt(messages: readonly ChatMessage[], options?: { tools?: unknown }): string;
 }
+
+/** A remark that is no fault, for the report and a warning event. */
+export interface Warning {
+  code: string;
+  message: string;
+}

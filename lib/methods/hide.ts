@@ -1,5 +1,5 @@
 /** Rows with hidden words, as `mlm` trains them: what is hidden is drawn from a seed, and predicted at its own place. */
-import type { Random } from '../data/random.js';
+import type { Random } from '../data/order/random.js';
 import type { Tokens } from '../data/types.js';
 import { DataError } from '../errors/index.js';
 import { type MaskRules, masked } from './mlm.js';

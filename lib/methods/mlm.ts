@@ -5,7 +5,7 @@
  *
  * Of the chosen tokens 80 % become the mask token, 10 % a random one, 10 % stay as they are, so that the encoder cannot rely on the mask alone.
  */
-import type { Random } from '../data/random.js';
+import type { Random } from '../data/order/random.js';
 import { methodOptions, type OptionsOf } from '../options/index.js';
 import { crossEntropy } from './cross_entropy.js';
 import type { Method } from './method.js';

@@ -9,7 +9,7 @@
  * causal along the sequence; a query hides what lies between the contents before its own and itself, and so sees those contents and itself. Blocks of
  * contents are then computed for many queries at once, and what a run of queries hides is not computed at all.
  */
-import type { Random } from '../data/random.js';
+import type { Random } from '../data/order/random.js';
 import { methodOptions, type OptionsOf } from '../options/index.js';
 import { crossEntropy } from './cross_entropy.js';
 import type { Method } from './method.js';

@@ -1,5 +1,5 @@
 /** What `ppo`, `grpo` and `rloo` share: figures of a step's answers, the clipped ratio, and which answers each update takes. */
-import type { Random } from '../data/random.js';
+import type { Random } from '../data/order/random.js';
 import { answerLengths } from './answers.js';
 import { type Columns, groupStarts } from './columns.js';
 import type { LossInput, Metric, With } from './method.js';

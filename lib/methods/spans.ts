@@ -1,5 +1,5 @@
 /** Which tokens of a row are predicted, for `mlm` and `plm`: runs of neighbours (Joshi et al. 2019, SpanBERT), at random. */
-import type { Random } from '../data/random.js';
+import type { Random } from '../data/order/random.js';
 
 export interface SpanRules {
   /** Share of the tokens that may be chosen; at least one is. */

@@ -21,9 +21,16 @@ const ALL = [
   'network',
   'checkpoint',
   'methods',
+  'model',
   'training',
   'evaluation',
   'guide',
+];
+
+/** What the rooms of lib/data and of lib/training may import outside of their own. */
+const DATA = ['errors', 'json', 'processes', 'options', 'native', 'data'];
+const TRAINING = [
+  ...['errors', 'json', 'files', 'options', 'data', 'tokenizer', 'methods', 'network', 'checkpoint', 'model', 'native', 'training'],
 ];
 
 const LIB: Record<string, LibRoom> = {
@@ -38,22 +45,48 @@ const LIB: Record<string, LibRoom> = {
   options: { rooms: ['errors'] },
   native: { rooms: ['errors'] },
   kernels: { rooms: ['errors', 'native'] },
-  data: { rooms: ['errors', 'json', 'processes', 'options', 'native'] },
+  // lib/data itself is its index and the types that all its rooms share; a row goes down through them.
+  data: { rooms: ['data/read', 'data/rows', 'data/text', 'data/sequences', 'data/batch', 'data/order', ...DATA] },
+  'data/read': { rooms: DATA },
+  'data/rows': { rooms: [...DATA, 'data/read'] },
+  'data/text': { rooms: [...DATA, 'data/read', 'data/rows'] },
+  'data/sequences': { rooms: [...DATA, 'data/read', 'data/rows', 'data/text'] },
+  'data/batch': { rooms: [...DATA, 'data/sequences'] },
+  'data/order': { rooms: [...DATA, 'data/sequences'] },
   tokenizer: { rooms: ['errors', 'json', 'processes', 'options', 'native'] },
   // What a network is: config.json as sizes, facts and a table of tensors.
   network: { rooms: ['errors', 'files'], types: ['native'] },
   checkpoint: { rooms: ['errors', 'json', 'files', 'options', 'native', 'network'] },
   // Pure functions: they never reach the addon or the loop.
   methods: { rooms: ['errors', 'options'], types: ['data'] },
-  training: { rooms: ['errors', 'json', 'files', 'options', 'data', 'tokenizer', 'methods', 'network', 'checkpoint', 'native'] },
+  // A loaded model: batches through it, there and back.
+  model: { rooms: ['errors', 'data', 'native'], types: ['methods'] },
+  // lib/training itself is the events. A run takes steps and rollouts, both look at models that stand still.
+  training: { rooms: TRAINING },
+  'training/reference': { rooms: TRAINING },
+  'training/step': { rooms: [...TRAINING, 'training/reference'] },
+  'training/rollout': { rooms: [...TRAINING, 'training/reference', 'training/step'] },
+  'training/run': { rooms: [...TRAINING, 'training/reference', 'training/step', 'training/rollout'] },
   evaluation: { rooms: ['errors', 'json', 'files', 'options', 'data', 'tokenizer', 'methods', 'network', 'checkpoint', 'native'] },
   guide: { rooms: ['errors', 'options', 'methods'] },
   index: { rooms: ALL },
   cli: { rooms: [...ALL, 'index'] },
 };
 
-/** `lib/data/read.ts` is of room `data`, `lib/native.ts` of room `native`. */
-const libRoom = (path: string) => path.match(/^lib\/([^/.]+)/)?.[1];
+/** Folders of lib that are rooms within a room. */
+const SPLIT = ['data', 'training'];
+
+/** `lib/data/read/glob.ts` is of room `data/read`, `lib/data/types.ts` of room `data`, `lib/native.ts` of room `native`. */
+function libRoom(path: string): string | undefined {
+  const [, room, inner] = path.match(/^lib\/([^/.]+)(?:\/([^/.]+)(?=\/))?/) ?? [];
+  return room !== undefined && inner !== undefined && SPLIT.includes(room) ? `${room}/${inner}` : room;
+}
+
+/** Whether a room, or the room that it is a part of, is among those that `from` may import. */
+function isAmong(rooms: readonly string[], to: string, from: string): boolean {
+  const [whole = to] = to.split('/');
+  return rooms.includes(to) || (whole !== from.split('/')[0] && rooms.includes(whole));
+}
 
 /** Why `file` may not have this import, or undefined. */
 export function libFault(file: string, { specifier, typeOnly }: Import): string | undefined {
@@ -64,8 +97,8 @@ export function libFault(file: string, { specifier, typeOnly }: Import): string 
   const target = posix.join(posix.dirname(file), specifier);
   const to = libRoom(target);
   if (to === undefined) return `${file}: imports ${target}, outside lib`;
-  if (to === from || allowed.rooms.includes(to)) return undefined;
-  if (allowed.types?.includes(to)) return typeOnly ? undefined : `${file}: may import types of ${to} only, imports ${specifier}`;
+  if (to === from || isAmong(allowed.rooms, to, from)) return undefined;
+  if (isAmong(allowed.types ?? [], to, from)) return typeOnly ? undefined : `${file}: may import types of ${to} only, imports ${specifier}`;
   return `${file}: ${from} may not import ${to} (${specifier})`;
 }
 

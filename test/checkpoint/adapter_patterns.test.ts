@@ -11,7 +11,7 @@ import { parityOf } from '../../lib/evaluation/parity.js';
 import { Fields } from '../../lib/files/json_file.js';
 import { linearLayers } from '../../lib/network/linears.js';
 import { parseRecipe } from '../../lib/options/index.js';
-import { startingAdapter } from '../../lib/training/weights.js';
+import { startingAdapter } from '../../lib/training/run/weights.js';
 import { writeTinyAdapter } from '../support/tiny_adapter.js';
 import { type JsonObject, type RawTensor, scratchFolder, writeTinyModel } from '../support/tiny_model.js';
 

@@ -7,12 +7,12 @@ import { exists, removePartial } from '../../lib/checkpoint/files.js';
 import { hubSettings } from '../../lib/checkpoint/hub_files.js';
 import { openModelFolder } from '../../lib/checkpoint/model_folder.js';
 import { latestCheckpoint } from '../../lib/checkpoint/resume.js';
-import { findFiles } from '../../lib/data/glob.js';
+import { findFiles } from '../../lib/data/read/glob.js';
 import { ifThere, isAbsent, readFault } from '../../lib/errors/system.js';
 import { resolveModel } from '../../lib/options/paths.js';
-import { besideHashes, hashFile } from '../../lib/training/manifest.js';
-import { checkThere } from '../../lib/training/reference.js';
-import { readKnown } from '../../lib/training/reference_cache.js';
+import { readKnown } from '../../lib/training/reference/cache.js';
+import { checkThere } from '../../lib/training/reference/reference.js';
+import { besideHashes, hashFile } from '../../lib/training/run/manifest.js';
 import { scratchFolder } from '../support/tiny_model.js';
 
 const scratch = scratchFolder();

@@ -1,7 +1,7 @@
 // Which tokens mlm hides and in which order plm lays a text: properties of the plans, and what a query may see against the paper's definition.
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { Random } from '../../lib/data/random.js';
+import { Random } from '../../lib/data/order/random.js';
 import { masked, permuted } from '../../lib/methods/index.js';
 
 const [MASK, VOCABULARY] = [4, 1000];

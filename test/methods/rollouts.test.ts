@@ -1,7 +1,7 @@
 // What grpo and rloo make of rewards, and which answers each update takes.
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { Random } from '../../lib/data/random.js';
+import { Random } from '../../lib/data/order/random.js';
 import { groupAdvantages, leaveOneOut } from '../../lib/methods/advantages.js';
 import { updates } from '../../lib/methods/index.js';
 import { meanOf, varianceOf } from '../../lib/methods/statistics.js';

@@ -1,6 +1,6 @@
 // A policy of one table of logits learns to say a word that is rewarded: prepare, updates and loss together, on three seeds.
 import { describe, expect, it } from 'vitest';
-import { Random } from '../../lib/data/random.js';
+import { Random } from '../../lib/data/order/random.js';
 import { type Columns, type MethodState, part, stepTotals, updates } from '../../lib/methods/index.js';
 import { layout, lossOf, optionsOf, prepareStep } from './step.js';
 

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { parquetWriteBuffer } from 'hyparquet-writer';
 import { describe, expect, it } from 'vitest';
-import { readRows } from '../../lib/data/read.js';
+import { readRows } from '../../lib/data/read/read.js';
 import { scratchFolder } from '../support/tiny_model.js';
 import { mutateBytes, mutateJson } from './mutate.js';
 import type { Random } from './random.js';

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { expect } from 'vitest';
 import type { RecipeInput } from '../../lib/options/index.js';
 import type { EvaluationEvent, StepEvent, TrainingEvent } from '../../lib/training/events.js';
-import { type TrainInput, type TrainOptions, train } from '../../lib/training/train.js';
+import { type TrainInput, type TrainOptions, train } from '../../lib/training/run/train.js';
 import { writeTinyModel } from './tiny_model.js';
 
 const WORDS = 'cells divide and grow while light falls on leaves that drink water from deep roots'.split(' ');

@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect } from 'vitest';
-import type { TrainInput } from '../../lib/training/train.js';
+import type { TrainInput } from '../../lib/training/run/train.js';
 import { lossesOf, stoppedAt, trained } from './events.js';
 
 /** Stopped after `step` and resumed, a run ends in the bytes of one to `whole` that never was. @param file of the output folder */

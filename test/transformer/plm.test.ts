@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import type { Random } from '../../lib/data/random.js';
+import type { Random } from '../../lib/data/order/random.js';
 import { methods, permuted } from '../../lib/methods/index.js';
 import type { ForwardBatch } from '../../lib/native.js';
 import { compare, relativeError } from '../kernels/harness.js';
