@@ -51,10 +51,16 @@ static inline float f16_to_float(uint16_t h) {
 }
 static inline void store(float* to, float f) { *to = f; }
 static inline void store(bf16* to, float f) { *to = to_bf16(f); }
+// Number i of a file's bytes, which may lie at any address.
 static inline float stored_to_float(const void* data, Stored t, long i) {
-  if (t == Stored::f32) return ((const float*)data)[i];
-  if (t == Stored::bf16) return to_float(((const bf16*)data)[i]);
-  return f16_to_float(((const uint16_t*)data)[i]);
+  if (t == Stored::f32) {
+    float f;
+    memcpy(&f, (const char*)data + 4 * i, 4);
+    return f;
+  }
+  uint16_t half;
+  memcpy(&half, (const char*)data + 2 * i, 2);
+  return t == Stored::bf16 ? to_float(bf16{half}) : f16_to_float(half);
 }
 
 }  // namespace attune

@@ -30,19 +30,17 @@ const weights = new Map(
 );
 const batch = batchFrom(source);
 
-/** Tensors as a file of f32 numbers, one behind the other. */
-function stored(all: ReadonlyMap<string, Tensor>): StoredTensor[] {
+/** Tensors as a file of f32 numbers, one behind the other; `gap` bytes before each. */
+function stored(all: ReadonlyMap<string, Tensor>, gap = 0): StoredTensor[] {
   const path = join(scratch, `${Math.random()}.bin`);
   let offset = 0;
   const list = [...all].map(([name, { shape, values }]): StoredTensor => {
-    const one: StoredTensor = { name, path, offset, stored: 'f32', shape };
-    offset += values.byteLength;
+    const one: StoredTensor = { name, path, offset: offset + gap, stored: 'f32', shape };
+    offset += gap + values.byteLength;
     return one;
   });
-  writeFileSync(
-    path,
-    Buffer.concat([...all.values()].map(({ values }) => Buffer.from(values.buffer, values.byteOffset, values.byteLength))),
-  );
+  const bytes = ({ values }: Tensor) => Buffer.from(values.buffer, values.byteOffset, values.byteLength);
+  writeFileSync(path, Buffer.concat([...all.values()].flatMap((one) => [Buffer.alloc(gap), bytes(one)])));
   return list;
 }
 
@@ -93,8 +91,8 @@ function transposed(): { table: NetworkTensor[]; file: Map<string, Tensor> } {
   return { table, file };
 }
 
-const load = (config: NetworkConfig, file: ReadonlyMap<string, Tensor>, dtype: 'f32' | 'bf16'): Promise<NativeModel> =>
-  guarded(() => addon().loadModel({ config, tensors: stored(file), dtype, threads: 1, train: 'all', recomputeActivations: false }));
+const load = (config: NetworkConfig, file: ReadonlyMap<string, Tensor>, dtype: 'f32' | 'bf16', gap = 0): Promise<NativeModel> =>
+  guarded(() => addon().loadModel({ config, tensors: stored(file, gap), dtype, threads: 1, train: 'all', recomputeActivations: false }));
 
 /** Log-probabilities of the batch, and the gradients of all tensors by name, after one pass there and back. */
 async function passed(model: NativeModel): Promise<{ logprob: Float32Array; gradients: Map<string, Float32Array> }> {
@@ -123,6 +121,11 @@ describe.skipIf(!hasModel)('a table of tensors', () => {
       const given = { shape, values: other.gradients.get(name)! };
       expect((isTurned ? turned(given) : given).values, name).toEqual(expected.values);
     }
+  });
+
+  it('reads numbers at any address of a file', async () => {
+    const [plain, other] = [await passed(await load(network, weights, 'f32')), await passed(await load(network, weights, 'f32', 3))];
+    expect(other).toEqual(plain);
   });
 
   it.each<[string, (table: NetworkTensor[]) => NetworkTensor[], string]>([
