@@ -13,7 +13,7 @@ import {
   type Place,
   type StoredTensor,
 } from '../../lib/native.js';
-import { batchFrom, FIXTURES, family, hasModel, type Tensor } from '../transformer/fixtures.js';
+import { batchFrom, family, hasModel, type Tensor } from '../transformer/fixtures.js';
 
 const scratch = mkdtempSync(join(tmpdir(), 'attune-table-'));
 afterAll(() => rmSync(scratch, { recursive: true, force: true }));
