@@ -22,7 +22,7 @@ export {
   readRecipe,
   recipeJsonSchema,
   type StagedInput,
-} from './options/index.js';
+} from './recipe/index.js';
 export { openChat, openTokenizer, type Tokenizer, trainTokenizer, writeTokenizer } from './tokenizer/index.js';
 export type {
   CheckpointEvent,

@@ -1,9 +1,10 @@
 // A step of DPO, or of a policy gradient over groups of answers, as a run takes it: the project's own step, on rows of random ids.
 
 import type { Tokens, Unit } from '../../lib/data/index.js';
+import { methodOptions } from '../../lib/methods/index.js';
 import { allOf } from '../../lib/model/batches.js';
 import { addon, type DType, type NativeModel, type NetworkConfig, type StoredTensor } from '../../lib/native.js';
-import { methodOptions, type Recipe } from '../../lib/options/index.js';
+import type { Recipe } from '../../lib/recipe/index.js';
 import { computeKnown } from '../../lib/training/reference/cache.js';
 import { type StepSetting, takeStep } from '../../lib/training/step/step.js';
 import type { Worker } from '../sides/serve.js';

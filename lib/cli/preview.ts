@@ -16,7 +16,7 @@ export const preview: Command = {
   ],
   async run(values, context) {
     const [{ readRecipe }, { previewRecipe }, { previewRows, renderPreview }, { default: colours }] = await Promise.all([
-      import('../options/index.js'),
+      import('../recipe/index.js'),
       import('../training/run/preview.js'),
       import('../data/sequences/preview.js'),
       import('picocolors'),

@@ -2,7 +2,7 @@
 import { existsSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import { loadModel } from '../evaluation/model.js';
-import { readRecipe } from '../options/index.js';
+import { readRecipe } from '../recipe/index.js';
 import { train } from '../training/run/train.js';
 import { Progress } from './progress.js';
 

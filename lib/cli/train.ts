@@ -20,7 +20,7 @@ export const train: Command = {
     ['attune train recipe.yaml --out runs/x --resume', 'goes on after Ctrl-C or a crash'],
   ],
   async more() {
-    const { recipeKeys } = await import('../options/index.js');
+    const { recipeKeys } = await import('../recipe/index.js');
     const keys = recipeKeys().map(({ key, expected, description, default: value, required }) => {
       const given = value !== undefined && (value === null || typeof value !== 'object');
       const note = required ? '; required' : given ? `; default ${value}` : '';
@@ -29,7 +29,7 @@ export const train: Command = {
     return `Keys of a recipe, and of --set:\n${keys.join('\n')}`;
   },
   async run(values, context) {
-    const [{ readRecipe }, { train: start }] = await Promise.all([import('../options/index.js'), import('../training/run/train.js')]);
+    const [{ readRecipe }, { train: start }] = await Promise.all([import('../recipe/index.js'), import('../training/run/train.js')]);
     const recipe = readRecipe(values.RECIPE as string, { set: settings(values) });
     const { signal, progress } = context;
     signal.addEventListener('abort', () => progress.say('stopping after this step; Ctrl-C again stops at once'));

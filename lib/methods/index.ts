@@ -1,30 +1,57 @@
 /** The methods by name. */
-import type { MethodName } from '../options/index.js';
-import { cpo } from './cpo.js';
-import { distill } from './distill.js';
-import { dpo } from './dpo.js';
-import { grpo } from './grpo.js';
-import { kto } from './kto.js';
+import type * as z from 'zod';
+import { distill, distillOptions } from './language/distill.js';
+import { mlm, mlmOptions } from './language/mlm.js';
+import { plm, plmOptions } from './language/plm.js';
+import { pretrain, pretrainOptions } from './language/pretrain.js';
+import { sft, sftOptions } from './language/sft.js';
 import type { Method } from './method.js';
-import { mlm } from './mlm.js';
-import { orpo } from './orpo.js';
-import { plm } from './plm.js';
-import { ppo } from './ppo.js';
-import { pretrain } from './pretrain.js';
-import { reward } from './reward.js';
-import { rloo } from './rloo.js';
-import { sample } from './sample.js';
-import { sft } from './sft.js';
-import { simpo } from './simpo.js';
+import { cpo, cpoOptions } from './preference/cpo.js';
+import { dpo } from './preference/dpo.js';
+import { dpoOptions } from './preference/dpo_options.js';
+import { kto, ktoOptions } from './preference/kto.js';
+import { orpo, orpoOptions } from './preference/orpo.js';
+import { reward, rewardOptions } from './preference/reward.js';
+import { simpo, simpoOptions } from './preference/simpo.js';
+import { grpo, grpoOptions } from './rollout/grpo.js';
+import { ppo } from './rollout/ppo.js';
+import { ppoOptions } from './rollout/ppo_options.js';
+import { rloo, rlooOptions } from './rollout/rloo.js';
+import { sample, sampleOptions } from './rollout/sample.js';
 
 export { type Column, type Columns, type GroupCounts, type Numbers, part, type StepCounts, stepCounts } from './columns.js';
-export { hidden, hideable, maskRules } from './hide.js';
+export { hidden, hideable, maskRules } from './language/hide.js';
+export { type Masked, type MaskRules, masked } from './language/mlm.js';
+export { type PermutationRules, type Permuted, permuted, permutedRow } from './language/plm.js';
 export type { LossInput, LossOutput, Method, MethodState, Metric, Needs, Output, Prepared, SequenceInput, With } from './method.js';
 export { metricMeans, metricSums, stepTotals } from './method.js';
-export { type Masked, type MaskRules, masked } from './mlm.js';
-export { type PermutationRules, type Permuted, permuted, permutedRow } from './plm.js';
-export { scoreConstants } from './reward.js';
-export { updates } from './rollouts.js';
+export { DPO_SCORE_LOSSES, type DpoLoss, dpoTerms } from './preference/dpo_options.js';
+export { scoreConstants } from './preference/reward.js';
+export { updates } from './rollout/rollouts.js';
+
+/** Schema of each method's options, by name; `name` itself is one of the keys. */
+export const methodOptions = {
+  pretrain: pretrainOptions,
+  sft: sftOptions,
+  reward: rewardOptions,
+  ppo: ppoOptions,
+  dpo: dpoOptions,
+  kto: ktoOptions,
+  orpo: orpoOptions,
+  simpo: simpoOptions,
+  cpo: cpoOptions,
+  grpo: grpoOptions,
+  rloo: rlooOptions,
+  sample: sampleOptions,
+  distill: distillOptions,
+  mlm: mlmOptions,
+  plm: plmOptions,
+};
+
+export type MethodName = keyof typeof methodOptions;
+export const METHOD_NAMES = Object.keys(methodOptions) as [MethodName, ...MethodName[]];
+/** Options of one method. */
+export type OptionsOf<Name extends MethodName> = z.output<(typeof methodOptions)[Name]>;
 
 /** Every method. */
 export const methods = {

@@ -12,7 +12,6 @@
  * Methods with rollouts take 3 and 4 several times over parts of the step (`updates` in rollouts.ts), each an update with its own counts.
  */
 import type * as z from 'zod';
-import type { MethodName } from '../options/index.js';
 import type { Column, Columns, GroupCounts, Numbers, StepCounts } from './columns.js';
 
 /**
@@ -92,7 +91,7 @@ type CountsOf<Input> = Input extends { counts: infer Counts } ? Counts : StepCou
 
 /** A training method. `Options` is what its schema gives; `Input` is what `loss` reads, `Step` what `prepare` reads. */
 export interface Method<Options = unknown, Input extends LossInput = LossInput, Step extends LossInput = Input> {
-  readonly name: MethodName;
+  readonly name: string;
   /** One sentence: what it does and when to take it. */
   readonly summary: string;
   readonly needs: Needs;

@@ -1,5 +1,5 @@
 /** Says in words what a place of the schema accepts, and finds that place. */
-import type { JsonSchema } from './schema.js';
+import type { JsonSchema } from './json_schema.js';
 
 export type Path = readonly (string | number)[];
 

@@ -193,3 +193,7 @@ export const evaluateSchema = evaluateKeys
   .nullable()
   .default(null)
   .describe('Evaluation on held-out rows while training. Left out or null: none.');
+
+export type Template = z.output<typeof templateSchema>;
+export type Checks = z.output<typeof checksSchema>;
+export type DataSource = z.output<typeof dataSchema>[number];

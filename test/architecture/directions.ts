@@ -21,6 +21,7 @@ const ALL = [
   'network',
   'checkpoint',
   'methods',
+  'recipe',
   'model',
   'training',
   'evaluation',
@@ -30,7 +31,21 @@ const ALL = [
 /** What the rooms of lib/data and of lib/training may import outside of their own. */
 const DATA = ['errors', 'json', 'processes', 'options', 'native', 'data'];
 const TRAINING = [
-  ...['errors', 'json', 'files', 'options', 'data', 'tokenizer', 'methods', 'network', 'checkpoint', 'model', 'native', 'training'],
+  ...[
+    'errors',
+    'json',
+    'files',
+    'options',
+    'data',
+    'tokenizer',
+    'methods',
+    'recipe',
+    'network',
+    'checkpoint',
+    'model',
+    'native',
+    'training',
+  ],
 ];
 
 const LIB: Record<string, LibRoom> = {
@@ -58,7 +73,9 @@ const LIB: Record<string, LibRoom> = {
   network: { rooms: ['errors', 'files'], types: ['native'] },
   checkpoint: { rooms: ['errors', 'json', 'files', 'options', 'native', 'network'] },
   // Pure functions: they never reach the addon or the loop.
-  methods: { rooms: ['errors', 'options'], types: ['data'] },
+  methods: { rooms: ['errors'], types: ['data'] },
+  // What a recipe is: it asks each method for its schema.
+  recipe: { rooms: ['errors', 'options', 'methods'] },
   // A loaded model: batches through it, there and back.
   model: { rooms: ['errors', 'data', 'native'], types: ['methods'] },
   // lib/training itself is the events. A run takes steps and rollouts, both look at models that stand still.
@@ -67,8 +84,10 @@ const LIB: Record<string, LibRoom> = {
   'training/step': { rooms: [...TRAINING, 'training/reference'] },
   'training/rollout': { rooms: [...TRAINING, 'training/reference', 'training/step'] },
   'training/run': { rooms: [...TRAINING, 'training/reference', 'training/step', 'training/rollout'] },
-  evaluation: { rooms: ['errors', 'json', 'files', 'options', 'data', 'tokenizer', 'methods', 'network', 'checkpoint', 'native'] },
-  guide: { rooms: ['errors', 'options', 'methods'] },
+  evaluation: {
+    rooms: ['errors', 'json', 'files', 'options', 'data', 'tokenizer', 'methods', 'recipe', 'network', 'checkpoint', 'model', 'native'],
+  },
+  guide: { rooms: ['errors', 'recipe', 'methods'] },
   index: { rooms: ALL },
   cli: { rooms: [...ALL, 'index'] },
 };

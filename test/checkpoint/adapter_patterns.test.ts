@@ -10,7 +10,7 @@ import { readTensor } from '../../lib/checkpoint/safetensors.js';
 import { parityOf } from '../../lib/evaluation/parity.js';
 import { Fields } from '../../lib/files/json_file.js';
 import { linearLayers } from '../../lib/network/linears.js';
-import { parseRecipe } from '../../lib/options/index.js';
+import { parseRecipe } from '../../lib/recipe/index.js';
 import { startingAdapter } from '../../lib/training/run/weights.js';
 import { writeTinyAdapter } from '../support/tiny_adapter.js';
 import { type JsonObject, type RawTensor, scratchFolder, writeTinyModel } from '../support/tiny_model.js';

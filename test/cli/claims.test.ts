@@ -5,7 +5,8 @@ import { describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
 import { parseCommand } from '../../lib/cli/parse.js';
 import { commands } from '../../lib/cli/program.js';
-import { METHOD_NAMES, parseRecipe, readRecipe, recipeJsonSchema, recipeKeys } from '../../lib/options/index.js';
+import { METHOD_NAMES } from '../../lib/methods/index.js';
+import { parseRecipe, readRecipe, recipeJsonSchema, recipeKeys } from '../../lib/recipe/index.js';
 
 const root = resolve(import.meta.dirname, '../..');
 const text = (name: string) => readFileSync(join(root, name), 'utf8');

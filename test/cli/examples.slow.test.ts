@@ -3,7 +3,7 @@ import { existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { afterAll, expect, it } from 'vitest';
-import { readRecipe } from '../../lib/options/index.js';
+import { readRecipe } from '../../lib/recipe/index.js';
 import { evaluationsOf, stepsOf, trained } from '../support/events.js';
 
 const examples = resolve(import.meta.dirname, '../../examples');

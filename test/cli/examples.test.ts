@@ -2,7 +2,7 @@
 import { readdirSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { readRecipe } from '../../lib/options/index.js';
+import { readRecipe } from '../../lib/recipe/index.js';
 import { previewRecipe } from '../../lib/training/run/preview.js';
 
 const examples = resolve(import.meta.dirname, '../../examples');

@@ -9,7 +9,7 @@ import { openModelFolder } from '../../lib/checkpoint/model_folder.js';
 import { latestCheckpoint } from '../../lib/checkpoint/resume.js';
 import { findFiles } from '../../lib/data/read/glob.js';
 import { ifThere, isAbsent, readFault } from '../../lib/errors/system.js';
-import { resolveModel } from '../../lib/options/paths.js';
+import { resolveModel } from '../../lib/options/index.js';
 import { readKnown } from '../../lib/training/reference/cache.js';
 import { checkThere } from '../../lib/training/reference/reference.js';
 import { besideHashes, hashFile } from '../../lib/training/run/manifest.js';

@@ -1,6 +1,6 @@
 // The losses that TRL's real trainers gave on a tiny model (test/reference/trl_golden.json), from the log-probabilities recorded beside them.
 import { describe, expect, it } from 'vitest';
-import type { MethodName } from '../../lib/options/index.js';
+import type { MethodName } from '../../lib/methods/index.js';
 import golden from '../reference/trl_golden.json' with { type: 'json' };
 import ld from '../reference/trl_golden_ld.json' with { type: 'json' };
 import { flat, layout, lossOf, optionsOf, runStep, type StepInput } from './step.js';

@@ -1,10 +1,9 @@
 // Options as the contract has them: defaults, ranges, and messages that speak of the method that was named.
 import { describe, expect, it } from 'vitest';
-import { methods } from '../../lib/methods/index.js';
-import { METHOD_NAMES } from '../../lib/options/index.js';
-import { resolvePaths } from '../../lib/options/paths.js';
-import { problemsOf } from '../../lib/options/problems.js';
-import { type Recipe, recipeSchema } from '../../lib/options/schema.js';
+import { METHOD_NAMES, methods } from '../../lib/methods/index.js';
+import { resolvePaths } from '../../lib/recipe/paths.js';
+import { problemsOf } from '../../lib/recipe/problems.js';
+import { type Recipe, recipeSchema } from '../../lib/recipe/schema.js';
 
 /** Straight through the schema of the options, with no files read. */
 const read = (method: unknown) => recipeSchema.safeParse({ model: 'm', data: 'x', method });

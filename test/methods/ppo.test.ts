@@ -1,9 +1,9 @@
 // PPO's parts against closed forms: advantages, whitening, clipping, the KL and its coefficient.
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { generalisedAdvantages } from '../../lib/methods/advantages.js';
-import { klOf, nextCoefficient } from '../../lib/methods/kl.js';
-import { clippedRatio } from '../../lib/methods/rollouts.js';
+import { generalisedAdvantages } from '../../lib/methods/rollout/advantages.js';
+import { klOf, nextCoefficient } from '../../lib/methods/rollout/kl.js';
+import { clippedRatio } from '../../lib/methods/rollout/rollouts.js';
 import { meanOf, varianceOf, whitened } from '../../lib/methods/statistics.js';
 import { layout, lossOf, optionsOf } from './step.js';
 

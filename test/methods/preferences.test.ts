@@ -1,7 +1,7 @@
 // The corners of the methods for preferences: what a plain case gives, near-certain answers, rows of one kind only, and what is left out.
 import { describe, expect, it } from 'vitest';
 import type { MethodState } from '../../lib/methods/index.js';
-import { DPO_SCORE_LOSSES, type MethodName } from '../../lib/options/index.js';
+import { DPO_SCORE_LOSSES, type MethodName } from '../../lib/methods/index.js';
 import { layout, optionsOf, runStep, type StepInput } from './step.js';
 
 const doubles = (values: readonly number[]) => Float64Array.from(values);

@@ -1,6 +1,6 @@
 /** Random steps for every method, with uneven and empty answers, ties and equal rewards among them. */
 import fc from 'fast-check';
-import type { MethodName } from '../../lib/options/index.js';
+import type { MethodName } from '../../lib/methods/index.js';
 import { flat, layout, type StepInput } from './step.js';
 
 export interface RandomStep extends StepInput {

@@ -1,6 +1,6 @@
 /** The cases of `test/reference/methods.json` as steps. */
 
-import type { MethodName } from '../../lib/options/index.js';
+import type { MethodName } from '../../lib/methods/index.js';
 import recordedFile from '../reference/methods.json' with { type: 'json' };
 import { flat, layout, type Outputs, type StepInput } from './step.js';
 

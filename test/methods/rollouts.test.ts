@@ -2,8 +2,8 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { Random } from '../../lib/data/order/random.js';
-import { groupAdvantages, leaveOneOut } from '../../lib/methods/advantages.js';
 import { updates } from '../../lib/methods/index.js';
+import { groupAdvantages, leaveOneOut } from '../../lib/methods/rollout/advantages.js';
 import { meanOf, varianceOf } from '../../lib/methods/statistics.js';
 import { layout, optionsOf, runStep } from './step.js';
 

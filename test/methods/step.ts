@@ -1,7 +1,16 @@
 /** A step as the training loop would run it, without a model: columns, `prepare`, micro-batches, totals. */
-import type { Columns, LossOutput, Method, MethodState, Numbers, Output, Prepared, SequenceInput } from '../../lib/methods/index.js';
+import type {
+  Columns,
+  LossOutput,
+  Method,
+  MethodName,
+  MethodState,
+  Numbers,
+  Output,
+  Prepared,
+  SequenceInput,
+} from '../../lib/methods/index.js';
 import { methods, part, stepCounts, stepTotals } from '../../lib/methods/index.js';
-import type { MethodName } from '../../lib/options/index.js';
 
 /** Native outputs of the whole step; `score` has one figure a sequence, `candidates` K a token. */
 export type Outputs = { logprob: Numbers } & Partial<Record<Output, Numbers>>;

@@ -2,7 +2,7 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect } from 'vitest';
-import type { RecipeInput } from '../../lib/options/index.js';
+import type { RecipeInput } from '../../lib/recipe/index.js';
 import type { EvaluationEvent, StepEvent, TrainingEvent } from '../../lib/training/events.js';
 import { type TrainInput, type TrainOptions, train } from '../../lib/training/run/train.js';
 import { writeTinyModel } from './tiny_model.js';

@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { expect } from 'vitest';
-import type { RecipeInput } from '../../lib/options/index.js';
+import type { RecipeInput } from '../../lib/recipe/index.js';
 import type { TrainingEvent } from '../../lib/training/events.js';
 import { stepsOf, writeRows } from './events.js';
 import { stories260k } from './shared.js';

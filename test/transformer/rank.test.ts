@@ -2,7 +2,7 @@
 import { resolve } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import type { AdapterOptions } from '../../lib/native.js';
-import { parseRecipe } from '../../lib/options/index.js';
+import { parseRecipe } from '../../lib/recipe/index.js';
 import { adapterOf, batchFrom, FIXTURES, family, hasModel, load, tensors } from './fixtures.js';
 
 const known = family('qwen2');

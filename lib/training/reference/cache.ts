@@ -15,7 +15,7 @@ import { isAbsent, readFault } from '../../errors/system.js';
 import { cutInto, membersAt } from '../../model/batches.js';
 import { forwardPass } from '../../model/passes.js';
 import { addon } from '../../native.js';
-import type { Recipe, Train } from '../../options/index.js';
+import type { Recipe, Train } from '../../recipe/index.js';
 import type { Reference } from './reference.js';
 
 /** Log-probabilities of each sequence's trained tokens. */

@@ -9,7 +9,7 @@ import type { CheckpointWarning } from '../../checkpoint/warning.js';
 import { DataError } from '../../errors/index.js';
 import { ifThere } from '../../errors/system.js';
 import type { NativeModel } from '../../native.js';
-import { broughtAdapter, type Recipe } from '../../options/index.js';
+import { broughtAdapter, type Recipe } from '../../recipe/index.js';
 import type { Tokenizer } from '../../tokenizer/index.js';
 import { checkTokenizer } from './same_tokenizer.js';
 

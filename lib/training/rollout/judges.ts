@@ -1,6 +1,6 @@
 /** Everything that rewards a step's answers, added up with its weights: reward functions and reward models. */
 import type { Tokens } from '../../data/index.js';
-import type { OptionsOf } from '../../options/index.js';
+import type { OptionsOf } from '../../methods/index.js';
 import type { Tokenizer } from '../../tokenizer/index.js';
 import type { FrozenModels } from '../reference/reference.js';
 import { RewardModel } from '../reference/reward_models.js';

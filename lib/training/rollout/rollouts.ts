@@ -9,7 +9,7 @@ import { type ErrorPlace, RequestError } from '../../errors/index.js';
 import { methods } from '../../methods/index.js';
 import type { NativeModel } from '../../native.js';
 import { contextOf } from '../../network/config.js';
-import type { Recipe } from '../../options/index.js';
+import type { Recipe } from '../../recipe/index.js';
 import type { Tokenizer } from '../../tokenizer/index.js';
 import { FrozenModels, type LoadedPolicy, openReference, type Reference } from '../reference/reference.js';
 import { closeAll, Judges, type openRewardFunctions } from './judges.js';

@@ -3,9 +3,9 @@
  * the rewards, and each update takes its share of the answers.
  */
 import { Random, type Tokens } from '../../data/index.js';
+import type { OptionsOf } from '../../methods/index.js';
 import { type MethodState, metricMeans, metricSums, part, updates } from '../../methods/index.js';
 import { membersAt } from '../../model/batches.js';
-import type { OptionsOf } from '../../options/index.js';
 import type { Tokenizer } from '../../tokenizer/index.js';
 import type { StepEvent } from '../events.js';
 import type { Reference } from '../reference/reference.js';

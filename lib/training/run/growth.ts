@@ -6,7 +6,7 @@
 
 import { isDeepStrictEqual } from 'node:util';
 import { RequestError } from '../../errors/index.js';
-import type { Recipe, Train } from '../../options/index.js';
+import type { Recipe, Train } from '../../recipe/index.js';
 import { flatSteps } from './schedule.js';
 
 /** Keys that say how long a run is. */

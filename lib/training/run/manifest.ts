@@ -10,7 +10,7 @@ import type { ModelFolder } from '../../checkpoint/model_folder.js';
 import { findFiles } from '../../data/index.js';
 import { ifThere, readFault } from '../../errors/system.js';
 import { addon } from '../../native.js';
-import { broughtAdapter, type Recipe } from '../../options/index.js';
+import { broughtAdapter, type Recipe } from '../../recipe/index.js';
 
 /** SHA-256 by file. */
 export type Hashes = Record<string, string>;

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import type { ModelFolder } from '../../checkpoint/model_folder.js';
 import { DataError } from '../../errors/index.js';
 import { readJson } from '../../files/json_file.js';
-import type { Recipe } from '../../options/index.js';
+import type { Recipe } from '../../recipe/index.js';
 import { type Hashes, machine } from './manifest.js';
 import type { Rows } from './rows.js';
 import type { RunHashes } from './same_files.js';

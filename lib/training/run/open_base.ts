@@ -6,7 +6,7 @@ import { modelPlace } from '../../checkpoint/model_place.js';
 import { checkVocabulary } from '../../checkpoint/vocabulary.js';
 import { type ErrorPlace, RequestError } from '../../errors/index.js';
 import { contextOf } from '../../network/config.js';
-import { type ReadRecipe, type Recipe, withMaxLength } from '../../options/index.js';
+import { type ReadRecipe, type Recipe, withMaxLength } from '../../recipe/index.js';
 import { openTokenizer, type Tokenizer } from '../../tokenizer/index.js';
 import { trainsScores } from './weights.js';
 

@@ -20,7 +20,7 @@ import { type Tokens, unitStarts } from '../../data/index.js';
 import { scoreConstants } from '../../methods/index.js';
 import { forwardAll } from '../../model/passes.js';
 import type { NativeModel } from '../../native.js';
-import { resolvedRecipe } from '../../options/index.js';
+import { resolvedRecipe } from '../../recipe/index.js';
 import { trainedSets, valuePlace } from '../rollout/rollouts.js';
 import { isReported } from './folder.js';
 import { chosenWeights } from './held_out.js';

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { ADAPTER_CONFIG, ADAPTER_WEIGHTS, isAdapterFolder } from '../../checkpoint/adapter_folder.js';
 import type { Counts, Warning } from '../../data/index.js';
 import { methods } from '../../methods/index.js';
-import { broughtAdapter, type Recipe } from '../../options/index.js';
+import { broughtAdapter, type Recipe } from '../../recipe/index.js';
 import { cacheFile, computeKnown, type KnownReference, readKnown, writeKnown } from '../reference/cache.js';
 import { FrozenModels, type LoadedPolicy, openReference, type Reference } from '../reference/reference.js';
 import { checkTokenizer } from '../reference/same_tokenizer.js';

@@ -6,7 +6,7 @@ import { padWarnings } from '../../checkpoint/reward_config.js';
 import { checkIds } from '../../checkpoint/vocabulary.js';
 import { StepPlan, type Tokens } from '../../data/index.js';
 import { RequestError } from '../../errors/index.js';
-import { parseRecipe, type ReadRecipe, type Recipe, type RecipeInput, readRecipe, type StagedInput } from '../../options/index.js';
+import { parseRecipe, type ReadRecipe, type Recipe, type RecipeInput, readRecipe, type StagedInput } from '../../recipe/index.js';
 import type { Tokenizer } from '../../tokenizer/index.js';
 import { comesAgain } from '../reference/cache.js';
 import type { LoadedPolicy } from '../reference/reference.js';

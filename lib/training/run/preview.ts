@@ -1,7 +1,7 @@
 /** The rows of a recipe as training will see them, without training. */
 import type { Dataset } from '../../data/index.js';
 import { RequestError } from '../../errors/index.js';
-import type { ReadRecipe } from '../../options/index.js';
+import type { ReadRecipe } from '../../recipe/index.js';
 import type { Tokenizer } from '../../tokenizer/index.js';
 import { hiddenRows, hideableRows, masksOf } from '../step/masks.js';
 import { openBase } from './open_base.js';

@@ -4,7 +4,7 @@
  */
 import { type Tokens, unitStarts, type Warning } from '../../data/index.js';
 import { methods } from '../../methods/index.js';
-import type { Recipe } from '../../options/index.js';
+import type { Recipe } from '../../recipe/index.js';
 import { warmupSteps } from './schedule.js';
 
 /** What is known of a run before its first step. */

@@ -13,7 +13,8 @@ import {
 } from '../../data/index.js';
 import type { ErrorPlace } from '../../errors/index.js';
 import { methods } from '../../methods/index.js';
-import type { DataSource, Recipe } from '../../options/index.js';
+import type { DataSource } from '../../options/index.js';
+import type { Recipe } from '../../recipe/index.js';
 import { openChat, type Tokenizer } from '../../tokenizer/index.js';
 
 export interface Rows {

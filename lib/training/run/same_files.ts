@@ -2,7 +2,7 @@
 import type { ModelFolder } from '../../checkpoint/model_folder.js';
 import { sequencesHash, type Tokens } from '../../data/index.js';
 import { RequestError } from '../../errors/index.js';
-import type { Recipe } from '../../options/index.js';
+import type { Recipe } from '../../recipe/index.js';
 import { withoutUnused } from '../rollout/rollouts.js';
 import { baseHashes, besideHashes, dataHashes, type Hashes, tokenizerHashes } from './manifest.js';
 

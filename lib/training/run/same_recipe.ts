@@ -1,7 +1,7 @@
 /** Whether what lies in a folder was made by the recipe that would go on with it, from the same files. */
 import { join } from 'node:path';
 import { RequestError } from '../../errors/index.js';
-import { HARMLESS_KEYS, type Recipe, readRecipe, recipeDifferences } from '../../options/index.js';
+import { HARMLESS_KEYS, type Recipe, readRecipe, recipeDifferences } from '../../recipe/index.js';
 import { LENGTH_KEYS } from './growth.js';
 
 /** The recipe that a run or a checkpoint wrote beside what it made. */

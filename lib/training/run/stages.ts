@@ -5,7 +5,7 @@ import { exists, folderWhole, removePartial, writeFault, writeWhole } from '../.
 import { wholeLines, writeLines } from '../../checkpoint/lines.js';
 import { RequestError } from '../../errors/index.js';
 import { ifThere } from '../../errors/system.js';
-import { type ReadRecipe, type ReadStage, type Recipe, resolvedStages } from '../../options/index.js';
+import { type ReadRecipe, type ReadStage, type Recipe, resolvedStages } from '../../recipe/index.js';
 import type { DoneEvent, TrainingEvent } from '../events.js';
 import { closeAll, openRewardFunctions } from '../rollout/judges.js';
 import { checkRollouts, rolloutOptions, withoutUnused } from '../rollout/rollouts.js';

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { checkNewFolder, exists } from '../../checkpoint/files.js';
 import { type Checkpoint, latestCheckpoint } from '../../checkpoint/resume.js';
 import { RequestError } from '../../errors/index.js';
-import type { Recipe } from '../../options/index.js';
+import type { Recipe } from '../../recipe/index.js';
 import type { WarningEvent } from '../events.js';
 import { isBegun, isReported } from './folder.js';
 import { hasOtherLength, lastStepToGrowFrom, refuseDecayed } from './growth.js';

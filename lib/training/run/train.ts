@@ -2,7 +2,7 @@
 
 import { StepPlan } from '../../data/index.js';
 import { InterruptedError, WorkError } from '../../errors/index.js';
-import { type ReadRecipe, resolvedRecipe } from '../../options/index.js';
+import { type ReadRecipe, resolvedRecipe } from '../../recipe/index.js';
 import type { StartEvent, TrainingEvent } from '../events.js';
 import { RunFolder } from './folder.js';
 import { manifest } from './manifest_json.js';

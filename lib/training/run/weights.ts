@@ -10,7 +10,7 @@ import { readTensor } from '../../checkpoint/safetensors.js';
 import { DataError, RequestError } from '../../errors/index.js';
 import { methods } from '../../methods/index.js';
 import type { NativeModel, StoredTensor } from '../../native.js';
-import type { ReadRecipe, Recipe } from '../../options/index.js';
+import type { ReadRecipe, Recipe } from '../../recipe/index.js';
 import type { LoadedPolicy } from '../reference/reference.js';
 import { addValueHead, trainedSets } from '../rollout/rollouts.js';
 

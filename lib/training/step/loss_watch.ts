@@ -1,7 +1,7 @@
 /** A loss that runs away from where it began, which is most often a rate of another optimiser or another model. */
 import type { Warning } from '../../data/index.js';
-import { methods } from '../../methods/index.js';
-import { dpoTerms, type MethodOptions } from '../../options/index.js';
+import { dpoTerms, methods } from '../../methods/index.js';
+import type { MethodOptions } from '../../recipe/index.js';
 import type { StepEvent } from '../events.js';
 import type { PreferenceWatch } from './preference_warnings.js';
 

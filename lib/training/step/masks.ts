@@ -1,8 +1,9 @@
 /** The hidden words of a run with `mlm` or `plm`. */
 import { Random, type Tokens } from '../../data/index.js';
 import { DataError, type ErrorPlace, RequestError } from '../../errors/index.js';
+import type { OptionsOf } from '../../methods/index.js';
 import { hidden, hideable, type MaskRules, maskRules, type PermutationRules, permutedRow } from '../../methods/index.js';
-import type { OptionsOf, Recipe } from '../../options/index.js';
+import type { Recipe } from '../../recipe/index.js';
 import type { Tokenizer } from '../../tokenizer/index.js';
 
 /** How a method hides words: of a text that stays in its order, or of one that is read in a random order. */

@@ -1,6 +1,6 @@
 /** One update of the optimiser. */
 import type { NativeModel } from '../../native.js';
-import type { Recipe } from '../../options/index.js';
+import type { Recipe } from '../../recipe/index.js';
 
 export interface Move {
   /** From 1, over the whole run: AdamW's means are corrected by it. */

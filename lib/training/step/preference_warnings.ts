@@ -1,6 +1,6 @@
 /** Known failures of learning from preferences, seen in a step's figures. */
 import type { Warning } from '../../data/index.js';
-import type { MethodOptions } from '../../options/index.js';
+import type { MethodOptions } from '../../recipe/index.js';
 import type { StepEvent } from '../events.js';
 
 /** Steps in a row that showed each failure, and `start`, what log-probabilities were at first; part of a checkpoint. */

@@ -19,7 +19,7 @@ import {
 import { cutInto, membersAt, type PassSequence } from '../../model/batches.js';
 import { type Figures, forwardAll, forwardPass } from '../../model/passes.js';
 import type { NativeModel } from '../../native.js';
-import type { MethodOptions, Recipe } from '../../options/index.js';
+import type { MethodOptions, Recipe } from '../../recipe/index.js';
 import { faultySequences, notFinite } from './faults.js';
 import { type Move, moveWeights } from './optimizer.js';
 import { ownValues, sendBack } from './value_passes.js';

@@ -2,7 +2,7 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeEach, describe, expect, it } from 'vitest';
-import type { Train } from '../../../lib/options/index.js';
+import type { Train } from '../../../lib/recipe/index.js';
 import { comesAgain } from '../../../lib/training/reference/cache.js';
 import { ADAPTER, evaluationsOf, lossesOf, stepsOf, trained } from '../../support/events.js';
 import { preferenceRecipe, tinyPairs, tinyThumbs } from '../../support/preferences.js';

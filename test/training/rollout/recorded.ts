@@ -6,7 +6,7 @@ import type { Tokens } from '../../../lib/data/index.js';
 import type { LossOutput, Numbers, Prepared, SequenceInput } from '../../../lib/methods/index.js';
 import { forwardAll } from '../../../lib/model/passes.js';
 import type { NativeModel, NativeRollout } from '../../../lib/native.js';
-import { parseRecipe, type RecipeInput } from '../../../lib/options/index.js';
+import { parseRecipe, type RecipeInput } from '../../../lib/recipe/index.js';
 import { answerSequences } from '../../../lib/training/rollout/answer_sequences.js';
 import { type RolloutOptions, type RolloutSetting, takeRolloutStep } from '../../../lib/training/rollout/step.js';
 import { type AnyMethod, methodOf } from '../../methods/step.js';

@@ -14,7 +14,7 @@ import {
 } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import type { StagedInput } from '../../../lib/options/index.js';
+import type { StagedInput } from '../../../lib/recipe/index.js';
 import { train } from '../../../lib/training/run/train.js';
 import { ADAPTER, lossesOf, stoppedAt, stoppedWhen, tinyRecipe, trained } from '../../support/events.js';
 import { placesIn, scratchFolder } from '../../support/tiny_model.js';

@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { expect, it } from 'vitest';
-import { readRecipe } from '../../../lib/options/index.js';
+import { readRecipe } from '../../../lib/recipe/index.js';
 import { train } from '../../../lib/training/run/train.js';
 import { scratchFolder } from '../../support/tiny_model.js';
 

@@ -2,7 +2,7 @@
 import { readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import type { Recipe } from '../../../lib/options/index.js';
+import type { Recipe } from '../../../lib/recipe/index.js';
 import { lastStepToGrowFrom } from '../../../lib/training/run/growth.js';
 import { ADAPTER, lossesOf, stepsOf, stoppedAt, tinyRecipe, trained, writeRows } from '../../support/events.js';
 import { tinyPairs } from '../../support/preferences.js';

@@ -1,6 +1,6 @@
 // Figures that fit no unit are told before the first step, and a loss that runs away after it, with the key that they stand under.
 import { describe, expect, it } from 'vitest';
-import { type MethodOptions, parseRecipe, type RecipeInput } from '../../../lib/options/index.js';
+import { type MethodOptions, parseRecipe, type RecipeInput } from '../../../lib/recipe/index.js';
 import type { TrainingEvent } from '../../../lib/training/events.js';
 import { type RunFacts, recipeWarnings } from '../../../lib/training/run/recipe_warnings.js';
 import { watchedLoss } from '../../../lib/training/step/loss_watch.js';

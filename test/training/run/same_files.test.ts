@@ -2,7 +2,7 @@
 import { appendFileSync, cpSync, mkdirSync, readFileSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it, vi } from 'vitest';
-import type { RecipeInput, StagedInput } from '../../../lib/options/index.js';
+import type { RecipeInput, StagedInput } from '../../../lib/recipe/index.js';
 import { checkSameFiles } from '../../../lib/training/run/same_files.js';
 import { dateAt, wallTime } from '../../../lib/training/run/time.js';
 import { ADAPTER, lossesOf, stoppedAt, stoppedWhen, tinyRecipe, trained, writeRows } from '../../support/events.js';

@@ -2,7 +2,7 @@
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { parseRecipe, readRecipe, type StagedInput } from '../../../lib/options/index.js';
+import { parseRecipe, readRecipe, type StagedInput } from '../../../lib/recipe/index.js';
 import { previewRecipe } from '../../../lib/training/run/preview.js';
 import { ADAPTER, stepsOf, stoppedWhen, tinyRecipe, trained, writeRows } from '../../support/events.js';
 import { placesIn, scratchFolder } from '../../support/tiny_model.js';

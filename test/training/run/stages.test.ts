@@ -2,7 +2,7 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
-import { parseRecipe, readRecipe, type StagedInput } from '../../../lib/options/index.js';
+import { parseRecipe, readRecipe, type StagedInput } from '../../../lib/recipe/index.js';
 import { previewRecipe } from '../../../lib/training/run/preview.js';
 import { ADAPTER, stepsOf, stoppedWhen, tinyRecipe, trained, writeRows } from '../../support/events.js';
 import { tinyPairs } from '../../support/preferences.js';

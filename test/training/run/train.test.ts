@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { openModelFolder } from '../../../lib/checkpoint/model_folder.js';
 import { readTensor } from '../../../lib/checkpoint/safetensors.js';
 import { evaluate } from '../../../lib/evaluation/index.js';
-import { readRecipe } from '../../../lib/options/index.js';
+import { readRecipe } from '../../../lib/recipe/index.js';
 import { train } from '../../../lib/training/run/train.js';
 import { ADAPTER, evaluationsOf, lossesOf, stepsOf, tinyRecipe, tinyText, trained } from '../../support/events.js';
 import { placesIn, scratchFolder, TINY_CONFIG, tinyTensors, writeWeights } from '../../support/tiny_model.js';

@@ -1,7 +1,7 @@
 // Ten steps of distillation from a recipe equal a plain program in PyTorch with TRL's divergence (test/reference/distill_steps.py).
 import { join } from 'node:path';
 import { describe, it } from 'vitest';
-import type { RecipeInput } from '../../../lib/options/index.js';
+import type { RecipeInput } from '../../../lib/recipe/index.js';
 import { trained } from '../../support/events.js';
 import { expectSteps, fixturePath, recordedOf, repeatedRecipe } from '../../support/recorded_steps.js';
 import { stories260k, WITHOUT } from '../../support/shared.js';

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import type { MethodOptions } from '../../../lib/options/index.js';
+import type { MethodOptions } from '../../../lib/recipe/index.js';
 import type { StepEvent } from '../../../lib/training/events.js';
 import { preferenceWarnings } from '../../../lib/training/run/preference.js';
 import { type PreferenceWatch, watchedPreference } from '../../../lib/training/step/preference_warnings.js';

@@ -3,7 +3,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { openModelFolder } from '../../../lib/checkpoint/model_folder.js';
-import { parseRecipe } from '../../../lib/options/index.js';
+import { parseRecipe } from '../../../lib/recipe/index.js';
 import { ADAPTER, evaluationsOf, lossesOf, stepsOf, stoppedAt, trained } from '../../support/events.js';
 import { preferenceRecipe, tinyPairs, tinyRankings, tinyThumbs } from '../../support/preferences.js';
 import { placesIn, scratchFolder, writeTinyModel } from '../../support/tiny_model.js';

@@ -1,7 +1,7 @@
 // Ten steps of each preference method from a recipe equal those of TRL's own trainers (test/reference/preference_steps.py).
 import { join } from 'node:path';
 import { describe, it } from 'vitest';
-import type { RecipeInput } from '../../../lib/options/index.js';
+import type { RecipeInput } from '../../../lib/recipe/index.js';
 import { trained } from '../../support/events.js';
 import { expectSteps, fixturePath, recordedOf, repeatedRecipe } from '../../support/recorded_steps.js';
 import { stories260k, WITHOUT } from '../../support/shared.js';

@@ -1,7 +1,7 @@
 // Figures of a step with several updates: with a policy that stands still they are those of one update over all answers, however uneven the updates.
 import { describe, expect, it } from 'vitest';
+import type { MethodName } from '../../../lib/methods/index.js';
 import { metricSums, part, stepCounts } from '../../../lib/methods/index.js';
-import type { MethodName } from '../../../lib/options/index.js';
 import { updateMeans } from '../../../lib/training/rollout/step.js';
 import { flat, layout, methodOf, optionsOf, prepareStep, type StepInput } from '../../methods/step.js';
 
