@@ -112,6 +112,27 @@ export interface Method<Options = unknown, Input extends LossInput = LossInput, 
   /** What the loss is a mean over, where that is not the divisor: the weight of an update among the others of its step. */
   size?(step: StepCounts, options: Options): number;
   loss(input: Input, options: Options): LossOutput;
+
+  /** The model that is learnt from, how many of its likeliest ids a token, and what its logits are divided by. */
+  teacher?(options: Options): { folder: string; topK: number; temperature: number };
+  /** Where the value head sits: on the policy, or on an adapter of its own. */
+  valueHead?(options: Options): 'shared' | 'adapter';
+  /** What a ranking becomes; without it its pairs. */
+  rankings?(options: Options): 'pairs' | 'whole';
+  /** Tokens of a sequence as it is trained, over those that it has; without it 1. */
+  growth?(options: Options): number;
+  /** Whether what is sampled waits for people to rank it. */
+  waits?(options: Options): boolean;
+  /** What brings the scores of the training answers to mean 0 and deviation 1, for those who read the model. */
+  scoreConstants?(scores: Numbers, options: Options): { mean: number; std: number };
+  /** Why a step of one row teaches nothing, as words behind the method's name. */
+  readonly needsOthers?: string;
+  /** What is to be said of the rows of a run, by the number of its units of each kind. */
+  rowWarnings?(units: Readonly<Record<string, number>>, options: Options): { code: string; message: string }[];
+  /** Steps whose loss is in nats and comparable with that of the first; without it all where `nats`, none otherwise. */
+  comparable?(options: Options): 'all' | 'early' | 'none';
+  /** Metric of a step that is the policy's distance from its reference, in nats an answer. */
+  readonly distance?: string;
 }
 
 type Part = Pick<Partial<LossOutput> & Prepared, 'metrics' | 'lossSum'>;

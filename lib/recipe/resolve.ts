@@ -6,6 +6,7 @@ import { type ErrorPlace, RequestError } from '../errors/index.js';
 import { WRITTEN } from '../options/written.js';
 import type { ReadStage } from './read.js';
 import type { Recipe } from './schema.js';
+import { SAMPLING } from './schema.js';
 import { LENGTH_LIMIT } from './train.js';
 
 /** Order in which a resolved recipe is written. */
@@ -35,7 +36,7 @@ export function resolvedStages(stages: readonly ReadStage[], out: string): strin
   const written = stages.map(({ recipe, start }) => {
     const { model, adapter, method, out: _, data, ...rest } = recipe;
     const { sources = [] } = start.answers ?? {};
-    const read = data.map(({ path, weight }, n) => (sources.includes(n) ? { stage: 'sample', weight } : { path, weight }));
+    const read = data.map(({ path, weight }, n) => (sources.includes(n) ? { stage: SAMPLING, weight } : { path, weight }));
     const { rewards: __, ...judged } = { rewards: undefined, ...method };
     const goesOn = start.adapter !== undefined && adapter !== null ? { dropout: adapter.dropout, seed: adapter.seed } : adapter;
     const named = start.anew === true ? { model } : {};

@@ -3,6 +3,7 @@
  * Defaults that depend on other keys (learning rate, alpha, seed of the adapter) are filled in here too, so that a parsed recipe is whole.
  */
 import * as z from 'zod';
+import { methodOf, namesOf, type SampleOptions } from '../methods/index.js';
 import type { JsonSchema } from '../options/json_schema.js';
 import { adapterSchema, checksSchema, computeSchema, dataSchema, evaluateSchema, rolesSchema, templateSchema } from '../options/parts.js';
 import { methodSchema } from './method.js';
@@ -26,8 +27,10 @@ type Keys = z.output<typeof keys>;
 
 /** Faults that lie between groups. */
 function check(recipe: Keys, context: z.RefinementCtx): void {
-  if (recipe.method.name === 'kto' && 'rowsPerStep' in recipe.train && recipe.train.rowsPerStep === 1) {
-    const message = 'train.rowsPerStep must be at least 2 for kto, which measures an answer by the other rows of its step, not 1';
+  const { name } = recipe.method;
+  const { needsOthers } = methodOf(recipe.method);
+  if (needsOthers !== undefined && 'rowsPerStep' in recipe.train && recipe.train.rowsPerStep === 1) {
+    const message = `train.rowsPerStep must be at least 2 for ${name}, which ${needsOthers}, not 1`;
     context.addIssue({ code: 'custom', path: ['train', 'rowsPerStep'], message });
   }
   if (recipe.train.earlyStopping === null || recipe.evaluate !== null) return;
@@ -75,7 +78,7 @@ type Lent<Method> = Method extends { rewards: unknown } ? Omit<Method, 'rewards'
 /** A stage as a user writes it: what stands outside may be left out, and so may rewards behind a reward stage. */
 export type StageInput = Partial<Omit<RecipeInput, 'method' | 'out' | 'data'>> & {
   method: Lent<RecipeInput['method']>;
-  data?: RecipeInput['data'] | { stage: 'sample'; weight?: number }[];
+  data?: RecipeInput['data'] | { stage: SampleOptions['name']; weight?: number }[];
 };
 
 /** A recipe with stages as a user writes it. */
@@ -109,16 +112,18 @@ export function recipeJsonSchema(): Record<string, unknown> {
   return { ...whole, properties: { ...properties, stages }, anyOf: [{ required }, { required: ['stages'] }] };
 }
 
+/** The method that samples, by which a stage names the answers of an earlier one. */
+export const SAMPLING = namesOf(({ samples }) => samples === true);
+
 /** A source of a stage: what an earlier one sampled. */
 const SAMPLED = {
   type: 'object',
-  properties: { stage: { const: 'sample', description: 'The answers that the last stage with method: sample wrote.' } },
+  properties: { stage: { const: SAMPLING, description: `The answers that the last stage with method: ${SAMPLING} wrote.` } },
   required: ['stage'],
 };
 
 /** What `stages` is. */
-export const STAGES =
-  'In place of method: one after the other, each going on from the last that is no reward; keys outside are their defaults. ppo, grpo and rloo without rewards take the reward stage before them; data: [{ stage: sample }] are the answers of the sample stage before.';
+export const STAGES = `In place of method: one after the other, each going on from the last that is no reward; keys outside are their defaults. ${namesOf(({ rollouts }) => rollouts === true)} without rewards take the reward stage before them; data: [{ stage: ${SAMPLING} }] are the answers of the ${SAMPLING} stage before.`;
 
 /** The JSON Schema with our notes (`expected`), from which messages and `--help` are written. */
 export function describedSchema(): JsonSchema {

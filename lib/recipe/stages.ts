@@ -1,8 +1,11 @@
 /** Recipes with stages: each stage's keys over the keys outside, and which stage each one goes on from. */
+
+import { METHOD_NAMES, methods, type Needs } from '../methods/index.js';
 import { excludedBy } from '../options/exclusive.js';
 import type { Path } from '../options/expectation.js';
 import { methodOf } from './narrow.js';
 import type { Problem } from './problems.js';
+import { SAMPLING } from './schema.js';
 
 type Values = Record<string, unknown>;
 
@@ -123,7 +126,7 @@ class Chain {
   /** A method that needs rewards and names none takes the last reward stage's model. */
   #judge({ value, start }: StageValue): void {
     const name = methodOf(value);
-    if (this.#reward === undefined || !['ppo', 'grpo', 'rloo'].includes(name ?? '')) return;
+    if (this.#reward === undefined || needsOf(name)?.rollouts !== true) return;
     const method = isGroup(value.method) ? value.method : { name };
     if ('rewards' in method) return;
     start.reward = this.#reward;
@@ -138,23 +141,30 @@ class Chain {
     if (sources.length === 0) return;
     for (const n of sources) {
       const { stage: name, ...kept } = value.data[n];
-      if (name !== 'sample')
-        stage.problems.push(problem(['data', n, 'stage'], `data.${n}.stage must be sample, whose rows can be read; got ${name}`, false));
+      if (name !== SAMPLING)
+        stage.problems.push(
+          problem(['data', n, 'stage'], `data.${n}.stage must be ${SAMPLING}, whose rows can be read; got ${name}`, false),
+        );
       value.data[n] = { ...kept, path: FROM_STAGE };
     }
     if (this.#answers === undefined)
-      stage.problems.push(problem(['data'], 'data: { stage: sample } needs an earlier stage with method: sample', false));
+      stage.problems.push(problem(['data'], `data: { stage: ${SAMPLING} } needs an earlier stage with method: ${SAMPLING}`, false));
     else stage.start.answers = { stage: this.#answers, sources };
   }
 
   #made({ value }: StageValue, n: number): void {
     const isAdapter = isGroup(value.adapter);
-    if (methodOf(value) === 'sample') this.#answers = n;
-    else if (methodOf(value) === 'reward') this.#reward = n;
+    const needs = needsOf(methodOf(value));
+    if (needs?.samples === true) this.#answers = n;
+    else if (needs?.scores === true) this.#reward = n;
     else if (isAdapter) this.#adapter = n;
     else this.#model = n;
   }
 }
+
+/** What a method of that name asks for; undefined where there is none. */
+const needsOf = (name: string | undefined): Needs | undefined =>
+  METHOD_NAMES.flatMap((one) => (one === name ? [methods[one].needs] : []))[0];
 
 /** An adapter of the stage's own choice brings its figures, whatever stands outside. */
 function dropBrought(value: Values, ownAdapter: Values): void {

@@ -1,7 +1,7 @@
 // Scores of pairs and rankings: Plackett-Luce against Bradley-Terry and against its definition, ties, and the constants that normalise.
 import { describe, expect, it } from 'vitest';
-import { scoreConstants } from '../../lib/methods/index.js';
 import { plackettLuce } from '../../lib/methods/preference/plackett_luce.js';
+import { scoreConstants } from '../../lib/methods/preference/reward.js';
 import { layout, optionsOf, runStep, type StepInput } from './step.js';
 
 const doubles = (values: readonly number[]) => Float64Array.from(values);

@@ -44,6 +44,8 @@ export const distill: Method<DistillOptions, Input> = {
   outputs: () => ['candidates'],
   temperature: ({ temperature }) => temperature,
   columns: () => ['teacher'],
+  teacher: ({ teacher, topK, temperature }) => ({ folder: teacher, topK, temperature }),
+  comparable: () => 'all',
   divisor: ({ trainedTokens }) => trainedTokens,
   loss,
 };

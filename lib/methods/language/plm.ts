@@ -30,7 +30,7 @@ export const plmOptions = z.strictObject({
     ),
 });
 
-type PlmOptions = z.output<typeof plmOptions>;
+export type PlmOptions = z.output<typeof plmOptions>;
 
 export const plm: Method<PlmOptions> = {
   name: 'plm',
@@ -38,6 +38,8 @@ export const plm: Method<PlmOptions> = {
   needs: { rows: ['text', 'prompt', 'instruction', 'chat'], trained: 'all', plan: 'permuted' },
   nats: true,
   options: plmOptions,
+  // Each predicted token stands twice, as content and as query.
+  growth: ({ maskShare }) => 1 + maskShare,
   outputs: () => [],
   divisor: ({ trainedTokens }) => trainedTokens,
   loss: (input) => crossEntropy(input, { labelSmoothing: 0, zLoss: 0 }),

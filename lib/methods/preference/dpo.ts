@@ -22,11 +22,15 @@ import { type Comparisons, comparisons, pairMetrics } from './pairs.js';
 
 type Input = With<'reference'>;
 
+/** Losses that are no nats: squares of log-ratios, and an exponential. */
+const NO_NATS: readonly string[] = ['ipo', 'sppo', 'discopop'];
+
 export const dpo: Method<DpoOptions, Input> = {
   name: 'dpo',
   summary: 'Learns from pairs which answer is better, without a reward model: the plain choice for preferences.',
   needs: { rows: ['pairs', 'rankings'], trained: 'answers' },
   options: dpoOptions,
+  comparable: (options) => (dpoTerms(options).some(([kind]) => NO_NATS.includes(kind)) ? 'none' : 'early'),
   outputs: () => [],
   columns: () => ['reference'],
   looksAhead: (options) => dpoTerms(options).some(([kind]) => kind === 'aot' || kind === 'aotUnpaired'),

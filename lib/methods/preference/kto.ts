@@ -44,6 +44,9 @@ export const kto: Method<KtoOptions, Input, Step> = {
   summary: 'Learns from single answers that were liked or not: for thumbs up and down, and for pairs with much noise.',
   needs: { rows: ['thumbs', 'pairs'], trained: 'answers' },
   options: ktoOptions,
+  needsOthers: 'measures an answer by the other rows of its step',
+  distance: 'kl',
+  rowWarnings: ({ up = 0, down = 0 }, options) => balanceWarnings(up, down, options),
   outputs: () => [],
   columns: ({ kl }) => (kl === 'batch' ? ['reference', 'label', 'mismatch'] : ['reference', 'label']),
   looksAhead: ({ kl }) => kl === 'step',
@@ -99,4 +102,20 @@ function metricsOf({ label, share, logprob, counts, ...layout }: Input, ratio: F
     rewardRejected: mean(reward, 0),
     rewardMargin: { sum: margin, count: share.some((one) => one > 0) ? ratio.length / counts.sequences : 0 },
   };
+}
+
+/** Weighted ratio of liked to disliked answers that KTO's authors advise: from 1 to 4 / 3 (Ethayarajh et al. 2024, section 4.3). */
+const BALANCE: readonly [number, number] = [1, 4 / 3];
+
+function balanceWarnings(
+  up: number,
+  down: number,
+  { desirableWeight, undesirableWeight }: KtoOptions,
+): { code: string; message: string }[] {
+  const ratio = (desirableWeight * up) / (undesirableWeight * down);
+  if (!Number.isFinite(ratio) || (ratio >= BALANCE[0] && ratio <= BALANCE[1])) return [];
+  const advised = (undesirableWeight * down) / up;
+  const advice = `method.desirableWeight ${advised.toPrecision(3)} to ${((advised * 4) / 3).toPrecision(3)}`;
+  const message = `${up} answers are liked and ${down} are not: weight × number of the liked is ${ratio.toPrecision(3)} times that of the others, best is 1 to 1.33; try ${advice}`;
+  return [{ code: 'unbalanced', message }];
 }

@@ -28,6 +28,7 @@ export const orpo: Method<OrpoOptions, SequenceInput> = {
   summary: 'Learns answers and preferences in one stage, without a reference: for pairs and a base model.',
   needs: { rows: ['pairs', 'rankings'], trained: 'answers' },
   options: orpoOptions,
+  comparable: () => 'all',
   outputs: () => [],
   columns: ({ likelihood }) => (likelihood === 'full' ? ['promptTokens'] : []),
   divisor: ({ pairs }) => pairs,

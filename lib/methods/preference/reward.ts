@@ -37,6 +37,12 @@ export const reward: Method<RewardOptions, Input> = {
   summary: 'Learns to score answers as people do, from pairs or rankings: the judge for ppo, grpo and rloo.',
   needs: { rows: ['pairs', 'rankings'], trained: 'answers', scores: true },
   options: rewardOptions,
+  comparable: () => 'early',
+  rankings: ({ ranking }) => (ranking === 'plackettLuce' ? 'whole' : 'pairs'),
+  scoreConstants: (scores, { normalize }) => {
+    const { mean, std } = scoreConstants(scores);
+    return normalize && std > 0 ? { mean, std } : { mean: 0, std: 1 };
+  },
   outputs: () => ['score'],
   columns: () => ['margin'],
   divisor: ({ pairs }) => Math.max(1, pairs),

@@ -21,6 +21,8 @@ export const rewards = z
   .min(1)
   .describe('What judges the answers: reward models, JavaScript functions, or both, added up with their weights.');
 
+export type RewardSources = z.output<typeof rewards>;
+
 /** What is sampled. */
 export const sampling = {
   maxNewTokens: z.int().min(1).default(64).describe('Most tokens of an answer.'),

@@ -53,7 +53,7 @@ function checkGrpo({ loss, clipHigh }: z.output<typeof grpoKeys>, context: z.Ref
 
 export const grpoOptions = grpoKeys.superRefine(checkGrpo).superRefine(checkReference);
 
-type GrpoOptions = z.output<typeof grpoOptions>;
+export type GrpoOptions = z.output<typeof grpoOptions>;
 
 type Input = With<'advantage'>;
 

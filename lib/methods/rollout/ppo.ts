@@ -27,6 +27,7 @@ export const ppo: Method<PpoOptions, Input, Step> = {
   temperature: ({ temperature }) => temperature,
   columns: () => ['reference', 'reward', 'stopped'],
   looksAhead: () => true,
+  valueHead: ({ value }) => value,
   prepare: preparePpo,
   divisor: ({ trainedTokens }) => trainedTokens,
   loss,

@@ -29,7 +29,7 @@ export const rlooOptions = z
   })
   .superRefine(checkReference);
 
-type RlooOptions = z.output<typeof rlooOptions>;
+export type RlooOptions = z.output<typeof rlooOptions>;
 
 type Input = With<'advantage'>;
 

@@ -18,7 +18,7 @@ export const sampleOptions = z.strictObject({
   ...sampling,
 });
 
-type SampleOptions = z.output<typeof sampleOptions>;
+export type SampleOptions = z.output<typeof sampleOptions>;
 
 export const sample: Method<SampleOptions> = {
   name: 'sample',
@@ -26,6 +26,7 @@ export const sample: Method<SampleOptions> = {
     'Writes several answers to each prompt, ranked by rewards or left to people to rank: rows for a reward model, trained on nothing.',
   needs: { rows: ['prompts'], trained: 'answers', samples: true },
   options: sampleOptions,
+  waits: ({ rewards }) => rewards === undefined,
   outputs: () => [],
   temperature: ({ temperature }) => temperature,
   divisor: () => 1,

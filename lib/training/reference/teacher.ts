@@ -1,6 +1,8 @@
 /** The teacher of a distillation: a frozen model that names the likeliest ids of each trained token. */
+
 import { isAdapterFolder } from '../../checkpoint/adapter_folder.js';
 import type { CheckpointWarning } from '../../checkpoint/warning.js';
+import { methodOf } from '../../methods/index.js';
 import { cutInto, membersAt, type PassSequence, passBatch } from '../../model/batches.js';
 import type { Tokenizer } from '../../tokenizer/index.js';
 import { checkSameVocabulary, checkThere, FrozenModels, frozenAdapter, type LoadedPolicy, type Reference } from './reference.js';
@@ -25,8 +27,9 @@ const TEACHER = 'teacher';
  */
 export async function openTeacher(policy: LoadedPolicy & { tokenizer: Tokenizer }): Promise<Teacher | undefined> {
   const { recipe, base, tokenizer } = policy;
-  if (recipe.method.name !== 'distill') return undefined;
-  const { teacher: folder, topK, temperature } = recipe.method;
+  const wanted = methodOf(recipe.method).teacher?.(recipe.method);
+  if (wanted === undefined) return undefined;
+  const { folder, topK, temperature } = wanted;
   await checkThere(folder, TEACHER);
   await checkTokenizer(folder, folder, { base, tokenizer }, TEACHER);
   const isAdapter = await isAdapterFolder(folder);

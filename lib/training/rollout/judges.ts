@@ -1,6 +1,7 @@
 /** Everything that rewards a step's answers, added up with its weights: reward functions and reward models. */
+
 import type { Tokens } from '../../data/index.js';
-import type { OptionsOf } from '../../methods/index.js';
+import type { RewardSources } from '../../methods/index.js';
 import type { Tokenizer } from '../../tokenizer/index.js';
 import type { FrozenModels } from '../reference/reference.js';
 import { RewardModel } from '../reference/reward_models.js';
@@ -10,7 +11,6 @@ import type { Answer } from './answers.js';
 import { RewardFunction } from './reward_functions.js';
 
 /** `rewards` of a recipe. */
-export type RewardSources = NonNullable<OptionsOf<'ppo'>['rewards']>;
 
 interface Weighted<Judge> {
   judge: Judge;

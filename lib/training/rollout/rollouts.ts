@@ -1,4 +1,5 @@
 /** What a run with rollouts needs beside model and prompts: judges, reference, value head. */
+
 import type { Adapter } from '../../checkpoint/adapter.js';
 import { newAdapter } from '../../checkpoint/adapter_new.js';
 import type { ModelFolder } from '../../checkpoint/model_folder.js';
@@ -6,14 +7,14 @@ import { nativeAdapter } from '../../checkpoint/native_model.js';
 import type { TrainedSet } from '../../checkpoint/resume.js';
 import type { Warning } from '../../data/index.js';
 import { type ErrorPlace, RequestError } from '../../errors/index.js';
-import { methods } from '../../methods/index.js';
+import type { RolloutOptions } from '../../methods/index.js';
+import { methodOf, methods } from '../../methods/index.js';
 import type { NativeModel } from '../../native.js';
 import { contextOf } from '../../network/config.js';
 import type { Recipe } from '../../recipe/index.js';
 import type { Tokenizer } from '../../tokenizer/index.js';
 import { FrozenModels, type LoadedPolicy, openReference, type Reference } from '../reference/reference.js';
 import { closeAll, Judges, type openRewardFunctions } from './judges.js';
-import type { RolloutOptions } from './step.js';
 
 /** Options of the recipe's method, where it learns from its own answers. */
 export function rolloutOptions({ method }: Recipe): RolloutOptions | undefined {
@@ -23,11 +24,11 @@ export function rolloutOptions({ method }: Recipe): RolloutOptions | undefined {
 /** Whether its answers are held to a reference. */
 export function heldRollouts(recipe: Recipe): boolean {
   const options = rolloutOptions(recipe);
-  return options !== undefined && (options.name === 'ppo' || options.beta > 0);
+  return options !== undefined && methodOf(options).columns?.(options).includes('reference') === true;
 }
 
 /** Where the recipe wants a value head: on the policy, on an adapter of its own, or nowhere. */
-export const valuePlace = ({ method }: Recipe) => (method.name === 'ppo' ? method.value : undefined);
+export const valuePlace = ({ method }: Recipe) => methodOf(method).valueHead?.(method);
 
 /** Name of the adapter that carries the value head, where it has one of its own. */
 const VALUE = 'value';

@@ -2,9 +2,9 @@
  * One step of a method that learns from its own answers: the policy answers the step's prompts, judges reward the answers, the method makes advantages of
  * the rewards, and each update takes its share of the answers.
  */
+
 import { Random, type Tokens } from '../../data/index.js';
-import type { OptionsOf } from '../../methods/index.js';
-import { type MethodState, metricMeans, metricSums, part, updates } from '../../methods/index.js';
+import { type MethodState, metricMeans, metricSums, part, type RolloutOptions, updates } from '../../methods/index.js';
 import { membersAt } from '../../model/batches.js';
 import type { Tokenizer } from '../../tokenizer/index.js';
 import type { StepEvent } from '../events.js';
@@ -17,7 +17,6 @@ import { type Answer, sampleAnswers } from './answers.js';
 import type { Judges } from './judges.js';
 
 /** Options of the methods with rollouts. */
-export type RolloutOptions = OptionsOf<'ppo'> | OptionsOf<'grpo'> | OptionsOf<'rloo'>;
 
 /** What a step remembers for the next; part of a checkpoint. */
 export interface RolloutState {

@@ -1,11 +1,12 @@
 /** How many tokens of a run are in flight at once, by what the machine has. */
+
 import { totalmem } from 'node:os';
 import { join } from 'node:path';
 import type { Adapter } from '../../checkpoint/adapter.js';
 import { isAdapterFolder } from '../../checkpoint/adapter_folder.js';
 import { exists } from '../../checkpoint/files.js';
 import { readJson } from '../../files/json_file.js';
-import type { OptionsOf } from '../../methods/index.js';
+import { methodOf, type SampleOptions } from '../../methods/index.js';
 import { addon, type MemoryRequest, type NetworkConfig, type PlannedMemory, type RolloutShape } from '../../native.js';
 import { networkConfig } from '../../network/config.js';
 import type { Recipe } from '../../recipe/index.js';
@@ -103,8 +104,7 @@ function memoryPlan(
 /** Tokens of the longest sequence as it is trained, and what a step adds to its rows. */
 function lengthsOf(recipe: Recipe, { causal, rotary }: NetworkConfig, rows: Rows, prompts: number) {
   const { maxNewTokens, samplesPerPrompt: samples = 1 } = rolloutOptions(recipe) ?? {};
-  // With plm each predicted token stands twice, as content and as query.
-  const growth = recipe.method.name === 'plm' ? 1 + recipe.method.maskShare : 1;
+  const growth = methodOf(recipe.method).growth?.(recipe.method) ?? 1;
   const whole = !causal || rotary?.kind === 'dynamic' ? rows.longest : rows.longestShared;
   // An answer, and the end token that a judge may read behind it.
   const tokens = maxNewTokens === undefined ? 0 : maxNewTokens + 1;
@@ -121,7 +121,7 @@ export interface Sampled {
 
 /** @throws WorkError `out_of_memory` where sampling does not fit the machine */
 export async function checkSampling(
-  recipe: Recipe & { method: OptionsOf<'sample'> },
+  recipe: Recipe & { method: SampleOptions },
   config: NetworkConfig,
   rows: Pick<Rows, 'sequences' | 'longest'>,
   { prompts, judged }: Sampled,

@@ -5,6 +5,7 @@ import { type ModelFolder, openModelFolder } from '../../checkpoint/model_folder
 import { modelPlace } from '../../checkpoint/model_place.js';
 import { checkVocabulary } from '../../checkpoint/vocabulary.js';
 import { type ErrorPlace, RequestError } from '../../errors/index.js';
+import { methods, namesOf } from '../../methods/index.js';
 import { contextOf } from '../../network/config.js';
 import { type ReadRecipe, type Recipe, withMaxLength } from '../../recipe/index.js';
 import { openTokenizer, type Tokenizer } from '../../tokenizer/index.js';
@@ -45,13 +46,15 @@ export async function openBaseIn(folder: string, { recipe, place }: ReadRecipe):
  */
 function checkNetwork({ method, model }: Pick<Recipe, 'method' | 'model'>, { config }: ModelFolder, place?: ErrorPlace): void {
   const isEncoder = !config.causal;
-  if (method.name === 'plm' && config.rotary?.kind === 'dynamic') {
-    const order = `method plm reads texts in an order of its own, and rotary embedding of kind dynamic, which ${model} has, turns by a text's length`;
-    throw new RequestError('wrong_network', `${order}; take pretrain, or another model`, place);
+  const { plan } = methods[method.name].needs;
+  if (plan === 'permuted' && config.rotary?.kind === 'dynamic') {
+    const order = `method ${method.name} reads texts in an order of its own, and rotary embedding of kind dynamic, which ${model} has, turns by a text's length`;
+    throw new RequestError('wrong_network', `${order}; take another method, or another model`, place);
   }
-  if (isEncoder === (method.name === 'mlm')) return;
+  if (isEncoder === (plan === 'masked')) return;
+  const masked = namesOf((needs) => needs.plan === 'masked', 'or');
   const message = isEncoder
-    ? `method ${method.name} has a network predict the next token, and ${model} is an encoder, which reads both ways; take mlm, or another model`
-    : `method mlm needs an encoder (BertForMaskedLM), and ${model} is a decoder, which predicts the next token; take pretrain, or another model`;
+    ? `method ${method.name} has a network predict the next token, and ${model} is an encoder, which reads both ways; take ${masked}, or another model`
+    : `method ${method.name} needs an encoder (BertForMaskedLM), and ${model} is a decoder, which predicts the next token; take another method, or another model`;
   throw new RequestError('wrong_network', message, place);
 }

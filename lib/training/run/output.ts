@@ -1,4 +1,5 @@
 /** What a run leaves behind: checkpoints on the way, and at the end an adapter (PEFT) or a model (Hugging Face folder). */
+
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Adapter, HEAD_NAME, peftName } from '../../checkpoint/adapter.js';
@@ -17,7 +18,7 @@ import { rewardConfig } from '../../checkpoint/reward_config.js';
 import { writeSafetensors } from '../../checkpoint/safetensors.js';
 import { writeModelFolder } from '../../checkpoint/write_model.js';
 import { type Tokens, unitStarts } from '../../data/index.js';
-import { scoreConstants } from '../../methods/index.js';
+import { methodOf } from '../../methods/index.js';
 import { forwardAll } from '../../model/passes.js';
 import type { NativeModel } from '../../native.js';
 import { resolvedRecipe } from '../../recipe/index.js';
@@ -82,10 +83,12 @@ const SCORED = 1024;
 /** reward.json: what brings the scores of the training answers to mean 0 and deviation 1. */
 async function writeConstants({ native, recipe, sequences, microBatchTokens }: Run, folder: string): Promise<void> {
   const { method } = recipe;
-  if (method.name !== 'reward') return;
-  const { score = [] } = await forwardAll(native, spread(sequences, SCORED), microBatchTokens, () => ({ outputs: ['score'] }));
-  const { mean, std } = scoreConstants(score);
-  const constants = method.normalize && std > 0 ? { mean, std } : { mean: 0, std: 1 };
+  const constantsOf = methodOf(method).scoreConstants;
+  if (constantsOf === undefined) return;
+  const { score = new Float32Array() } = await forwardAll(native, spread(sequences, SCORED), microBatchTokens, () => ({
+    outputs: ['score'],
+  }));
+  const constants = constantsOf(score, method);
   await writeWhole(join(folder, 'reward.json'), `${JSON.stringify(constants, undefined, 2)}\n`);
 }
 

@@ -1,7 +1,7 @@
 /** What a run over recorded preferences needs beside model and rows: the frozen reference, and remarks on the rows. */
 import { join } from 'node:path';
 import { ADAPTER_CONFIG, ADAPTER_WEIGHTS, isAdapterFolder } from '../../checkpoint/adapter_folder.js';
-import type { Counts, Warning } from '../../data/index.js';
+import type { Warning } from '../../data/index.js';
 import { methods } from '../../methods/index.js';
 import { broughtAdapter, type Recipe } from '../../recipe/index.js';
 import { cacheFile, computeKnown, type KnownReference, readKnown, writeKnown } from '../reference/cache.js';
@@ -98,19 +98,4 @@ async function referenceHashes({ recipe, base, state }: PreferenceSource, frozen
   if (wanted !== 'start') await frozen.adapter(folder, base);
   const files = [ADAPTER_CONFIG, ADAPTER_WEIGHTS];
   return Object.fromEntries(await Promise.all(files.map(async (name) => [name, await hashFile(join(folder, name), signal)] as const)));
-}
-
-/** Weighted ratio of liked to disliked answers that KTO's authors advise: from 1 to 4 / 3 (Ethayarajh et al. 2024, section 4.3). */
-const BALANCE: readonly [number, number] = [1, 4 / 3];
-
-/** What is to be said of rows before the first step. */
-export function preferenceWarnings({ method }: Pick<Recipe, 'method'>, { units = {} }: Pick<Counts, 'units'>): Warning[] {
-  if (method.name !== 'kto') return [];
-  const { up = 0, down = 0 } = units;
-  const ratio = (method.desirableWeight * up) / (method.undesirableWeight * down);
-  if (!Number.isFinite(ratio) || (ratio >= BALANCE[0] && ratio <= BALANCE[1])) return [];
-  const advised = (method.undesirableWeight * down) / up;
-  const advice = `method.desirableWeight ${advised.toPrecision(3)} to ${((advised * 4) / 3).toPrecision(3)}`;
-  const message = `${up} answers are liked and ${down} are not: weight × number of the liked is ${ratio.toPrecision(3)} times that of the others, best is 1 to 1.33; try ${advice}`;
-  return [{ code: 'unbalanced', message }];
 }

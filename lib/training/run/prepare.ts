@@ -1,4 +1,5 @@
 /** Everything before the first step: recipe, base, rows, adapter, memory, and for `--resume` the checkpoint. Nothing is written here. */
+
 import { resolve } from 'node:path';
 import type { HubProgress } from '../../checkpoint/hub.js';
 import type { ModelFolder } from '../../checkpoint/model_folder.js';
@@ -6,6 +7,7 @@ import { padWarnings } from '../../checkpoint/reward_config.js';
 import { checkIds } from '../../checkpoint/vocabulary.js';
 import { StepPlan, type Tokens } from '../../data/index.js';
 import { RequestError } from '../../errors/index.js';
+import { methodOf } from '../../methods/index.js';
 import { parseRecipe, type ReadRecipe, type Recipe, type RecipeInput, readRecipe, type StagedInput } from '../../recipe/index.js';
 import type { Tokenizer } from '../../tokenizer/index.js';
 import { comesAgain } from '../reference/cache.js';
@@ -16,7 +18,7 @@ import { checkRollouts, checkRoom, openRollouts, type RolloutParts, rolloutOptio
 import { hideableRows, type Masks, masksOf } from '../step/masks.js';
 import { networksBeside, plannedMicroBatch } from './micro_batch.js';
 import { basePlace, openBaseIn } from './open_base.js';
-import { type HeldReference, openHeldReference, preferenceWarnings } from './preference.js';
+import { type HeldReference, openHeldReference } from './preference.js';
 import { loadRows, type Rows } from './rows.js';
 import { checkSameFiles, runHashes } from './same_files.js';
 import { refuseOtherRecipe } from './same_recipe.js';
@@ -101,7 +103,12 @@ async function prepare(read: ReadRecipe, options: TrainOptions, functions: Funct
   const rows = {
     ...loaded,
     heldOut,
-    warnings: [...ofFiles, ...loaded.warnings, ...warnings, ...preferenceWarnings(recipe, loaded.dataset.counts)],
+    warnings: [
+      ...ofFiles,
+      ...loaded.warnings,
+      ...warnings,
+      ...(methodOf(recipe.method).rowWarnings?.(loaded.dataset.counts.units ?? {}, recipe.method) ?? []),
+    ],
   };
   checkRoom(recipe, base, rows.longest, read.place('method.maxNewTokens'));
   const hashes = await runHashes(recipe, base, loaded, { known, signal });

@@ -2,8 +2,9 @@
  * Figures of a recipe that are valid one by one and make no sense together or with the rows at hand: most often a wrong unit (steps for a share, tokens
  * for rows, the rate of another optimiser). Each is told before the first step, with the key that it stands under.
  */
+
 import { type Tokens, unitStarts, type Warning } from '../../data/index.js';
-import { methods } from '../../methods/index.js';
+import { methodOf, methods } from '../../methods/index.js';
 import type { Recipe } from '../../recipe/index.js';
 import { warmupSteps } from './schedule.js';
 
@@ -84,9 +85,10 @@ const STEPS: Record<string, Rule> = {
     return where(longer > 0, message);
   },
   kto_single_rows({ method, train: { tokensPerStep } }, { unitTokens }) {
+    const { needsOthers } = methodOf(method);
     const alone = 2 * countAbove(unitTokens, tokensPerStep) > unitTokens.length;
-    const message = `train.tokensPerStep ${tokensPerStep} leaves most steps one row, and kto measures an answer by the other rows of its step: give train.rowsPerStep`;
-    return where(method.name === 'kto' && alone, message);
+    const message = `train.tokensPerStep ${tokensPerStep} leaves most steps one row, and ${method.name} ${needsOthers}: give train.rowsPerStep`;
+    return where(needsOthers !== undefined && alone, message);
   },
 };
 

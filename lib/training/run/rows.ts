@@ -1,4 +1,5 @@
 /** The rows of a run: those to train on and those held out. */
+
 import {
   acceptedRows,
   type Dataset,
@@ -12,7 +13,7 @@ import {
   type Warning,
 } from '../../data/index.js';
 import type { ErrorPlace } from '../../errors/index.js';
-import { methods } from '../../methods/index.js';
+import { methodOf, methods } from '../../methods/index.js';
 import type { DataSource } from '../../options/index.js';
 import type { Recipe } from '../../recipe/index.js';
 import { openChat, type Tokenizer } from '../../tokenizer/index.js';
@@ -53,7 +54,7 @@ export function loadDatasets(
   const { maxLength, overlong } = train;
   const chat = openChat(tokenizer, undefined, now);
   const accepts = acceptedRows(recipe.method.name, Object.fromEntries(Object.values(methods).map(({ name, needs }) => [name, needs.rows])));
-  const rankings = recipe.method.name === 'reward' && recipe.method.ranking === 'plackettLuce' ? 'whole' : 'pairs';
+  const rankings = methodOf(recipe.method).rankings?.(recipe.method) ?? 'pairs';
   // Hidden words are an encoder's, which reads a begin and an end token around every text.
   const cut = { maxLength, overlong, framed: plan === 'masked' };
   return (data) => loadDataset({ data, tokenizer, chat, template, roles, accepts, rankings, trained, checks, ...cut, ...options });

@@ -3,6 +3,7 @@
  * `answers.jsonl` for the next stage. Prompts are taken a few at a time, each part with random numbers of its own, and every part is on the disk
  * before the next begins: a run that was cut goes on behind the last one, and ends in the same bytes.
  */
+
 import { appendFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { exists, writeFault } from '../../checkpoint/files.js';
@@ -10,7 +11,7 @@ import { wholeLines, writeLines } from '../../checkpoint/lines.js';
 import { loadNative, nativeAdapter } from '../../checkpoint/native_model.js';
 import type { Tokens } from '../../data/index.js';
 import { InterruptedError, RequestError } from '../../errors/index.js';
-import type { OptionsOf } from '../../methods/index.js';
+import { methodOf, methods, type SampleOptions } from '../../methods/index.js';
 import { broughtAdapter, type ReadRecipe, type Recipe, resolvedRecipe } from '../../recipe/index.js';
 import type { SampledEvent, TrainingEvent, WarningEvent } from '../events.js';
 import { FrozenModels } from '../reference/reference.js';
@@ -40,10 +41,10 @@ const PARTS = 'parts.jsonl';
 const PROMPTS = 16;
 
 /** Whether a recipe samples and trains nothing. */
-export const samples = ({ method }: Pick<Recipe, 'method'>) => method.name === 'sample';
+export const samples = ({ method }: Pick<Recipe, 'method'>) => methods[method.name].needs.samples === true;
 
 /** Whether its answers wait for somebody to rank them. */
-export const waits = ({ method }: Pick<Recipe, 'method'>) => method.name === 'sample' && method.rewards === undefined;
+export const waits = ({ method }: Pick<Recipe, 'method'>) => methodOf(method).waits?.(method) === true;
 
 interface Part {
   rows: SampledRow[];
@@ -62,7 +63,7 @@ export async function* sampleRun(
   folder: RunFolder,
   time?: string,
 ): AsyncGenerator<TrainingEvent, void, void> {
-  const method = read.recipe.method as OptionsOf<'sample'>;
+  const method = read.recipe.method as SampleOptions;
   const functions = await openRewardFunctions(method.rewards ?? []);
   const opened = await openSampling(read, options, functions, time).catch(async (error) => {
     await closeAll(functions);
@@ -99,7 +100,7 @@ async function openSampling(
   const { base, tokenizer, recipe: fitting } = await openBaseIn(place, read);
   const recipe = { ...fitting, out, evaluate: null };
   if (resume) refuseOtherRecipe(recipeIn(out), { ...fitting, out }, 'the recipe is not the one that was begun');
-  const method = recipe.method as OptionsOf<'sample'>;
+  const method = recipe.method as SampleOptions;
   const time = before?.time ?? begun ?? wallTime();
   const loaded = await loadRows(recipe, tokenizer, { place: read.place, signal, now: dateAt(time) });
   const rows = fewerPrompts(loaded, method.prompts, recipe.train);

@@ -1,6 +1,6 @@
 /** A loss that runs away from where it began, which is most often a rate of another optimiser or another model. */
 import type { Warning } from '../../data/index.js';
-import { dpoTerms, methods } from '../../methods/index.js';
+import { methodOf } from '../../methods/index.js';
 import type { MethodOptions } from '../../recipe/index.js';
 import type { StepEvent } from '../events.js';
 import type { PreferenceWatch } from './preference_warnings.js';
@@ -11,14 +11,11 @@ const RISE = 3;
 /** Steps in which the loss of a comparison that begins at ln 2 has no other way to be so high. Later a confident model may lose single pairs. */
 const FIRST = 20;
 
-/** Losses of dpo that are no nats: squares of log-ratios, and an exponential. */
-const NO_NATS = ['ipo', 'sppo', 'discopop'];
-
 /** Up to which step a method's loss is in nats and comparable with that of its first step. */
-function comparableUntil(method: MethodOptions): number {
-  if (methods[method.name].nats === true || method.name === 'distill' || method.name === 'orpo') return Number.POSITIVE_INFINITY;
-  if (method.name === 'reward') return FIRST;
-  return method.name === 'dpo' && !dpoTerms(method).some(([kind]) => NO_NATS.includes(kind)) ? FIRST : 0;
+function comparableUntil(options: MethodOptions): number {
+  const method = methodOf(options);
+  const steps = method.comparable?.(options) ?? (method.nats === true ? 'all' : 'none');
+  return { all: Number.POSITIVE_INFINITY, early: FIRST, none: 0 }[steps];
 }
 
 /** What is to be told of a step's loss, once a run, and what to remember. */

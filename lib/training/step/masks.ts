@@ -1,8 +1,18 @@
 /** The hidden words of a run with `mlm` or `plm`. */
+
 import { Random, type Tokens } from '../../data/index.js';
 import { DataError, type ErrorPlace, RequestError } from '../../errors/index.js';
-import type { OptionsOf } from '../../methods/index.js';
-import { hidden, hideable, type MaskRules, maskRules, type PermutationRules, permutedRow } from '../../methods/index.js';
+import {
+  hidden,
+  hideable,
+  type MaskRules,
+  maskRules,
+  methods,
+  type PermutationRules,
+  type PlmOptions,
+  permutedRow,
+  type SpanRules,
+} from '../../methods/index.js';
 import type { Recipe } from '../../recipe/index.js';
 import type { Tokenizer } from '../../tokenizer/index.js';
 
@@ -21,12 +31,13 @@ export async function masksOf(
   folder: string,
   place?: ErrorPlace,
 ): Promise<Masks | undefined> {
-  if (method.name === 'plm') return permutationRules(method, tokenizer, folder, place);
-  return method.name === 'mlm' ? maskRules(tokenizer, method, folder) : undefined;
+  const { plan } = methods[method.name].needs;
+  if (plan === 'permuted') return permutationRules(method as PlmOptions, tokenizer, folder, place);
+  return plan === 'masked' ? maskRules(tokenizer, method as SpanRules, folder) : undefined;
 }
 
 async function permutationRules(
-  { maskShare, span, maskToken }: OptionsOf<'plm'>,
+  { maskShare, span, maskToken }: PlmOptions,
   tokenizer: Tokenizer,
   folder: string,
   place?: ErrorPlace,

@@ -1,5 +1,7 @@
 /** Known failures of learning from preferences, seen in a step's figures. */
+
 import type { Warning } from '../../data/index.js';
+import { methodOf } from '../../methods/index.js';
 import type { MethodOptions } from '../../recipe/index.js';
 import type { StepEvent } from '../events.js';
 
@@ -37,7 +39,8 @@ export function watchedPreference(
   const chosen = figure(step, 'logpChosen');
   const start = watch.start ?? chosen ?? Number.NaN;
   const fallen = fall(step, method, start);
-  const kl = method.name === 'kto' ? (figure(step, 'kl') ?? 0) : 0;
+  const { distance } = methodOf(method);
+  const kl = distance === undefined ? 0 : (figure(step, distance) ?? 0);
   const falling = fallen === undefined ? 0 : (watch.falling ?? 0) + 1;
   const far = kl > FAR ? (watch.far ?? 0) + 1 : 0;
   const warnings: Warning[] = [];

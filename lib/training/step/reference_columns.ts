@@ -1,10 +1,11 @@
 /** Columns that come of the frozen reference of preference methods. */
 import { mismatchedRows, type Tokens } from '../../data/index.js';
 import type { Columns } from '../../methods/index.js';
+import { methodOf } from '../../methods/index.js';
 import { forwardAll, sequenceSums } from '../../model/passes.js';
 import type { KnownReference } from '../reference/cache.js';
 import type { Reference } from '../reference/reference.js';
-import { methodOf, rulesOf, type UpdateSetting } from './update.js';
+import { rulesOf, type UpdateSetting } from './update.js';
 
 type Sequences = readonly Pick<Tokens, 'ids' | 'trained' | 'trainedTokens' | 'unit' | 'member' | 'promptLength'>[];
 
@@ -15,7 +16,7 @@ export async function referenceColumns(
   columns: Columns,
 ): Promise<Columns> {
   const { recipe, reference, known } = setting;
-  const wanted = methodOf(recipe).columns?.(recipe.method) ?? [];
+  const wanted = methodOf(recipe.method).columns?.(recipe.method) ?? [];
   if (!wanted.includes('reference')) return columns;
   const given = knownLogprob(known, sequences) ?? (reference && (await referenceLogprob(setting, reference, sequences)));
   const mismatch = wanted.includes('mismatch') && reference && (await mismatchRatios(setting, reference, sequences));
@@ -34,7 +35,7 @@ async function referenceLogprob(
   { native, adapter }: Reference,
   sequences: Sequences,
 ): Promise<Float32Array> {
-  const options = { adapter, rules: rulesOf(recipe), temperature: methodOf(recipe).temperature?.(recipe.method) };
+  const options = { adapter, rules: rulesOf(recipe), temperature: methodOf(recipe.method).temperature?.(recipe.method) };
   return (await forwardAll(native, sequences, microBatchTokens, () => options)).logprob as Float32Array;
 }
 

@@ -2,15 +2,15 @@
  * A step of any method, as the head of `lib/methods/method.ts` tells it: columns, what is prepared of the whole step, then one or several updates of
  * the weights. Sequences come from the rows of a recipe or from rollouts; nothing here knows which.
  */
+
 import type { PackRules, Tokens } from '../../data/index.js';
 import {
   type Columns,
   type GroupCounts,
   type LossOutput,
-  type Method,
   type MethodState,
   type Metric,
-  methods,
+  methodOf,
   part,
   type SequenceInput,
   stepCounts,
@@ -19,7 +19,7 @@ import {
 import { cutInto, membersAt, type PassSequence } from '../../model/batches.js';
 import { type Figures, forwardAll, forwardPass } from '../../model/passes.js';
 import type { NativeModel } from '../../native.js';
-import type { MethodOptions, Recipe } from '../../recipe/index.js';
+import type { Recipe } from '../../recipe/index.js';
 import { faultySequences, notFinite } from './faults.js';
 import { type Move, moveWeights } from './optimizer.js';
 import { ownValues, sendBack } from './value_passes.js';
@@ -67,19 +67,14 @@ export interface Updated {
   counts: GroupCounts;
 }
 
-type AnyMethod = Method<MethodOptions, SequenceInput>;
-
-/** The method of a recipe. */
-export const methodOf = ({ method }: Pick<Recipe, 'method'>) => methods[method.name] as unknown as AnyMethod;
-
 /** How a method has its sequences packed. */
 export const rulesOf = (recipe: Pick<Recipe, 'method'>): PackRules =>
-  methodOf(recipe).columns?.(recipe.method).includes('promptTokens') ? { wholeChosen: true } : {};
+  methodOf(recipe.method).columns?.(recipe.method).includes('promptTokens') ? { wholeChosen: true } : {};
 
 /** Calls the method's `prepare` with the whole step. `keep`: the next thing is an update with all of its sequences. */
 export async function prepareStep(setting: UpdateSetting, step: Step, before: MethodState, keep: boolean): Promise<PreparedStep> {
   const { recipe } = setting;
-  const method = methodOf(recipe);
+  const method = methodOf(recipe.method);
   if (method.prepare === undefined) return { ...step, metrics: {}, state: before };
   const looksAhead = method.looksAhead?.(recipe.method) ?? false;
   const ahead = looksAhead ? await lookAhead(setting, step, keep) : undefined;
@@ -101,7 +96,7 @@ async function lookAhead(setting: UpdateSetting, step: Step, keep: boolean): Pro
 }
 
 function passOptions({ recipe, dropout, valueSet }: UpdateSetting, step: number, places: Int32Array) {
-  const method = methodOf(recipe);
+  const method = methodOf(recipe.method);
   const outputs = method.outputs(recipe.method).filter((name) => name !== 'value' || valueSet === undefined);
   const dropped = dropout > 0 ? { dropout: { key: dropoutKey(recipe.train.seed, step), places } } : {};
   return { outputs, rules: rulesOf(recipe), temperature: method.temperature?.(recipe.method), ...dropped };
@@ -130,7 +125,7 @@ const setsOf = ({ valueSet }: UpdateSetting) => (valueSet === undefined ? [undef
 export async function stepLoss(setting: UpdateSetting, step: PreparedStep, learn: boolean): Promise<Omit<Updated, 'gradientNorm'>> {
   const { native, recipe, microBatchTokens } = setting;
   const counts = stepCounts(step.columns);
-  const method = methodOf(recipe);
+  const method = methodOf(recipe.method);
   const divisor = method.divisor(counts);
   const parts: LossOutput[] = [];
   for (const places of cutInto(native, step.sequences, microBatchTokens))
@@ -152,7 +147,7 @@ async function microBatch(setting: UpdateSetting, step: PreparedStep, places: In
   const apart = await ownValues(setting, sequences);
   const figures = step.kept ?? { ...(await forwardPass(native, sequences, pass)), ...apart };
   const columns = part(step.columns, places);
-  const loss = methodOf(recipe).loss({ ...columns, ...figures, ...counted }, recipe.method);
+  const loss = methodOf(recipe.method).loss({ ...columns, ...figures, ...counted }, recipe.method);
   if (!Number.isFinite(loss.lossSum)) {
     if (learn) for (const set of setsOf(setting)) await native.zeroGradients(set);
     throw notFinite(`the loss is ${loss.lossSum}`, step.step, faultySequences(figures, columns.sequenceStarts, sequences));

@@ -3,12 +3,12 @@ import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { vi } from 'vitest';
 import type { Tokens } from '../../../lib/data/index.js';
-import type { LossOutput, Numbers, Prepared, SequenceInput } from '../../../lib/methods/index.js';
+import type { LossOutput, Numbers, Prepared, RolloutOptions, SequenceInput } from '../../../lib/methods/index.js';
 import { forwardAll } from '../../../lib/model/passes.js';
 import type { NativeModel, NativeRollout } from '../../../lib/native.js';
 import { parseRecipe, type RecipeInput } from '../../../lib/recipe/index.js';
 import { answerSequences } from '../../../lib/training/rollout/answer_sequences.js';
-import { type RolloutOptions, type RolloutSetting, takeRolloutStep } from '../../../lib/training/rollout/step.js';
+import { type RolloutSetting, takeRolloutStep } from '../../../lib/training/rollout/step.js';
 import { type AnyMethod, methodOf } from '../../methods/step.js';
 import { adapterOf, FIXTURES, family, load, sum, tensors } from '../../transformer/fixtures.js';
 

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
+import { methodOf } from '../../../lib/methods/index.js';
 import type { MethodOptions } from '../../../lib/recipe/index.js';
 import type { StepEvent } from '../../../lib/training/events.js';
-import { preferenceWarnings } from '../../../lib/training/run/preference.js';
 import { type PreferenceWatch, watchedPreference } from '../../../lib/training/step/preference_warnings.js';
 
 const DPO = { name: 'dpo', beta: 0.1, reference: 'start' } as MethodOptions;
@@ -17,6 +17,8 @@ function told(method: MethodOptions, count: number, figures: (n: number) => Reco
     return found.warnings.map(({ code }): [number, string] => [n, code]);
   });
 }
+
+const rowWarnings = (method: MethodOptions, units: Record<string, number>) => methodOf(method).rowWarnings?.(units, method) ?? [];
 
 describe('what is told of a run', () => {
   it('is once that chosen answers fall, held to a reference or not', () => {
@@ -40,8 +42,8 @@ describe('what is told of a run', () => {
 });
 
 it('says before the first step that thumbs are out of balance, with the weight that mends it', () => {
-  const [warning] = preferenceWarnings({ method: KTO }, { units: { up: 90, down: 30 } });
+  const [warning] = rowWarnings(KTO, { up: 90, down: 30 });
   expect(warning).toMatchObject({ code: 'unbalanced', message: expect.stringContaining('desirableWeight 0.333 to 0.444') });
-  expect(preferenceWarnings({ method: KTO }, { units: { up: 40, down: 30 } })).toEqual([]);
-  expect(preferenceWarnings({ method: DPO }, { units: { pairs: 9 } })).toEqual([]);
+  expect(rowWarnings(KTO, { up: 40, down: 30 })).toEqual([]);
+  expect(rowWarnings(DPO, { pairs: 9 })).toEqual([]);
 });
