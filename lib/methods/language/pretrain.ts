@@ -6,8 +6,6 @@ import { labelSmoothing, zLoss } from './fields.js';
 
 export const pretrainOptions = z.strictObject({ name: z.literal('pretrain'), labelSmoothing, zLoss });
 
-type PretrainOptions = z.output<typeof pretrainOptions>;
-
 export const pretrain: Method<CrossEntropyOptions> = {
   name: 'pretrain',
   summary: 'Learns to continue text: for a domain, a language or a style, from documents as they are.',

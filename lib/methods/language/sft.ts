@@ -6,8 +6,6 @@ import { labelSmoothing, zLoss } from './fields.js';
 
 export const sftOptions = z.strictObject({ name: z.literal('sft'), labelSmoothing, zLoss });
 
-type SftOptions = z.output<typeof sftOptions>;
-
 export const sft: Method<CrossEntropyOptions> = {
   name: 'sft',
   summary: 'Learns to answer as the examples do: for instructions, chats, and tasks with a known right answer.',
