@@ -16,6 +16,7 @@ const CHECKS = {
   types: () => tool('typescript/bin/tsc', ['--noEmit', '--project', 'tsconfig.check.json'], 'tsc'),
   'lint and format': () => biome(['check'], { allowFailure: true }),
   'format of C++': cppFormat,
+  'pictures of the rooms': () => run(process.execPath, ['scripts/draw-rooms.mjs', '--check'], { what: 'draw-rooms', allowFailure: true }),
   architecture: () => tool('vitest/vitest.mjs', ['run', 'test/architecture'], 'vitest'),
 };
 
