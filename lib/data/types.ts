@@ -34,7 +34,7 @@ export interface RowRules {
 }
 
 /** What can be remarked of rows. */
-export type RemarkCode = 'repeated_key' | 'unused_column' | 'unused_key' | 'unknown_role';
+export type RemarkCode = 'repeated_key' | 'unused_column' | 'unused_key' | 'unknown_role' | 'unrendered_answer';
 
 /** A part of a content that is a list. Only texts are read; further keys are handed to the template. */
 export interface MessagePart {

@@ -105,3 +105,20 @@ describe('the end token', () => {
     expect(said(spaced, messages.slice(0, 2), options)).toEqual([' a </s>']);
   });
 });
+
+describe('where contents alone can be found', () => {
+  // No loop over the messages: turns cannot be told apart.
+  const flat = 'Q: {{ messages[0].content }} A: {{ messages[1].content }}{{ messages[1].reasoning_content }}';
+
+  it('trains them, and refuses what else an answer would bring untrained', () => {
+    expect(said(flat, [user, { role: 'assistant', content: 'yes' }], {})).toEqual(['yes']);
+    const thought = { role: 'assistant', content: 'yes', reasoning_content: 'why' };
+    expect(() => said(flat, [user, thought], {})).toThrow(
+      'writes reasoning_content of message 2 where its place in the text cannot be told',
+    );
+  });
+
+  it('passes over keys that the template does not print', () => {
+    expect(said(flat, [user, { role: 'assistant', content: 'yes', weight: 1, name: 'x' }], {})).toEqual(['yes']);
+  });
+});

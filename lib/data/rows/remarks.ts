@@ -6,6 +6,7 @@ const WORDS: Record<RemarkCode, (name: string, rows: string) => string> = {
   repeated_key: (name, rows) => `the key ${name} stands twice in one object in ${rows}; the last value counts, as in Python`,
   unused_column: (name, rows) => `the column ${name} is not used in ${rows}`,
   unused_key: (name, rows) => `${name} is not used in ${rows}`,
+  unrendered_answer: (name, rows) => `${name} in ${rows} is not in the text, and is not trained`,
   unknown_role: (name, rows) =>
     `the role ${name} in ${rows} is not known: it goes to the chat template as it stands, and is not trained; roles: { ${name}: … } in the recipe says what it is`,
 };

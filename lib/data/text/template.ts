@@ -121,10 +121,23 @@ type ChatRow = Pick<ShapedRow, 'file' | 'line' | 'tools' | 'trainedFrom' | 'rule
 export function renderedChat(row: ChatRow, messages: readonly ChatMessage[], chat: ChatRenderer | undefined): Segment[] {
   const isTrained = (n: number) => n >= (row.trainedFrom ?? 0) && messages[n]?.[UNTRAINED] !== true;
   const segments = withTemplate(row, chat, messages, (template, fitting, options) => template.render(fitting, { ...options, isTrained }));
-  return segments.map((segment) => {
-    const [, place] = /^messages\[(\d+)\]/.exec(segment.field) ?? [];
-    return { ...segment, trained: segment.trained && (place === undefined || isTrained(Number(place))) };
-  });
+  const placed = segments.map((segment) => ({ segment, place: placeOf(segment) }));
+  const found = new Set(placed.map(({ place }) => place));
+  const missing = messages.some((message, n) => isTrained(n) && answers(message) && !found.has(n));
+  if (missing) row.rules?.note('unrendered_answer', 'an answer of the assistant', row, 'the chat template does not print it');
+  return placed.map(({ segment, place }) => ({ ...segment, trained: segment.trained && (place === undefined || isTrained(place)) }));
+}
+
+/** The message that a stretch of a chat came from. */
+function placeOf({ field }: Segment): number | undefined {
+  const [, place] = /^messages\[(\d+)\]/.exec(field) ?? [];
+  return place === undefined ? undefined : Number(place);
+}
+
+/** Whether a message is an answer that says something. */
+function answers({ role, content }: ChatMessage): boolean {
+  if (role !== 'assistant' || !content) return false;
+  return typeof content === 'string' ? content.trim() !== '' : content.length > 0;
 }
 
 /** A chat up to where the next answer begins. */

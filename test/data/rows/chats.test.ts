@@ -1,5 +1,6 @@
 /** Messages in every way in which data sets write them: what a chat template is given, and what of it is trained. */
 import { describe, expect, it } from 'vitest';
+import type { ChatRenderer } from '../../../lib/data/index.js';
 import { failure } from '../room.js';
 import { jsonl, load, single, told } from '../sequences/load.js';
 import { showing } from '../sequences/showing.js';
@@ -57,6 +58,15 @@ describe('roles', () => {
     expect(error.message).toContain('roles: { "Kunde": user } in the recipe');
     const { whole, answers } = await single(row, { chat: simpleChat, roles: { Kunde: 'user', Berater: 'assistant' } });
     expect([whole, answers]).toEqual([WHOLE, ['A.</s>']]);
+  });
+
+  it('of an answer that the template leaves out are a warning', async () => {
+    const row = { messages: [ASKED, SAID, ASKED, { role: 'assistant', content: 'B.' }] };
+    const lastAlone: ChatRenderer = { ...simpleChat, render: (messages, options) => simpleChat.render(messages.slice(-2), options) };
+    const { warnings } = await load(jsonl(row), { chat: { ...lastAlone, prompt: (messages) => simpleChat.prompt(messages.slice(-2)) } });
+    expect(warnings).toEqual([
+      { code: 'unrendered_answer', message: expect.stringContaining('an answer of the assistant in the row of line 1 is not in the text') },
+    ]);
   });
 
   it('that only the template knows are handed to it, with a warning; misspelt ones are refused', async () => {
