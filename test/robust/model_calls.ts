@@ -122,7 +122,10 @@ function part(play: Play, write: boolean): unknown {
     tensor.shape.reduce((a, b) => a * b, 1),
     play,
   );
-  return model.write(tensor.name, kind, kind === 'second' && !play.wild ? positive(n, r) : numbers(n, play), name);
+  if (kind === 'second' && !play.wild) return model.write(tensor.name, kind, positive(n, r), name);
+  // A first moment beside a second of zero makes a step of m / eps: weights of 1e8 may well overflow a product.
+  const values = kind === 'first' && !play.wild ? numbers(n, play).map((x) => x * 1e-9) : numbers(n, play);
+  return model.write(tensor.name, kind, values, name);
 }
 
 function startGeneration(play: Play): unknown {
