@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { embedding, embeddingBackward, kernelVariants } from '../../lib/kernels/index.js';
+import { addressSpace, addressSpacePeak } from '../support/address_space.js';
 import { compare, numbers, random, roundBf16 } from './harness.js';
 
 const SHAPES = [
@@ -42,6 +43,16 @@ describe.each(kernelVariants('embedding'))('embedding %s', (variant) => {
       expect(Array.from(x, Number.isNaN)).toEqual(Array.from(x, (_, i) => i === 4 || i === 14));
     });
   });
+});
+
+// The kernel works in rows of 32 columns, 2 GiB for this vocabulary; it is given the rows alone that an id names.
+it.runIf(process.platform === 'linux')('takes no memory for rows that no id names', () => {
+  const vocabulary = 1 << 24;
+  const [before, peak] = [addressSpace(), addressSpacePeak()];
+  const ids = Int32Array.of(vocabulary - 1, 7, 7);
+  const { dweight } = embeddingBackward({ vocabulary, columns: 1, ids, dx: Float32Array.of(1, 2, 3) });
+  expect(addressSpacePeak()).toBeLessThan(Math.max(peak, before + dweight.byteLength) + 2 ** 29);
+  expect([dweight.length, dweight[0], dweight[7], dweight[vocabulary - 1]]).toEqual([vocabulary, 0, 5, 1]);
 });
 
 it('names the argument of a wrong length or range', () => {

@@ -4,6 +4,9 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
+import { fromFloat32, STORED_BYTES, STORED_NAMES } from '../../lib/checkpoint/numbers.js';
+import { storedTensor } from '../../lib/checkpoint/safetensors.js';
+import { readHeader } from '../../lib/checkpoint/safetensors_header.js';
 import {
   addon,
   guarded,
@@ -12,6 +15,7 @@ import {
   type NetworkTensor,
   type Place,
   type StoredTensor,
+  type StoredType,
 } from '../../lib/native.js';
 import { batchFrom, family, hasModel, type Tensor } from '../transformer/fixtures.js';
 
@@ -30,18 +34,37 @@ const weights = new Map(
 );
 const batch = batchFrom(source);
 
-/** Tensors as a file of f32 numbers, one behind the other; `gap` bytes before each. */
-function stored(all: ReadonlyMap<string, Tensor>, gap = 0): StoredTensor[] {
-  const path = join(scratch, `${Math.random()}.bin`);
+let files = 0;
+const newFile = () => join(scratch, `${files++}.safetensors`);
+
+/** Tensors as a file of numbers, one behind the other; `gap` bytes before each. */
+function stored(all: ReadonlyMap<string, Tensor>, type: StoredType = 'f32', gap = 0): StoredTensor[] {
+  const path = newFile();
   let offset = 0;
   const list = [...all].map(([name, { shape, values }]): StoredTensor => {
-    const one: StoredTensor = { name, path, offset: offset + gap, stored: 'f32', shape };
-    offset += gap + values.byteLength;
+    const one: StoredTensor = { name, path, offset: offset + gap, stored: type, shape };
+    offset += gap + values.length * STORED_BYTES[type];
     return one;
   });
-  const bytes = ({ values }: Tensor) => Buffer.from(values.buffer, values.byteOffset, values.byteLength);
-  writeFileSync(path, Buffer.concat([...all.values()].flatMap((one) => [Buffer.alloc(gap), bytes(one)])));
+  writeFileSync(path, Buffer.concat([...all.values()].flatMap(({ values }) => [Buffer.alloc(gap), fromFloat32(values, type)])));
   return list;
+}
+
+/** The same as a safetensors file whose header has as many bytes as are told to it, blanks at its end. */
+async function withHeader(all: ReadonlyMap<string, Tensor>, type: StoredType, remainder: number): Promise<StoredTensor[]> {
+  const path = newFile();
+  let offset = 0;
+  const entries = [...all].map(([name, { shape, values }]) => {
+    const begin = offset;
+    offset += values.length * STORED_BYTES[type];
+    return [name, { dtype: STORED_NAMES[type], shape, data_offsets: [begin, offset] }];
+  });
+  let header = JSON.stringify(Object.fromEntries(entries));
+  while ((8 + header.length) % 8 !== remainder) header += ' ';
+  const size = Buffer.alloc(8);
+  size.writeBigUInt64LE(BigInt(header.length));
+  writeFileSync(path, Buffer.concat([size, Buffer.from(header), ...[...all.values()].map(({ values }) => fromFloat32(values, type))]));
+  return (await readHeader(path)).map((entry) => storedTensor(entry, path));
 }
 
 const joined = (parts: Tensor[]): Tensor => ({
@@ -91,8 +114,9 @@ function transposed(): { table: NetworkTensor[]; file: Map<string, Tensor> } {
   return { table, file };
 }
 
-const load = (config: NetworkConfig, file: ReadonlyMap<string, Tensor>, dtype: 'f32' | 'bf16', gap = 0): Promise<NativeModel> =>
-  guarded(() => addon().loadModel({ config, tensors: stored(file, gap), dtype, threads: 1, train: 'all', recomputeActivations: false }));
+const open = (config: NetworkConfig, tensors: StoredTensor[], dtype: 'f32' | 'bf16'): Promise<NativeModel> =>
+  guarded(() => addon().loadModel({ config, tensors, dtype, threads: 1, train: 'all', recomputeActivations: false }));
+const load = (config: NetworkConfig, file: ReadonlyMap<string, Tensor>, dtype: 'f32' | 'bf16') => open(config, stored(file), dtype);
 
 /** Log-probabilities of the batch, and the gradients of all tensors by name, after one pass there and back. */
 async function passed(model: NativeModel): Promise<{ logprob: Float32Array; gradients: Map<string, Float32Array> }> {
@@ -123,9 +147,17 @@ describe.skipIf(!hasModel)('a table of tensors', () => {
     }
   });
 
-  it('reads numbers at any address of a file', async () => {
-    const [plain, other] = [await passed(await load(network, weights, 'f32')), await passed(await load(network, weights, 'f32', 3))];
-    expect(other).toEqual(plain);
+  // A header of safetensors has any length, so that a mapped file has its numbers at any address.
+  it.each(['f32', 'bf16', 'f16'] as const)('reads numbers at any address of a file (%s)', async (type) => {
+    for (const dtype of ['f32', 'bf16'] as const) {
+      const plain = await passed(await open(network, stored(weights, type), dtype));
+      for (const gap of [1, 3]) expect(await passed(await open(network, stored(weights, type, gap), dtype))).toEqual(plain);
+      for (const remainder of [0, 1, 6]) {
+        const tensors = await withHeader(weights, type, remainder);
+        expect(tensors[0]!.offset % 8).toBe(remainder);
+        expect(await passed(await open(network, tensors, dtype))).toEqual(plain);
+      }
+    }
   });
 
   it.each<[string, (table: NetworkTensor[]) => NetworkTensor[], string]>([
