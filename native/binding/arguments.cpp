@@ -123,8 +123,8 @@ std::vector<float> Arguments::finite_floats(const char* name, long count) const 
 Ints Arguments::ints(const char* name, long count, bool optional) const {
   return array<Napi::Int32Array, Ints>(name, "an Int32Array", napi_int32_array, count, optional);
 }
-std::vector<uint16_t> Arguments::halves(const char* name, long count) const {
-  return array<Napi::Uint16Array, std::vector<uint16_t>>(name, "a Uint16Array", napi_uint16_array, count, false);
+Halves Arguments::halves(const char* name, long count) const {
+  return array<Napi::Uint16Array, Halves>(name, "a Uint16Array", napi_uint16_array, count, false);
 }
 Ints Arguments::ints_within(const char* name, long count, int least, int most) const {
   Ints all = ints(name, count);

@@ -44,7 +44,7 @@ class Arguments {
   std::vector<float> finite_floats(const char* name, long count) const;
   Ints ints(const char* name, long count, bool optional = false) const;
   // Uint16Array of exactly `count` numbers: the bits of a bf16 or f16.
-  std::vector<uint16_t> halves(const char* name, long count) const;
+  Halves halves(const char* name, long count) const;
   // Ids or offsets within least .. most.
   Ints ints_within(const char* name, long count, int least, int most) const;
   // sequenceStarts: 0 = s0 < s1 < … < sS = tokens.

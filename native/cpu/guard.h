@@ -2,6 +2,7 @@
 // bytes that no kernel may write. As floats of either type these bytes are NaN: what reads them and uses them shows in the results.
 #pragma once
 #include <cstddef>
+#include <cstdint>
 #include <new>
 #include <vector>
 
@@ -52,6 +53,9 @@ namespace attune {
 
 // Vectors that kernels read and write.
 using Floats = std::vector<float, guard::Allocator<float>>;
+using Doubles = std::vector<double, guard::Allocator<double>>;
 using Ints = std::vector<int, guard::Allocator<int>>;
+using Halves = std::vector<uint16_t, guard::Allocator<uint16_t>>;  // bits of bf16 or f16
+using Bytes = std::vector<uint8_t, guard::Allocator<uint8_t>>;
 
 }  // namespace attune

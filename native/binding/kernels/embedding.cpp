@@ -41,7 +41,7 @@ Napi::Object backward(const Arguments& a, Team& team) {
     return out;
   }
   // Rows of the vocabulary that no id names are zeros that nobody touches: the kernel is given those alone that one does.
-  std::vector<int> named(ids.begin(), ids.end());
+  Ints named(ids.begin(), ids.end());
   std::sort(named.begin(), named.end());
   named.erase(std::unique(named.begin(), named.end()), named.end());
   Ints places(ids.size());

@@ -11,13 +11,16 @@ constexpr long kMost = 1L << 24;
 const std::vector<std::string> kFinishes{"store", "store_scaled", "add", "swiglu", "swiglu_backward", "store_float"};
 
 // Places of stacked gate and up (2 I) in the packed matrix.
-template <class Int> std::vector<Int> gate_up_places(long I) {
-  std::vector<Int> at(2 * I);
-  for (long i = 0; i < I; i++) at[i] = Int(swiglu::gate_place(i)), at[I + i] = Int(swiglu::up_place(i));
+template <class Places> Places gate_up_places(long I) {
+  Places at(2 * I);
+  for (long i = 0; i < I; i++) {
+    at[i] = typename Places::value_type(swiglu::gate_place(i));
+    at[I + i] = typename Places::value_type(swiglu::up_place(i));
+  }
   return at;
 }
 // The weights as given: fp32, or the bits of a checkpoint's bf16 or f16.
-matmul::Source source_of(const Arguments& a, long N, long K, Floats& floats, std::vector<uint16_t>& halves) {
+matmul::Source source_of(const Arguments& a, long N, long K, Floats& floats, Halves& halves) {
   const Stored stored = Stored(a.choice("stored", {"f32", "bf16", "f16"}, 0));
   if (stored == Stored::f32) {
     floats = a.floats("w", elements({N, K}));
@@ -49,9 +52,9 @@ struct Call {
 
 bool pack_weights(const Arguments& a, const Call& call, matmul::Weights& w) {
   Floats floats;
-  std::vector<uint16_t> halves;
+  Halves halves;
   matmul::Source s = source_of(a, call.N, call.K, floats, halves);
-  const std::vector<int> places = call.gated() ? gate_up_places<int>(call.N / 2) : std::vector<int>();
+  const Ints places = call.gated() ? gate_up_places<Ints>(call.N / 2) : Ints();
   if (call.gated()) s.row_at = places.data();
   matmul::allocate(w, call.dtype, call.gated() ? call.physical() : round32(call.N), round32(call.K),
                    call.transposed && a.flag("both", true));
@@ -62,13 +65,13 @@ bool pack_weights(const Arguments& a, const Call& call, matmul::Weights& w) {
 struct Low {
   Rows left;
   matmul::Weights right;
-  std::vector<uint8_t> window;
+  Bytes window;
   Low(const Arguments& a, const Call& c, long rank) : left(c.dtype, a.floats("lowLeft", elements({c.M, rank})), c.M, rank, round32(rank)) {
     const Floats values = a.floats("lowRight", elements({c.columns(), rank}));
     const long rows = c.transposed ? rank : c.N, columns = c.transposed ? c.K : rank;
     matmul::allocate(right, c.dtype, c.transposed ? round32(rank) : c.physical(), c.transposed ? round32(c.K) : round32(rank),
                      c.transposed);
-    const std::vector<int> places = c.gated() ? gate_up_places<int>(c.N / 2) : std::vector<int>();
+    const Ints places = c.gated() ? gate_up_places<Ints>(c.N / 2) : Ints();
     matmul::pack(right, {values.data(), Stored::f32, rows, columns, c.gated() ? places.data() : nullptr, nullptr}, 0, rows);
     for (const int x : a.has("window") ? a.ints_within("window", c.physical() / 16, 0, int(round32(rank) / 32)) : Ints())
       window.push_back(uint8_t(x));
@@ -91,7 +94,7 @@ Napi::Object run(const Arguments& a, Team& team) {
   const long M = call.M, K = call.contraction(), N = call.gated() ? call.N / 2 : call.columns(), columns = round32(N);
   const Rows x(t, a.floats("a", elements({M, K})), M, K, round32(K)), c(t, M, columns);
   const bool two = call.gated() || call.finish == Finish::swiglu_backward;  // gate and up
-  const std::vector<long> places = two ? gate_up_places<long>(N) : std::vector<long>();
+  const std::vector<long> places = two ? gate_up_places<std::vector<long>>(N) : std::vector<long>();
   const Floats given = a.floats("bias", call.columns(), true),
                bias = padded(given, call.physical(), call.gated() ? places : std::vector<long>());
   matmul::Product p{x.data(),

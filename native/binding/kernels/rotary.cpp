@@ -21,7 +21,7 @@ rotary::Config config(const Arguments& a, long head_size) {
 }
 
 Napi::Object frequencies(const Arguments& a, Team&) {
-  std::vector<float> f;
+  Floats f;
   float factor;
   rotary::frequencies(config(a, a.integer("headSize", 1, 1 << 16)), a.integer("length", 0, 1L << 40, 0), f, factor);
   Napi::Object out = Napi::Object::New(a.env());
@@ -36,7 +36,7 @@ Napi::Object rotate(const Arguments& a, Team& team) {
              D = attention::physical_head(d);
   const Floats x = a.floats("x", elements({N, heads, d}));
   const long longest = positions.empty() ? 0 : *std::max_element(positions.begin(), positions.end()) + 1L;
-  std::vector<float> f;
+  Floats f;
   Floats cos(elements({N, D / 2})), sin(cos.size());
   float factor;
   rotary::frequencies(config(a, d), a.integer("length", 0, 1L << 40, longest), f, factor);

@@ -19,7 +19,7 @@ void check(const Candidates& c) {
 
 // By counting: R K + V steps.
 struct Sorted {
-  std::vector<int> start;
+  Ints start;
   std::vector<Entry> entry;
   ById by_id;
 

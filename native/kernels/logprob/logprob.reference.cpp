@@ -1,4 +1,5 @@
 // The oracle: one row and one vocabulary entry at a time, in double. Panels of 32 vocabulary rows are unpacked once for all rows.
+#include "cpu/guard.h"
 #include "kernels/logprob/passes.h"
 #include <algorithm>
 #include <cmath>
@@ -9,21 +10,21 @@ namespace {
 float number(const void* x, DType t, long i) { return t == DType::f32 ? ((const float*)x)[i] : to_float(((const bf16*)x)[i]); }
 
 // Rows v .. v + rows of W as (rows, H).
-std::vector<float> entries(const matmul::Weights& w, long v, long rows) {
-  std::vector<float> out(rows * w.K);
+Floats entries(const matmul::Weights& w, long v, long rows) {
+  Floats out(rows * w.K);
   for (long i = 0; i < rows; i++)
     for (long k = 0; k < w.K; k++) out[i * w.K + k] = matmul::at(w, v + i, k);
   return out;
 }
-std::vector<float> panel(const matmul::Weights& w, long v) { return entries(w, v, 32); }
-std::vector<float> entry(const matmul::Weights& w, long v) { return entries(w, v, 1); }
-std::vector<double> row(const Forward& f, long m) {
-  std::vector<double> out(f.head->K);
+Floats panel(const matmul::Weights& w, long v) { return entries(w, v, 32); }
+Floats entry(const matmul::Weights& w, long v) { return entries(w, v, 1); }
+Doubles row(const Forward& f, long m) {
+  Doubles out(f.head->K);
   for (long k = 0; k < f.head->K; k++) out[k] = number(f.hidden, f.head->dtype, rows_index(m, k, f.head->K));
   return out;
 }
 // Of entry v, whose weights are w.
-double logit(const Forward& f, const std::vector<double>& h, const float* w, long v) {
+double logit(const Forward& f, const Doubles& h, const float* w, long v) {
   double z = f.bias ? f.bias[v] : 0;
   for (size_t k = 0; k < h.size(); k++) z += h[k] * w[k];
   return f.softcap > 0 ? f.softcap * std::tanh(z / f.softcap) : z;
@@ -53,7 +54,7 @@ double slope(const Backward& b, long m, long v, double z) {
   return s;
 }
 
-void put_row(const Backward& b, long m, const std::vector<double>& sums) {
+void put_row(const Backward& b, long m, const Doubles& sums) {
   for (size_t k = 0; k < sums.size(); k++) {
     const long i = rows_index(m, long(k), b.f.head->K);
     if (b.f.head->dtype == DType::f32)
@@ -65,25 +66,25 @@ void put_row(const Backward& b, long m, const std::vector<double>& sums) {
 
 void dhidden_rows(const Backward& b, long first, long last) {
   const long H = b.f.head->K;
-  std::vector<std::vector<double>> h, sums;
+  std::vector<Doubles> h, sums;
   for (long m = first; m < last; m++) h.push_back(row(b.f, m)), sums.emplace_back(H);
   for (long v = 0; v < b.f.V; v += 32) {
-    const std::vector<float> w = panel(*b.f.head, v);
+    const Floats w = panel(*b.f.head, v);
     for (long i = 0; i < 32 && v + i < b.f.V; i++)
       for (long m = first; m < last; m++) {
         const double s = slope(b, m, v + i, logit(b.f, h[m - first], &w[i * H], v + i));
         for (long k = 0; k < H; k++) sums[m - first][k] += s * w[i * H + k];
       }
   }
-  for (long m = first; m < round32(last); m++) put_row(b, m, m < last ? sums[m - first] : std::vector<double>(H));
+  for (long m = first; m < round32(last); m++) put_row(b, m, m < last ? sums[m - first] : Doubles(H));
 }
 
 void dweight_panel(const Backward& b, long v) {
   const long H = b.f.head->K;
-  const std::vector<float> w = panel(*b.f.head, v);
-  std::vector<double> sums(32 * H), bias(32);
+  const Floats w = panel(*b.f.head, v);
+  Doubles sums(32 * H), bias(32);
   for (long m = 0; m < b.f.R; m++) {
-    const std::vector<double> h = row(b.f, m);
+    const Doubles h = row(b.f, m);
     for (long i = 0; i < 32 && v + i < b.f.V; i++) {
       const double s = slope(b, m, v + i, logit(b.f, h, &w[i * H], v + i));
       bias[i] += s;
@@ -103,10 +104,10 @@ void dweight_panel(const Backward& b, long v) {
 void forward_reference(Team& team, const Forward& f) {
   team.rows(f.R, [&](long first, long last, int) {
     std::vector<Online> state(last - first);
-    std::vector<std::vector<double>> h;
+    std::vector<Doubles> h;
     for (long m = first; m < last; m++) h.push_back(row(f, m));
     for (long v = 0; v < f.V; v += 32) {
-      const std::vector<float> w = panel(*f.head, v);
+      const Floats w = panel(*f.head, v);
       for (long m = first; m < last; m++)
         for (long i = 0; i < 32 && v + i < f.V; i++) {
           const double z = logit(f, h[m - first], &w[i * f.head->K], v + i);
@@ -127,7 +128,7 @@ void forward_reference(Team& team, const Forward& f) {
 void candidates_reference(Team& team, const Candidates& c) {
   team.rows(c.f.R, [&](long first, long last, int) {
     for (long m = first; m < last; m++) {
-      const std::vector<double> h = row(c.f, m);
+      const Doubles h = row(c.f, m);
       for (long i = m * c.K; i < (m + 1) * c.K; i++)
         c.logprob[i] = float(logit(c.f, h, entry(*c.f.head, c.ids[i]).data(), c.ids[i]) - c.f.lse[m]);
     }
@@ -138,10 +139,10 @@ void candidate_terms_reference(Team& team, const Backward& b, const Candidates& 
   const long H = b.f.head->K;
   team.rows(c.f.R, [&](long first, long last, int) {
     for (long m = first; m < last; m++) {
-      std::vector<double> sums(H);
+      Doubles sums(H);
       for (long k = 0; k < H; k++) sums[k] = number(b.dhidden, b.f.head->dtype, rows_index(m, k, H));
       for (long i = m * c.K; i < (m + 1) * c.K; i++) {
-        const std::vector<float> w = entry(*b.f.head, c.ids[i]);
+        const Floats w = entry(*b.f.head, c.ids[i]);
         for (long k = 0; k < H; k++) sums[k] += double(slope[i]) * w[k];
       }
       put_row(b, m, sums);
@@ -159,7 +160,7 @@ void candidate_terms_reference(Team& team, const Backward& b, const Candidates& 
 void top_reference(Team& team, const Top& t) {
   team.rows(t.f.R, [&](long first, long last, int) {
     for (long m = first; m < last; m++) {
-      const std::vector<double> h = row(t.f, m);
+      const Doubles h = row(t.f, m);
       std::vector<std::pair<float, int>> z;  // (- logit, id): in their order
       for (long v = 0; v < t.f.V; v++) z.emplace_back(float(-logit(t.f, h, entry(*t.f.head, v).data(), v)), int(v));
       // Numbers that cannot be compared are not sorted.

@@ -45,8 +45,8 @@ Blocks blocks_of_step(const Group& g, long step) {
   return b;
 }
 
-std::vector<int> counted(long first, long count) {
-  std::vector<int> at(count);
+Ints counted(long first, long count) {
+  Ints at(count);
   for (long i = 0; i < count; i++) at[i] = int(first + i);
   return at;
 }
@@ -76,7 +76,7 @@ void prepare(Group& g, DType dtype, bool trainable) {
 void pack(Group& g, int target, const float* A, const float* B) {
   const Target& t = g.targets[target];
   if (!t.rank) return;
-  const std::vector<int> ranks = counted(t.first, t.rank);
+  const Ints ranks = counted(t.first, t.rank);
   matmul::pack(g.a, {A, Stored::f32, t.rank, g.inputs, ranks.data(), g.input_at}, 0, t.rank);
   matmul::pack(g.b, {B, Stored::f32, t.columns, t.rank, t.column_at, ranks.data()}, 0, t.columns);
 }

@@ -26,11 +26,11 @@ struct Group {
   const int* input_at = nullptr;  // place of each logical input
   float scale = 0;
   std::vector<Target> targets;
-  matmul::Weights a;            // (R, K)
-  matmul::Weights b;            // (N, R)
-  std::vector<uint8_t> window;  // (2 N/32): steps of R per 32-column panel of Y
-  Floats gradient_a;            // (R, K) rows layout
-  Floats gradient_b;            // (R, N) rows layout: dB transposed
+  matmul::Weights a;  // (R, K)
+  matmul::Weights b;  // (N, R)
+  Bytes window;       // (2 N/32): steps of R per 32-column panel of Y
+  Floats gradient_a;  // (R, K) rows layout
+  Floats gradient_b;  // (R, N) rows layout: dB transposed
 };
 
 // Sets R, first, window and makes room. Targets with rank 0 are left out.

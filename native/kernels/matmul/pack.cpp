@@ -1,7 +1,7 @@
 // Packing of weights and of activations: from row-major numbers to panels and to the rows layout, and back.
+#include "cpu/guard.h"
 #include "kernels/matmul/matmul.h"
 #include "kernels/matmul/variants.h"
-#include <vector>
 
 namespace attune::matmul {
 namespace {
@@ -46,7 +46,7 @@ bool pack_row(Weights& w, const Source& s, long i) {
 
 // Which number of a source row goes to each physical column, and where 32 of them lie together.
 struct Columns {
-  std::vector<int> from, starts;
+  Ints from, starts;
   Columns(const Source& s, long K) : from(K, -1), starts(K / 32) {
     for (long j = 0; j < s.columns; j++) from[s.column_at ? s.column_at[j] : j] = int(j);
     for (long k = 0; k < K; k += 32) {

@@ -13,8 +13,8 @@ constexpr double kPi = 3.14159265358979323846;
 float power(float base, float exponent) { return float(std::pow(double(base), double(exponent))); }
 
 // base^(2 i / d)
-std::vector<float> powers(double base, long d) {
-  std::vector<float> p(d / 2);
+Floats powers(double base, long d) {
+  Floats p(d / 2);
   for (long i = 0; i < d / 2; i++) p[i] = power(float(base), float(2 * i) / float(d));
   return p;
 }
@@ -57,7 +57,7 @@ double yarn_pair(const Config& c, double rotations) {
   return double(c.head_size) * std::log(double(c.original_context) / (rotations * 2 * kPi)) / (2 * std::log(c.base));
 }
 
-void yarn(const Config& c, const std::vector<float>& p, std::vector<float>& f) {
+void yarn(const Config& c, const Floats& p, Floats& f) {
   double low = yarn_pair(c, c.beta_fast), high = yarn_pair(c, c.beta_slow);
   if (c.truncate) low = std::floor(low), high = std::ceil(high);
   low = std::fmax(low, 0), high = std::fmin(high, double(c.head_size - 1));
@@ -72,9 +72,9 @@ double mscale(double factor, double m) { return factor <= 1 ? 1 : 0.1 * m * std:
 
 }  // namespace
 
-void frequencies(const Config& c, long length, std::vector<float>& f, float& attention_factor) {
+void frequencies(const Config& c, long length, Floats& f, float& attention_factor) {
   check(c);
-  const std::vector<float> p = powers(c.kind == Kind::dynamic ? dynamic_base(c, length) : c.base, c.head_size);
+  const Floats p = powers(c.kind == Kind::dynamic ? dynamic_base(c, length) : c.base, c.head_size);
   attention_factor = 1;
   f.resize(p.size());
   for (size_t i = 0; i < p.size(); i++) {
@@ -89,7 +89,7 @@ void frequencies(const Config& c, long length, std::vector<float>& f, float& att
   attention_factor = float(c.attention_factor != 0 ? c.attention_factor : own);
 }
 
-void row(const std::vector<float>& f, float attention_factor, long position, long half, float* cos, float* sin) {
+void row(const Floats& f, float attention_factor, long position, long half, float* cos, float* sin) {
   for (long i = 0; i < half; i++) {
     const bool real = i < long(f.size());
     const float angle = real ? float(position) * f[i] : 0;

@@ -9,7 +9,7 @@
 // Reference for the scalings: linear: Chen et al. 2023; dynamic: "NTK-aware", 2023; llama3: Dubey et al. 2024; YaRN: Peng et al. 2023.
 #pragma once
 #include "base/layout.h"
-#include <vector>
+#include "cpu/guard.h"
 
 namespace attune::rotary {
 
@@ -30,9 +30,9 @@ struct Config {
 };
 // (d/2) frequencies for sequences of `length` tokens (only `dynamic` depends on it), and the factor of cosines and sines.
 // Throws for numbers that make none (an odd head, factor 0, no original context …).
-void frequencies(const Config& c, long length, std::vector<float>& f, float& attention_factor);
+void frequencies(const Config& c, long length, Floats& f, float& attention_factor);
 // One row of cos and sin (`half` physical columns: cos 1, sin 0 past d/2).
-void row(const std::vector<float>& f, float attention_factor, long position, long half, float* cos, float* sin);
+void row(const Floats& f, float attention_factor, long position, long half, float* cos, float* sin);
 // Rotates in place `heads` heads of D physical columns (multiple of 64; attention.h has their inner places) from column `from` on of x (rows layout,
 // `columns` columns). inverse: by the opposite angle, for the backward pass. cos and sin (M, D/2). Rows past `last` are left as they are.
 void rotate(void* x, DType dtype, long columns, long from, long heads, long D, const float* cos, const float* sin, bool inverse, long first,

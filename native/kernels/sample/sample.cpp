@@ -1,5 +1,6 @@
 // Plain C++ for every machine: it runs once per token of a sequence, after products with a hundred times its work.
 #include "kernels/sample/sample.h"
+#include "cpu/guard.h"
 #include <algorithm>
 #include <cmath>
 #include <cstring>
@@ -27,8 +28,8 @@ float logprob(const float* logits, long V, float temperature, int id) {
   return float((logits[id] - top) * scale - std::log(sum));
 }
 
-std::vector<float> scores(const float* logits, long V, const Options& o) {
-  std::vector<float> z(logits, logits + V);
+Floats scores(const float* logits, long V, const Options& o) {
+  Floats z(logits, logits + V);
   if (o.repetition_penalty != 1)
     for (long i = 0; i < o.seen_count; i++) {
       const float x = logits[o.seen[i]];  // from the logits: an id that was seen twice is penalised once
@@ -39,7 +40,7 @@ std::vector<float> scores(const float* logits, long V, const Options& o) {
   return z;
 }
 
-void top_k(std::vector<float> z, long k, std::vector<Candidate>& c, const std::vector<float>& score) {
+void top_k(Floats z, long k, std::vector<Candidate>& c, const Floats& score) {
   if (k <= 0 || k >= long(z.size())) return;
   std::nth_element(z.begin(), z.begin() + (k - 1), z.end(), std::greater<float>());
   const float least = z[k - 1];
@@ -84,7 +85,7 @@ inline double power(double x) {
 // draw passes over whole pieces first.
 constexpr long kPiece = 256;
 Choice draw(const float* logits, long V, double temperature, double unit, double top) {
-  std::vector<double> p(V), sums;
+  Doubles p(V), sums;
   const double scale = 1 / temperature;
   for (long i = 0; i < V; i++) p[i] = power((logits[i] - top) * scale);
   double all = 0;
@@ -115,7 +116,7 @@ Choice run(const float* logits, long V, const Options& o) {
   if (top == -INFINITY) return {0, NAN};
   const bool whole = (o.top_k <= 0 || o.top_k >= V) && o.top_p >= 1 && o.min_p <= 0 && (o.repetition_penalty == 1 || o.seen_count == 0);
   if (whole && o.temperature > 0 && top < INFINITY) return draw(logits, V, o.temperature, o.unit, top);
-  const std::vector<float> z = scores(logits, V, o);
+  const Floats z = scores(logits, V, o);
   const long best = std::max_element(z.begin(), z.end()) - z.begin();
   if (!(o.temperature > 0) || std::isinf(z[best])) return {int(best), logprob(logits, V, o.temperature, int(best))};
 

@@ -9,7 +9,7 @@ void Angles::turn(const std::vector<int>& positions, const std::vector<int>& len
   if (network_.positions != PositionKind::rotary) return;
   const long N = long(positions.size());
   cos_.reserve(round32(N) * half_ * 4), sin_.reserve(round32(N) * half_ * 4);
-  std::vector<float> f;
+  Floats f;
   float factor = 1;
   long made_for = -1;
   const bool dynamic = network_.rotary.kind == rotary::Kind::dynamic;

@@ -19,9 +19,9 @@ class Angles {
   const Network& network_;
   const long half_;
   Memory cos_, sin_;
-  std::vector<float> frequencies_;
+  Floats frequencies_;
   float factor_ = 1;
-  std::vector<float> table_cos_, table_sin_;  // rows of positions made so far (all kinds but dynamic)
+  Floats table_cos_, table_sin_;  // rows of positions made so far (all kinds but dynamic)
 };
 
 }  // namespace attune

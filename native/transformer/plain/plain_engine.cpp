@@ -203,7 +203,7 @@ void PlainEngine::start(const Batch& batch, const ForwardOptions& o) {
 void PlainEngine::run(const std::vector<int>& positions, const std::vector<int>& lengths) {
   const long half = network_.head_size / 2, H = network_.hidden, N = batch_.N();
   cos_.assign(N, std::vector<float>(half)), sin_ = cos_;
-  std::vector<float> f;
+  Floats f;
   float factor = 1;
   for (long t = 0; t < N && network_.positions == PositionKind::rotary; t++) {
     if (!t || lengths[t] != lengths[t - 1]) rotary::frequencies(network_.rotary, lengths[t], f, factor);

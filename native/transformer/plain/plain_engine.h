@@ -8,8 +8,6 @@
 
 namespace attune {
 
-using Doubles = std::vector<double>;
-
 struct PlainTensor {
   std::string name;
   long rows = 0, columns = 0;  // as stored; a vector is one row
