@@ -137,6 +137,6 @@ const HEADS: readonly unknown[] = ['score', 'classifier'];
 /** PEFT lists `classifier` beside `score` for models that may have either. */
 function checkedHead({ task_type: task, modules_to_save: saved }: Json, fields: Fields): boolean {
   if (task === 'SEQ_CLS' && Array.isArray(saved) && saved.includes('score') && saved.every((name) => HEADS.includes(name))) return true;
-  const expected = 'expected null, or ["score"] with task_type SEQ_CLS';
+  const expected = `expected null, or ["score"] with task_type SEQ_CLS; with other modules, ${MERGED}`;
   throw fields.fault('modules_to_save', `${fields.shown('modules_to_save')} is not supported; ${expected}`, 'bad_adapter');
 }

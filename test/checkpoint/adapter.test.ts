@@ -115,6 +115,17 @@ describe('a PEFT adapter', () => {
     expect(adapter.warnings).toBeUndefined();
   });
 
+  it.each([
+    { task_type: 'CAUSAL_LM', modules_to_save: ['lm_head', 'embed_tokens'] },
+    { task_type: 'CAUSAL_LM', modules_to_save: ['score'] },
+    { task_type: 'SEQ_CLS', modules_to_save: ['score', 'embed_tokens'] },
+  ])('that trained whole modules beside its factors is refused, and it says what to do: %o', async (keys) => {
+    await expect(readAdapter(tiny(set(keys)), config)).rejects.toMatchObject({
+      code: 'bad_adapter',
+      message: expect.stringMatching(/modules_to_save: \[.*\] is not supported; .*merge it into its base in PEFT \(merge_and_unload\)/),
+    });
+  });
+
   it('is read with a warning where its config has keys that nobody knows', async () => {
     const { warnings } = await readAdapter(tiny(set({ future_key: { x: 1 }, peft_version: '9.9.9', loftq_config: {} })), config);
     expect(warnings).toEqual([{ code: 'adapter_keys', message: expect.stringContaining('future_key') }]);

@@ -1,4 +1,5 @@
 // rank_pattern and alpha_pattern: ranks and scales of single layers.
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { scaleOf } from '../../lib/checkpoint/adapter.js';
@@ -17,31 +18,13 @@ import { type JsonObject, type RawTensor, scratchFolder, writeTinyModel } from '
 
 const scratch = scratchFolder();
 
-const PATTERNS = {
-  rank_pattern: { q_proj: 2, 'layers\\.1\\..*_proj': 8, v_proj: 3, '^model.layers.0.mlp.up_proj': 1 },
-  alpha_pattern: { 'layers.0.self_attn.q_proj': 5, down_proj: 1 },
-};
-
-/**
- * Rank and scale of each layer with r 4 and lora_alpha 8: `r` and `scaling` of PEFT 0.21.2's own LoraConfig and get_peft_model with these patterns
- * (transformers 5.24.0), all-linear on two layers of Llama. The third figure is the scale with use_rslora.
- */
-const PEFT: Record<string, [number, number, number]> = {
-  'model.layers.0.self_attn.q_proj': [2, 2.5, 3.5355339059327373],
-  'model.layers.0.self_attn.k_proj': [4, 2, 4],
-  'model.layers.0.self_attn.v_proj': [3, 2.6666666666666665, 4.618802153517007],
-  'model.layers.0.self_attn.o_proj': [4, 2, 4],
-  'model.layers.0.mlp.gate_proj': [4, 2, 4],
-  'model.layers.0.mlp.up_proj': [1, 8, 8],
-  'model.layers.0.mlp.down_proj': [4, 0.25, 0.5],
-  'model.layers.1.self_attn.q_proj': [2, 4, 5.65685424949238],
-  'model.layers.1.self_attn.k_proj': [8, 1, 2.82842712474619],
-  'model.layers.1.self_attn.v_proj': [8, 1, 2.82842712474619],
-  'model.layers.1.self_attn.o_proj': [8, 1, 2.82842712474619],
-  'model.layers.1.mlp.gate_proj': [8, 1, 2.82842712474619],
-  'model.layers.1.mlp.up_proj': [8, 1, 2.82842712474619],
-  'model.layers.1.mlp.down_proj': [8, 0.125, 0.35355339059327373],
-};
+interface Recorded {
+  patterns: { rank_pattern: Record<string, number>; alpha_pattern: Record<string, number> };
+  /** With r 4 and lora_alpha 8, all-linear on two layers of Llama. */
+  layers: Record<string, { rank: number; scale: number; rsLora: number }>;
+}
+const file = new URL('../reference/adapter_patterns.json', import.meta.url);
+const { patterns: PATTERNS, layers: PEFT } = JSON.parse(readFileSync(file, 'utf8')) as Recorded;
 
 const floats = ({ bytes }: RawTensor) => new Float32Array(bytes.buffer);
 
@@ -49,7 +32,7 @@ const floats = ({ bytes }: RawTensor) => new Float32Array(bytes.buffer);
 function cut(tensors: RawTensor[]): RawTensor[] {
   return tensors.map((tensor) => {
     const [layer, factor] = tensor.name.replace('base_model.model.', '').split('.lora_') as [string, string];
-    const [rank] = PEFT[layer]!;
+    const { rank } = PEFT[layer]!;
     const isRow = factor.startsWith('A');
     const values = floats(tensor).filter((_, n) => (isRow ? n < rank * tensor.shape[1]! : n % 8 < rank));
     const shape = isRow ? [rank, tensor.shape[1]!] : [tensor.shape[0]!, rank];
@@ -72,9 +55,9 @@ async function uneven(name: string, rsLora: boolean) {
 describe('patterns of ranks and scales', () => {
   it.each([false, true])('give each layer what PEFT gives it (rsLoRA: %s)', (rsLora) => {
     const figuresOf = readPatterns(PATTERNS, new Fields(PATTERNS, 'adapter_config.json'), { rank: 4, alpha: 8 })!;
-    for (const [layer, [rank, plain, rs]] of Object.entries(PEFT)) {
-      expect([layer, figuresOf(layer).rank]).toEqual([layer, rank]);
-      expect(scaleOf({ ...figuresOf(layer), rsLora })).toBeCloseTo(rsLora ? rs : plain, 12);
+    for (const [layer, recorded] of Object.entries(PEFT)) {
+      expect([layer, figuresOf(layer).rank]).toEqual([layer, recorded.rank]);
+      expect([layer, scaleOf({ ...figuresOf(layer), rsLora })]).toEqual([layer, rsLora ? recorded.rsLora : recorded.scale]);
     }
   });
 
@@ -83,16 +66,18 @@ describe('patterns of ranks and scales', () => {
     const out = join(scratch, `out-${rsLora}`);
     await mergeAdapter({ base, adapter, out });
     const merged = await openModelFolder(out);
-    for (const [layer, [rank, plain, rs]] of Object.entries(PEFT)) {
+    for (const [layer, recorded] of Object.entries(PEFT)) {
       const [a, b] = raw.filter((one) => one.name.includes(`${layer}.`)).map(floats) as [Float32Array, Float32Array];
       const [before, after] = await Promise.all(
         [base, merged].map(({ tensors }) => readTensor(tensors.find(({ name }) => name === `${layer}.weight`)!)),
       );
+      const { rank } = recorded;
+      const scale = rsLora ? recorded.rsLora : recorded.scale;
       const inputs = a.length / rank;
       for (const n of after!.keys()) {
         let [sum, size] = [0, Math.abs(before![n]!)];
         for (let k = 0; k < rank; k++) {
-          const term = (rsLora ? rs : plain) * b[Math.floor(n / inputs) * rank + k]! * a[k * inputs + (n % inputs)]!;
+          const term = scale * b[Math.floor(n / inputs) * rank + k]! * a[k * inputs + (n % inputs)]!;
           sum += term;
           size += Math.abs(term);
         }
