@@ -179,20 +179,22 @@ it('counts steps once where a run was resumed from its start', async () => {
   expect(lossesOf(await trained(recipe, { resume: true }))).toHaveLength(6);
 });
 
-describe('a run whose first checkpoint cannot be written', () => {
+// The library of the thread sanitizer needs a file larger than the limit before node begins: it ends every program by SIGSEGV there.
+describe.skipIf(process.env.ATTUNE_SANITIZED === 'thread')('a run whose first checkpoint cannot be written', () => {
   // Files of more than 8 KiB are refused by the system: recipe, manifest and metrics fit, weights do not.
   const small = (recipe: object, ...args: string[]) => {
     const file = join(scratch, 'small.json');
     writeFileSync(file, JSON.stringify(recipe));
     const limited = ['-c', 'ulimit -f 8; exec "$0" "$@"', process.execPath, resolve('bin/attune.js'), 'train', file, '--json', ...args];
-    return spawnSync('bash', limited, { encoding: 'utf8' });
+    const { status, signal, stdout, stderr } = spawnSync('bash', limited, { encoding: 'utf8' });
+    expect({ status, signal }, stderr).toEqual({ status: 1, signal: null });
+    return stdout;
   };
 
   it('leaves its name free, so that the same command begins it again', async () => {
     const recipe = tinyRecipe(place());
-    const { status, stdout } = small(recipe);
-    expect(JSON.parse(stdout.trimEnd().split('\n').at(-1) as string)).toMatchObject({ event: 'error', code: 'write_failed' });
-    expect(status).toBe(1);
+    const last = small(recipe).trimEnd().split('\n').at(-1) as string;
+    expect(JSON.parse(last)).toMatchObject({ event: 'error', code: 'write_failed' });
     expect(existsSync(recipe.out)).toBe(false);
     expect(lossesOf(await trained(recipe))).toHaveLength(6);
   });
@@ -201,8 +203,7 @@ describe('a run whose first checkpoint cannot be written', () => {
     const recipe = tinyRecipe(place(), { train: { checkpointEvery: 1 } });
     await stoppedAt(recipe, 1);
     const before = readdirSync(join(recipe.out, 'checkpoints'));
-    const { status } = small(recipe, '--resume');
-    expect(status).toBe(1);
+    small(recipe, '--resume');
     expect(readdirSync(join(recipe.out, 'checkpoints'))).toEqual(before);
     expect(lossesOf(await trained(recipe, { resume: true }))).toHaveLength(5);
   });
