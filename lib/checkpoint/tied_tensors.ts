@@ -37,7 +37,8 @@ export async function takeCopies(
     if (entry === undefined || first === undefined) continue;
     const copy = storedTensor(entry, entry.path);
     if (copy.shape.join() !== first.shape.join() || !(await sameNumbers(copy, first))) {
-      const message = `${name} differs from ${original}, though config.json ties them (tie_word_embeddings true)`;
+      const what = 'take one of them out of the file, or set tie_word_embeddings to false where both are meant';
+      const message = `${name} differs from ${original}, though config.json ties them (tie_word_embeddings true); ${what}`;
       throw new DataError('tensor_unexpected', message, { file: copy.path });
     }
     if (name === HEAD) head = copy;
