@@ -15,6 +15,7 @@ import { renderTemplate } from './template/render.js';
 import type { Tokenizer } from './tokenizer.js';
 import { type EndTokens, turnEnds } from './turn_ends.js';
 import { type TurnMarks, turnMarks, turnsIn } from './turns.js';
+import { refuseUnseen } from './unseen.js';
 
 export type { ChatMessage, ChatSpan } from './chat_spans.js';
 
@@ -63,35 +64,6 @@ export function renderChat(template: string, messages: readonly ChatMessage[], o
   const spans = contentSpans(text, messages, (conversation) => render(source, conversation), used);
   refuseUnseen(text, messages, (conversation) => render(source, conversation));
   return { text, spans: spans.map((span) => ({ ...span, end: beforeEnd(text, span.end, tokensOf(options).ends) })), from: 'content' };
-}
-
-/**
- * Where contents alone are looked for, other keys of an answer that change the text would be read and not learnt.
- * @throws DataError `untraceable_chat`
- */
-function refuseUnseen(text: string, messages: readonly ChatMessage[], render: (messages: readonly ChatMessage[]) => string): void {
-  for (const [n, message] of messages.entries()) {
-    if (message.role !== 'assistant') continue;
-    for (const key of Object.keys(message).filter((one) => one !== 'role' && one !== 'content')) {
-      const { [key]: _left, ...rest } = message;
-      if (changes(text, () => render(messages.with(n, rest as ChatMessage)))) throw unseen(n, key);
-    }
-  }
-}
-
-const unseen = (n: number, key: string) =>
-  new DataError(
-    'untraceable_chat',
-    `the chat template writes ${key} of message ${n + 1} where its place in the text cannot be told, and it would not be trained; leave the key out, or use a template with {% generation %}`,
-  );
-
-/** Whether another conversation gives another text; one that the template refuses tells nothing. */
-function changes(text: string, render: () => string): boolean {
-  try {
-    return render() !== text;
-  } catch {
-    return false;
-  }
 }
 
 type Render = (source: string, messages: readonly ChatMessage[], marks?: TurnMarks) => string;

@@ -118,6 +118,19 @@ describe('where contents alone can be found', () => {
     );
   });
 
+  it('refuses a key that the template cannot do without', () => {
+    const needs = "{{ messages[1].thinking or raise_exception('no thinking') }}";
+    const answer = { role: 'assistant', content: 'yes', thinking: 'why' };
+    expect(() => said(`${flat}${needs}`, [user, answer], {})).toThrow('writes thinking of message 2');
+    const exact = "{% if messages[1].thinking != 'why' %}{{ raise_exception('not why') }}{% endif %}";
+    expect(() => said(`${flat}${exact}`, [user, answer], {})).toThrow('writes thinking of message 2');
+  });
+
+  it('takes a name, which stands in a header', () => {
+    const named = 'Q: {{ messages[0].content }} {{ messages[1].name }}: {{ messages[1].content }}';
+    expect(said(named, [user, { role: 'assistant', content: 'yes', name: 'Ada' }], {})).toEqual(['yes']);
+  });
+
   it('passes over keys that the template does not print', () => {
     expect(said(flat, [user, { role: 'assistant', content: 'yes', weight: 1, name: 'x' }], {})).toEqual(['yes']);
   });

@@ -51,8 +51,10 @@ function messageOf(row: Row, given: Record<string, unknown>, at: string): ChatMe
 
 const ANSWERS_ALONE = 'what is trained are the messages of the assistant';
 
+/** Keys of an answer that chat templates print beside its content. */
+export const ANSWER_KEYS = ['tool_calls', 'reasoning_content', 'reasoning', 'thinking'];
 /** Keys that chat templates read of a message, beside its role and content. */
-export const TEMPLATE_KEYS = ['tool_calls', 'reasoning_content', 'reasoning', 'thinking', 'name'];
+export const TEMPLATE_KEYS = [...ANSWER_KEYS, 'name'];
 
 /** Of ShareGPT's turns only what templates know is kept: numbers and languages of turns are no content. */
 const templateKeys = (turn: Record<string, unknown>) =>

@@ -1,6 +1,7 @@
 /** Templates: how the fields of a row become one text, with the origin of every stretch. */
 import { DataError, RequestError } from '../../errors/index.js';
 import type { Template } from '../../options/index.js';
+import { ANSWER_KEYS } from '../rows/chats.js';
 import { fittingContents } from '../rows/content.js';
 import type { Shape } from '../rows/mapping.js';
 import type { Field, ShapedRow } from '../rows/rows.js';
@@ -134,11 +135,10 @@ function placeOf({ field }: Segment): number | undefined {
   return place === undefined ? undefined : Number(place);
 }
 
-/** Whether a message is an answer that says something. */
-function answers({ role, content }: ChatMessage): boolean {
-  if (role !== 'assistant' || !content) return false;
-  return typeof content === 'string' ? content.trim() !== '' : content.length > 0;
-}
+/** Whether a message is an answer that says something: words, thoughts or calls. */
+const answers = (message: ChatMessage) => message.role === 'assistant' && ['content', ...ANSWER_KEYS].some((key) => says(message[key]));
+
+const says = (value: unknown) => (typeof value === 'string' ? value.trim() !== '' : Array.isArray(value) && value.length > 0);
 
 /** A chat up to where the next answer begins. */
 export function renderedPrompt(row: ChatRow, messages: readonly ChatMessage[], chat: ChatRenderer | undefined): Segment[] {

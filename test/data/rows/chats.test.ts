@@ -69,6 +69,20 @@ describe('roles', () => {
     ]);
   });
 
+  it.each([
+    { content: '', tool_calls: [{ type: 'function', function: { name: 'f', arguments: {} } }] },
+    { content: '', reasoning_content: 'why' },
+    { content: ' ', thinking: 'why' },
+  ])('of an answer without words that the template leaves out are a warning: %o', async (keys) => {
+    const row = { messages: [ASKED, { role: 'assistant', ...keys }, ASKED, SAID] };
+    const words: ChatRenderer = {
+      ...simpleChat,
+      render: (messages, options) => simpleChat.render(messages, options).filter(({ field }) => !field.startsWith('messages[1]')),
+    };
+    const { warnings } = await load(jsonl(row), { chat: words });
+    expect(warnings.map(({ code }) => code)).toContain('unrendered_answer');
+  });
+
   it('that only the template knows are handed to it, with a warning; misspelt ones are refused', async () => {
     const row = { messages: [ASKED, { role: 'narrator', content: 'N' }, SAID] };
     const { warnings, sequences } = await load(jsonl(row), { chat: simpleChat });
