@@ -33,18 +33,28 @@ export function roundBf16(values: ArrayLike<number>): Float32Array {
   return out;
 }
 
+/** |got - expected|, infinite where that is no number: a NaN is further than anything; an infinity that is expected is at no distance. */
+export function apart(got: number, expected: number): number {
+  if (got === expected) return 0;
+  const far = Math.abs(got - expected);
+  return Number.isNaN(far) ? Number.POSITIVE_INFINITY : far;
+}
+
+/** The place where `excess` is largest; 0 of nothing. */
+export function worstPlace(length: number, excess: (i: number) => number): number {
+  let worst = 0;
+  for (let i = 1; i < length; i++) if (excess(i) > excess(worst)) worst = i;
+  return worst;
+}
+
 /** Fails unless |got - expected| <= bound * max(rms(expected), least) everywhere; `least` is for differences that cancel; the message names the worst index, both values and the bound. */
 export function compare(got: ArrayLike<number>, expected: ArrayLike<number>, bound: number, what = 'value', least = 1e-30): void {
   expect(got.length, `${what}: length`).toBe(expected.length);
   let square = 0;
   for (let i = 0; i < expected.length; i++) square += (expected[i] ?? 0) ** 2;
   const limit = bound * Math.max(Math.sqrt(square / Math.max(1, expected.length)), least);
-  let worst = 0;
-  for (let i = 0; i < expected.length; i++) {
-    const far = Math.abs((got[i] ?? 0) - (expected[i] ?? 0));
-    if (!(far <= Math.abs((got[worst] ?? 0) - (expected[worst] ?? 0)))) worst = i;
-  }
-  const far = expected.length ? Math.abs((got[worst] ?? 0) - (expected[worst] ?? 0)) : 0;
+  const worst = worstPlace(expected.length, (i) => apart(got[i]!, expected[i]!));
+  const far = expected.length ? apart(got[worst]!, expected[worst]!) : 0;
   expect(far <= limit, `${what}[${worst}]: got ${got[worst]}, expected ${expected[worst]}, off by ${far}, bound ${limit}`).toBe(true);
 }
 
@@ -80,9 +90,8 @@ export function compareStored(
   for (let i = 0; i < expected.length; i++) square += expected[i]! ** 2;
   const rms = Math.max(Math.sqrt(square / Math.max(1, expected.length)), least);
   const limit = (i: number) => bound * rms + (dtype === 'bf16' ? 2 ** -8 * Math.abs(expected[i]!) : 0);
-  const far = (i: number) => Math.abs(got[i]! - expected[i]!);
-  let worst = 0;
-  for (let i = 0; i < expected.length; i++) if (!(far(i) - limit(i) <= far(worst) - limit(worst))) worst = i;
+  const far = (i: number) => apart(got[i]!, expected[i]!);
+  const worst = worstPlace(expected.length, (i) => far(i) - limit(i));
   const good = expected.length === 0 || far(worst) <= limit(worst);
   const seen = `${what}[${worst}]: got ${got[worst]}, expected ${expected[worst]}, off by ${far(worst)}, bound ${limit(worst)}`;
   expect(good, seen).toBe(true);
