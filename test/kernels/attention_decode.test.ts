@@ -115,6 +115,11 @@ it('attention_decode names what does not fit', () => {
   expect(() => attentionDecode({ ...args, slots: Int32Array.of(9 * 32) })).toThrow(
     '[attention_decode] slots[0]: expected 0 to 287, got 288',
   );
+  // Threads write the new rows side by side: two in one place would leave either.
+  const twice = { k: new Float32Array([...args.k, ...args.k]), v: new Float32Array([...args.v, ...args.v]) };
+  expect(() => attentionDecode({ ...args, ...twice, slots: Int32Array.of(7, 7) })).toThrow(
+    '[attention_decode] slots[1]: expected a place of its own, got 7 of slots[0]',
+  );
   expect(() => attentionDecode({ ...args, pages: args.pages.map(() => 9) })).toThrow('[attention_decode] pages[0]: expected 0 to 8, got 9');
   expect(() => attentionDecode({ ...args, lengths: Int32Array.of(193) })).toThrow(
     '[attention_decode] lengths[0]: expected 0 to 192, got 193',

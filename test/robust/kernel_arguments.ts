@@ -52,6 +52,12 @@ function attention(r: Random) {
   };
 }
 
+/** `count` places below `most` (32, 64, 96 or 128), none twice: no step has a factor in common with it. */
+function distinct(count: number, most: number, r: Random): Int32Array {
+  const [first, step] = [r.below(most), r.pick([1, 5, 7])];
+  return Int32Array.from({ length: count }, (_, n) => (first + n * step) % most);
+}
+
 function attentionDecode(r: Random) {
   const kvHeads = r.pick([1, 2]);
   const [heads, headSize] = [kvHeads * r.pick([1, 2]), r.pick([2, 16, 64, 256])];
@@ -60,7 +66,11 @@ function attentionDecode(r: Random) {
   return {
     ...{ heads, kvHeads, headSize, pageCount, maxPages, dtype: dtype(r) },
     ...{ q: f(B * heads * headSize, r), k: f(T * kvHeads * headSize, r), v: f(T * kvHeads * headSize, r) },
-    ...{ slots: ids(T, pageCount * 32, r), pages: ids(B * maxPages, pageCount, r), lengths: ids(B, maxPages * 32 + 1, r) },
+    ...{
+      slots: r.chance(0.1) ? ids(T, pageCount * 32, r) : distinct(T, pageCount * 32, r),
+      pages: ids(B * maxPages, pageCount, r),
+      lengths: ids(B, maxPages * 32 + 1, r),
+    },
     ...{ window: r.pick([undefined, 0, 3]), softcap: r.pick([undefined, 5]) },
     ...(turned && { cos: f((B * headSize) / 2, r), sin: f((B * headSize) / 2, r) }),
     ...(turned && { keyCos: f((T * headSize) / 2, r), keySin: f((T * headSize) / 2, r) }),

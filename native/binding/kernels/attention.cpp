@@ -5,6 +5,7 @@
 #include "binding/rows.h"
 #include <algorithm>
 #include <cmath>
+#include <unordered_map>
 
 namespace attune::binding {
 namespace {
@@ -153,12 +154,23 @@ Napi::Object run_backward(const Arguments& a, Team& team) {
   return o;
 }
 
+// Places (T) of new keys in the cache: rows are written by several threads, so each has a place of its own.
+Ints slots_of(const Arguments& a, long T, long places) {
+  const Ints slots = a.ints_within("slots", T, 0, int(places - 1));
+  std::unordered_map<int, long> taken;
+  for (long t = 0; t < T; t++)
+    if (const auto [first, fresh] = taken.emplace(slots[t], t); !fresh)
+      a.fail("slots[" + std::to_string(t) + "]: expected a place of its own, got " + std::to_string(slots[t]) + " of slots[" +
+             std::to_string(first->second) + "]");
+  return slots;
+}
+
 Napi::Object run_decode(const Arguments& a, Team& team) {
   const Heads s(a);
   const Floats q = a.floats("q", -1), k = a.floats("k", -1);
   const long B = rows_of(a, q, "q", s.H * s.d), T = rows_of(a, k, "k", s.G * s.d);
   const long most = a.integer("maxPages", 1, 1L << 20), pages = a.integer("pageCount", 1, 1L << 20);
-  const Ints slots = a.ints_within("slots", T, 0, int(pages * 32 - 1));
+  const Ints slots = slots_of(a, T, pages * 32);
   const Ints table = a.ints_within("pages", elements({B, most}), 0, int(pages - 1)),
              lengths = a.ints_within("lengths", B, 0, int(most * 32));
   const Rotation turn_q(a, "cos", "sin", B, s), turn_k(a, "keyCos", "keySin", T, s);
