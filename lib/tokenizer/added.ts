@@ -13,22 +13,44 @@ interface SettingsFiles {
   added: Record<string, unknown>;
 }
 
+/** Names of special tokens, in the order in which those without an id get the next ones. */
+export const NAMES = ['bos_token', 'eos_token', 'unk_token', 'sep_token', 'pad_token', 'cls_token', 'mask_token'];
+
+/**
+ * The settings that count, as transformers 5 reads them: where tokenizer_config.json has no `added_tokens_decoder`, a special_tokens_map.json of
+ * an older folder goes before it.
+ */
+export const counting = ({ config, map }: Pick<SettingsFiles, 'config' | 'map'>) =>
+  objectOf(config.added_tokens_decoder) === undefined ? { ...config, ...map } : config;
+
 /**
  * Added tokens with their ids. `added_tokens_decoder` says all where it is there; added_tokens.json knows no flags.
- * Tokens of `additional_special_tokens` (`extra_special_tokens`) without an id get the next free one: id -1 here.
+ * Special tokens without an id get the next free one (id -1 here), in the order of transformers 5: those of `NAMES`, then other keys that end
+ * with `_token`, then `extra_special_tokens`, or `additional_special_tokens` where there is no list of those.
  */
-export function addedIn({ config, map, added }: SettingsFiles): AddedToken[] {
+export function addedIn(files: SettingsFiles): AddedToken[] {
+  const { config, map, added } = files;
   const decoder = objectOf(config.added_tokens_decoder);
   const special = new Set([...textsIn(map), ...textsIn(config)]);
   const older = Object.entries(added).map(([content, id]) => token(Number(id), { content, special: special.has(content) }));
   const tokens = decoder === undefined ? older : Object.entries(decoder).map(([id, one]) => token(Number(id), one as Written));
   const known = new Set(tokens.map(({ content }) => content));
-  const more = [...listOf(config.additional_special_tokens), ...listOf(config.extra_special_tokens)];
-  const fresh = more.map((one) => token(-1, typeof one === 'string' ? { content: one, special: true } : { ...one, special: true }));
-  return [...tokens.sort((a, b) => a.id - b.id), ...fresh.filter(({ content }) => !known.has(content))].filter(
+  const fresh = new Map(namedIn(counting(files)).map((one) => [textOf(one), token(-1, withFlags(one))]));
+  return [...tokens.sort((a, b) => a.id - b.id), ...[...fresh.values()].filter(({ content }) => !known.has(content))].filter(
     ({ content }) => content !== '',
   );
 }
+
+/** Special tokens of settings, in transformers' order. */
+function namedIn(settings: Record<string, unknown>): Written[] {
+  const { extra_special_tokens: extra, additional_special_tokens: additional } = settings;
+  const others = Object.keys(settings).filter((name) => name.endsWith('_token') && !NAMES.includes(name));
+  const named = [...NAMES, ...others].map((name) => settings[name]);
+  return [...named, ...Object.values(objectOf(extra) ?? {}), ...(Array.isArray(extra) ? extra : listOf(additional))].filter(isToken);
+}
+
+const textOf = (one: Written) => (typeof one === 'string' ? one : (one.content ?? ''));
+const withFlags = (one: Written): Written => (typeof one === 'string' ? { content: one, special: true } : { ...one, special: true });
 
 function token(id: number, written: Written): AddedToken {
   const { content = '', special = false, ...flags } = typeof written === 'string' ? { content: written } : (written ?? {});

@@ -3,7 +3,7 @@ import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { DataError } from '../errors/index.js';
 import { isAbsent } from '../errors/system.js';
-import { addedIn } from './added.js';
+import { addedIn, counting, NAMES } from './added.js';
 import type { AddedToken } from './format.js';
 import { checkSettings } from './settings_shape.js';
 
@@ -31,8 +31,6 @@ export interface Settings {
   added: AddedToken[];
 }
 
-const NAMES = ['bos_token', 'eos_token', 'unk_token', 'sep_token', 'pad_token', 'cls_token', 'mask_token'];
-
 /** @throws DataError `malformed_tokenizer` for a file that is there and is no JSON object */
 export async function readSettings(folder: string): Promise<Settings> {
   const read = (name: string) => readJson(join(folder, name));
@@ -45,7 +43,7 @@ export async function readSettings(folder: string): Promise<Settings> {
   const model = (await read('config.json')) ?? {};
   return {
     config,
-    specialTokens: { ...tokensIn(map), ...tokensIn(config) },
+    specialTokens: { ...tokensIn(map), ...tokensIn(counting({ config, map })) },
     chatTemplates: { ...templatesIn(config), ...(await templateFiles(folder)) },
     endIds: idsOf(generation.eos_token_id) ?? idsOf(model.eos_token_id) ?? [],
     added: addedIn({ config, map, added }),
