@@ -5,7 +5,6 @@
  * (content, thoughts, calls of tools, the text between them), up to the end token. Where the turns cannot be told apart (a template that
  * does not go through the messages in a loop), the contents of the messages are looked for, by marks around them.
  */
-import { DataError } from '../errors/index.js';
 import { jsonText } from '../json/index.js';
 import { type ChatMessage, type ChatSpan, contentSpans } from './chat_spans.js';
 import { generationSpans, marksGeneration, withoutTags } from './generation.js';

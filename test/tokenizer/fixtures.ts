@@ -1,7 +1,7 @@
 /** Small tokenizers made here, so that these tests need no file from elsewhere. */
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { openTokenizer, type Tokenizer, trainTokenizer } from '../../lib/tokenizer/index.js';
 
 export const ENGINES = ['native', 'javascript'] as const;
@@ -81,4 +81,14 @@ export function sentencePiece(pieces: TestPiece[], { type = 2, prefix = true, na
   const trainer = [...flag(3, type), ...flag(35, 1)];
   const normaliser = [...field(1, Buffer.from(name)), ...flag(3, Number(prefix)), ...flag(4, Number(removes)), ...flag(5, 1)];
   return Uint8Array.from([...all, ...field(2, trainer), ...field(3, normaliser)]);
+}
+
+/** What goes wrong when a folder with these files is opened. */
+export async function fault(files: Parameters<typeof folderOf>[0], engine: 'native' | 'javascript' = 'native') {
+  const opened = openTokenizer(folderOf(files), { engine });
+  const error = (await opened.then(
+    () => undefined,
+    (thrown) => thrown,
+  )) as { code: string; kind: string; message: string; file: string };
+  return { code: error.code, kind: error.kind, message: error.message, file: basename(error.file) };
 }
