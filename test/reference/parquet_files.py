@@ -46,3 +46,7 @@ for name, dictionary in (("latin.parquet", False), ("latin_dictionary.parquet", 
         pa.string(), 3, pa.array([b"fine", b"Caf\xe9", b"fine"], pa.binary()).buffers()
     )
     pq.write_table(pa.table({"text": texts}), OUT / name, use_dictionary=dictionary, compression="none")
+
+lines = {"text": [f"line {n} of a story about the sea and the sea" for n in range(3)], "none": pa.array([None] * 3, pa.string())}
+for codec in ("snappy", "gzip", "brotli", "zstd", "lz4"):
+    pq.write_table(pa.table(lines), OUT / f"{codec}.parquet", compression=codec, use_dictionary=["none"])

@@ -54,13 +54,59 @@ export type ParquetAnswer =
 
 /**
  * Its source. Annotations of leaves are taken off before reading, so that values come as they are stored; keys of maps stay texts, as they name
- * fields.
+ * fields. A page must unpack to as many bytes as its header says: none for an empty one, which hyparquet-compressors does not take in LZ4 (one byte
+ * 0); and as LZ4 blocks carry no length, theirs is counted (block: token of two lengths, longer ones in bytes of 255; the codec LZ4 may be frames of
+ * Hadoop, each with both lengths). Snappy begins with its own, seven bits a byte. gzip and brotli are Node's, which check their sums.
  */
 export const PARQUET_READER = `
   const { pathToFileURL } = await import('node:url');
   const [library, columns, codecs] = await Promise.all(process.argv.slice(1).map((path) => import(pathToFileURL(path).href)));
   const { asyncBufferFromFile, parquetMetadataAsync, parquetReadObjects, parquetSchema } = library;
-  const { compressors } = codecs;
+  const { brotliDecompressSync, gunzipSync } = await import('node:zlib');
+  const longer = (bytes, at) => {
+    let length = 0;
+    do length += bytes[at.i] ?? 0; while (bytes[at.i++] === 255);
+    return length;
+  };
+  const blockLength = (bytes) => {
+    let length = 0;
+    for (const at = { i: 0 }; at.i < bytes.length; ) {
+      const token = bytes[at.i++];
+      const literals = token >> 4 === 15 ? 15 + longer(bytes, at) : token >> 4;
+      length += literals;
+      if ((at.i += literals) >= bytes.length) return at.i === bytes.length ? length : -1;
+      at.i += 2;
+      length += 4 + ((token & 15) === 15 ? 15 + longer(bytes, at) : token & 15);
+    }
+    return length;
+  };
+  const framedLength = (bytes) => {
+    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    let [length, at] = [0, 0];
+    for (; at + 8 <= bytes.length; at += 8 + view.getUint32(at + 4)) length += view.getUint32(at);
+    return at === bytes.length ? length : blockLength(bytes);
+  };
+  const snappyLength = (bytes) => {
+    let length = 0;
+    for (let i = 0; i < 5; i++) {
+      length += (bytes[i] & 127) * 2 ** (7 * i);
+      if (bytes[i] < 128) return length;
+    }
+    return -1;
+  };
+  const own = {
+    GZIP: (input, maxOutputLength) => gunzipSync(input, { maxOutputLength }),
+    BROTLI: (input, maxOutputLength) => brotliDecompressSync(input, { maxOutputLength }),
+  };
+  const lengths = { LZ4: framedLength, LZ4_RAW: blockLength, SNAPPY: snappyLength };
+  const whole = ([codec, library]) => [codec, (input, size) => {
+    if (size === 0) return new Uint8Array(0);
+    const output = (own[codec] ?? library)(input, size);
+    const length = lengths[codec]?.(input) ?? output.length;
+    if (length !== size) throw new Error('a page has ' + length + ' bytes of ' + codec + ' unpacked, and its header says ' + size);
+    return output;
+  }];
+  const compressors = Object.fromEntries(Object.entries(codecs.compressors).map(whole));
   const text = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
   const same = (value) => value;
   const parsers = { stringFromBytes: (bytes) => bytes && text.decode(bytes), timestampFromNanoseconds: same };

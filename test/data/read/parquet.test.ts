@@ -61,6 +61,26 @@ describe('rows of Parquet', () => {
   });
 });
 
+describe.each(['snappy', 'gzip', 'brotli', 'zstd', 'lz4'])('pages packed by %s', (codec) => {
+  const file = fixture(`${codec}.parquet`);
+
+  it('are read, those of a column of nulls with its empty dictionary', async () => {
+    const rows = await all(readRows(file));
+    expect(rows).toHaveLength(3);
+    expect(rows[2]).toMatchObject({ value: { text: 'line 2 of a story about the sea and the sea', none: null } });
+  });
+
+  it('are refused where they unpack to another length than their header says', async () => {
+    for (const more of [2, -2]) {
+      const bytes = readFileSync(file);
+      expect([...bytes.subarray(4, 7)]).toEqual([0x15, 0, 0x15]); // Thrift: type (data page), then the length unpacked, in zigzag
+      bytes[7]! += more;
+      const bent = write(`${codec}${more}.parquet`, bytes);
+      expect(await failure(() => all(readRows(bent)))).toMatchObject({ code: 'bad_parquet', file: bent });
+    }
+  });
+});
+
 /** As the built package has it: the process that asks is none of vitest's. */
 const START = new URL('../../../dist/processes/start.js', import.meta.url).href;
 /** Has a reader read what keeps it busy, unchecked, and tells its number. */
