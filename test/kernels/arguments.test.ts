@@ -104,12 +104,14 @@ describe.each(kernelNames)('%s', (name) => {
 describe('an empty matrix', () => {
   const none = new Float32Array(0);
   const [wide, noIds] = [1 << 24, new Int32Array(0)];
+  const PAGES = { heads: 1024, kvHeads: 1024, headSize: 256, pageCount: 1 << 20, maxPages: 1 };
   const HEAD = { headSize: 1 << 16, heads: 1 << 16 };
   const cases: Record<string, Arguments> = {
     activation: { x: none, columns: wide },
     activationBackward: { x: none, dy: none, columns: wide },
     swiglu: { gate: none, up: none, columns: wide },
     swigluBackward: { gate: none, up: none, dact: none, columns: wide },
+    attentionDecode: { q: none, k: none, v: none, slots: noIds, pages: noIds, lengths: noIds, ...PAGES },
     dropout: { x: none, columns: 1 << 20, p: 0.5, rowKeys: noIds, key: 1 },
     embeddingBackward: { ids: noIds, dx: none, vocabulary: 1 << 20, columns: 512 },
     rotary: { x: none, positions: noIds, ...HEAD },
@@ -129,18 +131,5 @@ describe('an empty matrix', () => {
     expect(() => callPublic('embeddingBackward', huge)).toThrow(expect.objectContaining({ code: 'out_of_memory' }));
     const gate = { m: 0, r: 1 << 24, k: 1 << 24, left: none, right: none };
     expect(() => callPublic('contract', gate)).toThrow(expect.objectContaining({ code: 'out_of_memory' }));
-    const pages = {
-      heads: 1024,
-      kvHeads: 1024,
-      headSize: 256,
-      pageCount: 1 << 20,
-      maxPages: 1,
-      slots: noIds,
-      pages: noIds,
-      lengths: noIds,
-    };
-    expect(() => callPublic('attentionDecode', { ...pages, q: none, k: none, v: none })).toThrow(
-      expect.objectContaining({ code: 'out_of_memory' }),
-    );
   });
 });

@@ -110,6 +110,18 @@ describe.each(kernelVariants('attention_decode'))('attention_decode %s', (varian
   });
 });
 
+it('attention_decode takes memory for the pages alone that are named', () => {
+  const { args } = problemOf('ends of pages, grouped', 'f32');
+  const far = 1 << 20;
+  const moved = (places: Int32Array, by: number) => places.map((place) => place + by);
+  const last = far - args.pageCount;
+  const high = { ...args, pageCount: far, pages: moved(args.pages, last), slots: moved(args.slots, 32 * last) };
+  const before = process.memoryUsage.rss();
+  expect(attentionDecode(high)).toEqual(attentionDecode(args));
+  // 2^20 pages of 32 keys of 2 heads of 64 places in fp32 are 16 GiB, for keys and for values; guards write to all that is made.
+  expect(process.memoryUsage.rss() - before).toBeLessThan(256 << 20);
+});
+
 it('attention_decode names what does not fit', () => {
   const { args } = problemOf('one token', 'f32');
   expect(() => attentionDecode({ ...args, slots: Int32Array.of(9 * 32) })).toThrow(

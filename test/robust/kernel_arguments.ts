@@ -67,7 +67,7 @@ function attentionDecode(r: Random) {
     ...{ heads, kvHeads, headSize, pageCount, maxPages, dtype: dtype(r) },
     ...{ q: f(B * heads * headSize, r), k: f(T * kvHeads * headSize, r), v: f(T * kvHeads * headSize, r) },
     ...{
-      slots: r.chance(0.1) ? ids(T, pageCount * 32, r) : distinct(T, pageCount * 32, r),
+      slots: distinct(T, pageCount * 32, r),
       pages: ids(B * maxPages, pageCount, r),
       lengths: ids(B, maxPages * 32 + 1, r),
     },

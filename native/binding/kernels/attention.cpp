@@ -165,17 +165,28 @@ Ints slots_of(const Arguments& a, long T, long places) {
   return slots;
 }
 
+// Pages that no slot and no table names are never touched: the cache is made of the others alone, under new numbers. -> how many
+long renumber_pages(Ints& slots, Ints& table) {
+  Ints named(table);
+  for (const int slot : slots) named.push_back(slot / 32);
+  std::sort(named.begin(), named.end());
+  named.erase(std::unique(named.begin(), named.end()), named.end());
+  const auto number = [&](int page) { return int(std::lower_bound(named.begin(), named.end(), page) - named.begin()); };
+  for (int& slot : slots) slot = number(slot / 32) * 32 + slot % 32;
+  for (int& page : table) page = number(page);
+  return long(named.size());
+}
+
 Napi::Object run_decode(const Arguments& a, Team& team) {
   const Heads s(a);
   const Floats q = a.floats("q", -1), k = a.floats("k", -1);
   const long B = rows_of(a, q, "q", s.H * s.d), T = rows_of(a, k, "k", s.G * s.d);
   const long most = a.integer("maxPages", 1, 1L << 20), pages = a.integer("pageCount", 1, 1L << 20);
-  const Ints slots = slots_of(a, T, pages * 32);
-  const Ints table = a.ints_within("pages", elements({B, most}), 0, int(pages - 1)),
-             lengths = a.ints_within("lengths", B, 0, int(most * 32));
+  Ints slots = slots_of(a, T, pages * 32), table = a.ints_within("pages", elements({B, most}), 0, int(pages - 1));
+  const Ints lengths = a.ints_within("lengths", B, 0, int(most * 32));
   const Rotation turn_q(a, "cos", "sin", B, s), turn_k(a, "keyCos", "keySin", T, s);
   const Rows past = s.joined({}, k, a.floats("v", elements({T, s.G, s.d})), T), now = s.joined(q, {}, {}, B), out(s.dtype, B, s.H * s.D);
-  const size_t bytes = size_t(elements({pages, 32, s.G, s.D})) * bytes_of(s.dtype);
+  const size_t bytes = size_t(elements({renumber_pages(slots, table), 32, s.G, s.D})) * bytes_of(s.dtype);
   const Memory keys(bytes), values(bytes);
   const Cache cache{s.dtype, s.G, s.D, keys.as<void>(), values.as<void>()};
   append(team, cache, past.data(), s.H, turn_k.c(), turn_k.s(), slots.data(), T);
