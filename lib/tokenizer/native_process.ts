@@ -2,10 +2,9 @@
  * The native library in a process of its own, for files that could end it or keep it busy without end (see
  * `plain.ts`). The process is ended when it gets no further, and ends by itself when this one does.
  */
-import type { ChildProcess } from 'node:child_process';
 import { createRequire } from 'node:module';
 import { DataError } from '../errors/index.js';
-import { startProgram } from '../processes/start.js';
+import { type NoAnswer, Program } from '../processes/start.js';
 import { secondsFor, tooSlow } from './limited.js';
 
 interface Encoded {
@@ -19,6 +18,8 @@ interface Request {
   texts: readonly string[];
   special: boolean;
 }
+
+type Question = Request | { source: string };
 
 /** The first message is the tokenizer. */
 const PROGRAM = `
@@ -40,47 +41,34 @@ const PROGRAM = `
   });`;
 
 /** Ends the process of a tokenizer that nobody has any more. */
-const left = new FinalizationRegistry<ChildProcess>((child) => child.kill('SIGKILL'));
+const left = new FinalizationRegistry<Program<Question, Answer>>((program) => program.close());
 
 export class NativeProcess {
-  readonly #child: ChildProcess;
-  #ended: DataError | undefined;
-  #fail: ((error: DataError) => void) | undefined;
-  #answered: ((answer: Answer) => void) | undefined;
+  readonly #program: Program<Question, Answer>;
   /** Requests one after another: an answer does not say what it answers. */
   #last: Promise<unknown> = Promise.resolve();
 
-  private constructor(private readonly file: string) {
-    this.#child = startProgram(PROGRAM, [createRequire(import.meta.url).resolve('tokenizers')]);
-    this.#listen();
-    this.#hold(false);
-    left.register(this, this.#child);
+  private constructor(
+    private readonly file: string,
+    most?: number,
+  ) {
+    this.#program = new Program(PROGRAM, [createRequire(import.meta.url).resolve('tokenizers')], most);
+    left.register(this, this.#program);
   }
 
-  /** Listeners reach this object weakly: the process must not keep it alive. */
-  #listen(): void {
-    const self = new WeakRef<NativeProcess>(this);
-    const tell = (act: (self: NativeProcess) => void) => {
-      const one = self.deref();
-      if (one) act(one);
-    };
-    this.#child.on('message', (answer) => tell((one) => one.#answered?.(answer as Answer)));
-    this.#child.on('error', ({ message }) => tell((one) => one.#end(`its process does not start: ${message}`)));
-    this.#child.on('exit', (status, signal) =>
-      tell((one) => one.#end(`the native library ended its process (${signal ?? `status ${status}`})`)),
-    );
-  }
-
-  /** @throws DataError `malformed_tokenizer`, `unsupported_tokenizer` */
-  static async open(source: string, file: string): Promise<NativeProcess> {
-    const process = new NativeProcess(file);
+  /**
+   * @param most bytes of memory that it may take; default: a share of what is free
+   * @throws DataError `malformed_tokenizer`, `unsupported_tokenizer`
+   */
+  static async open(source: string, file: string, most?: number): Promise<NativeProcess> {
+    const opened = new NativeProcess(file, most);
     try {
-      await process.#asked({ source }, source.length);
+      await opened.#asked({ source }, source.length);
     } catch (error) {
-      process.#child.kill('SIGKILL');
+      opened.#program.close();
       throw error;
     }
-    return process;
+    return opened;
   }
 
   /**
@@ -94,40 +82,14 @@ export class NativeProcess {
     return await turn;
   }
 
-  async #asked(request: Request | { source: string }, size: number): Promise<Encoded[]> {
-    if (this.#ended) throw this.#ended;
-    this.#hold(true);
-    const seconds = secondsFor(size);
-    const timer = setTimeout(() => this.#failed(tooSlow(seconds, this.file)), seconds * 1000);
-    try {
-      const answer = await new Promise<Answer>((resolve, reject) => {
-        this.#answered = resolve;
-        this.#fail = reject;
-        this.#child.send(request, (error) => error && this.#end(`its process does not listen: ${error.message}`));
-      });
-      if ('encoded' in answer) return answer.encoded;
-      throw this.#fault(answer.thrown.split('\n')[0] ?? '');
-    } finally {
-      clearTimeout(timer);
-      this.#answered = undefined;
-      this.#fail = undefined;
-      this.#hold(false);
-    }
-  }
-
-  /** Whether the process keeps this one from ending. */
-  #hold(on: boolean): void {
-    for (const handle of [this.#child, this.#child.channel]) on ? handle?.ref() : handle?.unref();
-  }
-
-  #end(why: string): void {
-    this.#failed(this.#fault(why));
-  }
-
-  #failed(error: DataError): void {
-    this.#ended ??= error;
-    this.#child.kill('SIGKILL');
-    this.#fail?.(this.#ended);
+  async #asked(question: Question, size: number): Promise<Encoded[]> {
+    const answer = await this.#program.ask(question, secondsFor(size)).catch((why: NoAnswer) => {
+      throw why.seconds === undefined
+        ? this.#fault(`the native library has a process of its own, and ${why.message}`)
+        : tooSlow(why.seconds, this.file);
+    });
+    if ('encoded' in answer) return answer.encoded;
+    throw this.#fault(answer.thrown.split('\n')[0] ?? '');
   }
 
   #fault(why: string): DataError {

@@ -1,8 +1,7 @@
 /** A process that reads one Parquet file, ended when it gets no further. */
-import type { ChildProcess } from 'node:child_process';
 import { createRequire } from 'node:module';
 import { DataError } from '../../errors/index.js';
-import { startProgram } from '../../processes/start.js';
+import { type NoAnswer, Program } from '../../processes/start.js';
 import { footerFault, pagesFault, rowsOf } from './parquet_bounds.js';
 import { PARQUET_READER, type ParquetAnswer, type ParquetGroup, type ParquetNode, type ParquetRequest } from './parquet_reader.js';
 
@@ -16,26 +15,25 @@ export const PARQUET_LIBRARIES = ['hyparquet', 'hyparquet/src/column.js', 'hypar
 );
 
 export class ParquetProcess {
-  readonly #child: ChildProcess;
+  readonly #program: Program<ParquetRequest, ParquetAnswer>;
   readonly #seconds: number;
-  #ended: string | undefined;
   #groups: readonly ParquetGroup[] = [];
   /** Row groups whose pages are checked, and the row that the next one begins with. */
   #checked = 0;
   #begin = 0;
-  #waiting: { answered(answer: ParquetAnswer): void; failed(why: string): void } | undefined;
 
-  /** @param size of the file in bytes */
+  /**
+   * @param size of the file in bytes
+   * @param most bytes of memory that reading it may take; default: a share of what is free
+   */
   constructor(
     private readonly file: string,
     private readonly size: number,
     seconds = SECONDS,
+    most?: number,
   ) {
     this.#seconds = seconds + (SECONDS_A_MIB * size) / 2 ** 20;
-    this.#child = startProgram(PARQUET_READER, PARQUET_LIBRARIES);
-    this.#child.on('message', (answer) => this.#waiting?.answered(answer as ParquetAnswer));
-    this.#child.on('error', (error) => this.#end(`its reader does not start: ${error.message}`));
-    this.#child.on('exit', (status, signal) => this.#end(`reading it ended a process (${signal ?? `status ${status}`})`));
+    this.#program = new Program(PARQUET_READER, PARQUET_LIBRARIES, most);
   }
 
   /** @throws DataError `bad_parquet`, `missing_data`, `unreadable_data` */
@@ -72,33 +70,17 @@ export class ParquetProcess {
   }
 
   close(): void {
-    this.#child.kill('SIGKILL');
+    this.#program.close();
   }
 
   async #asked(request: ParquetRequest): Promise<ParquetAnswer> {
-    if (this.#ended !== undefined) throw this.#fault(this.#ended);
-    const answer = await new Promise<ParquetAnswer>((resolve, reject) => {
-      const late = `reading it got no further in ${Math.round(this.#seconds)} seconds`;
-      const timer = setTimeout(() => this.#end(late), this.#seconds * 1000);
-      const settled = (act: () => void) => {
-        clearTimeout(timer);
-        this.#waiting = undefined;
-        act();
-      };
-      this.#waiting = {
-        answered: (value) => settled(() => resolve(value)),
-        failed: (why) => settled(() => reject(this.#fault(`${why}; it is damaged, or a row group is larger than the memory there is`))),
-      };
-      this.#child.send(request, (error) => error && this.#end(`its reader does not listen: ${error.message}`));
+    const answer = await this.#program.ask(request, this.#seconds).catch(({ message }: NoAnswer) => {
+      throw this.#fault(
+        `its reader has a process of its own, and ${message}; it is damaged, or a row group is larger than the memory there is`,
+      );
     });
     if ('thrown' in answer) throw this.#thrown(answer);
     return answer;
-  }
-
-  #end(why: string): void {
-    this.#ended ??= why;
-    this.close();
-    this.#waiting?.failed(this.#ended);
   }
 
   #thrown({ thrown, code }: { thrown: string; code?: string }): DataError {
