@@ -9,6 +9,8 @@ interface Ids {
   readonly vocabularySize: number;
   /** The same without added tokens at the end. */
   readonly ownVocabularySize: number;
+  /** Ids at which generation stops. */
+  readonly ends: readonly number[];
   tokenText(id: number): string;
 }
 
@@ -20,7 +22,8 @@ interface Ids {
  */
 export function checkVocabulary({ config, folder }: Pick<ModelFolder, 'config' | 'folder'>, ids: Ids): CheckpointWarning[] {
   const { vocabulary, causal } = config;
-  if (ids.vocabularySize <= vocabulary) return [];
+  const ends = endWarnings(folder, vocabulary, ids);
+  if (ids.vocabularySize <= vocabulary) return ends;
   // Words that an encoder is to find are replaced by any id of the tokenizer.
   if (ids.ownVocabularySize > vocabulary || !causal) {
     const message = `the tokenizer has ${ids.vocabularySize} ids, but the model only ${vocabulary} rows (vocab_size): they do not belong together`;
@@ -29,7 +32,15 @@ export function checkVocabulary({ config, folder }: Pick<ModelFolder, 'config' |
   const first = `${JSON.stringify(ids.tokenText(vocabulary))} (${vocabulary})`;
   const which = ids.vocabularySize === vocabulary + 1 ? `${first} has` : `${first} to ${ids.vocabularySize - 1} have`;
   const message = `${folder}: the tokenizer's added ${which} no row in the embedding of ${vocabulary} rows; a text that holds such an id is refused`;
-  return [{ code: 'added_ids', message }];
+  return [{ code: 'added_ids', message }, ...ends];
+}
+
+/** A model never writes an id without a row, so that nothing would end there. */
+function endWarnings(folder: string, vocabulary: number, { ends }: Ids): CheckpointWarning[] {
+  const beyond = ends.filter((id) => id >= vocabulary);
+  if (beyond.length === 0) return [];
+  const which = `eos_token_id ${beyond.join(', ')} of generation_config.json or config.json`;
+  return [{ code: 'end_ids', message: `${folder}: ${which} has no row in the embedding of ${vocabulary} rows: nothing ends there` }];
 }
 
 /** A row or prompt as ids, and where it comes from. */

@@ -45,7 +45,7 @@ export async function readSettings(folder: string): Promise<Settings> {
     config,
     specialTokens: { ...tokensIn(map), ...tokensIn(counting({ config, map })) },
     chatTemplates: { ...templatesIn(config), ...(await templateFiles(folder)) },
-    endIds: idsOf(generation.eos_token_id) ?? idsOf(model.eos_token_id) ?? [],
+    endIds: idsOf(generation, join(folder, 'generation_config.json')) ?? idsOf(model, join(folder, 'config.json')) ?? [],
     added: addedIn({ config, map, added }),
   };
 }
@@ -88,9 +88,13 @@ async function namesIn(folder: string): Promise<string[]> {
   }
 }
 
-function idsOf(value: unknown): number[] | undefined {
-  if (typeof value === 'number') return [value];
-  return Array.isArray(value) && value.length > 0 ? value.filter((id) => typeof id === 'number') : undefined;
+/** `eos_token_id` of a file: one id or several; undefined where it names none. @throws DataError `malformed_tokenizer` */
+function idsOf({ eos_token_id: value }: Record<string, unknown>, file: string): number[] | undefined {
+  const ids: unknown[] = Array.isArray(value) ? value : value === null || value === undefined ? [] : [value];
+  const wrong = ids.find((id) => !Number.isSafeInteger(id) || (id as number) < 0);
+  if (wrong === undefined) return ids.length > 0 ? (ids as number[]) : undefined;
+  const message = `eos_token_id: expected a whole number from 0 on, or a list of them, found ${JSON.stringify(wrong)}`;
+  throw new DataError('malformed_tokenizer', message, { file });
 }
 
 /** A JSON object, or undefined where the file is missing. */

@@ -7,6 +7,7 @@ const base = { folder: 'models/x', config: networkConfig(TINY_CONFIG, 'config.js
 const ids = (vocabularySize: number, ownVocabularySize = vocabularySize) => ({
   vocabularySize,
   ownVocabularySize,
+  ends: [2],
   tokenText: (id: number) => `<${id}>`,
 });
 
@@ -21,6 +22,12 @@ describe('a tokenizer beside a model of 264 rows', () => {
       { code: 'added_ids', message: expect.stringMatching(/"<264>" \(264\) has no row/) },
     ]);
     expect(checkVocabulary(base, ids(270, 264))[0]?.message).toContain('to 269 have no row');
+  });
+
+  it('may end at ids that have no row, which is told', () => {
+    const warning = { code: 'end_ids', message: expect.stringContaining('models/x: eos_token_id 264, 999999 of generation_config.json') };
+    expect(checkVocabulary(base, { ...ids(264), ends: [2, 264, 999999] })).toEqual([warning]);
+    expect(checkVocabulary(base, { ...ids(265, 264), ends: [264] }).map(({ code }) => code)).toEqual(['added_ids', 'end_ids']);
   });
 
   it('is refused where pieces of its own have no row', () => {

@@ -124,6 +124,15 @@ describe('settings', () => {
     ]);
   });
 
+  it.each([-1, 1.5, '2', [2, 'x'], { id: 2 }])('refuse the end id %j, by file and key', async (id) => {
+    const files = { 'tokenizer.json': await byteLevel(), 'tokenizer_config.json': CONFIG, 'generation_config.json': { eos_token_id: id } };
+    expect(await fault(files)).toMatchObject({
+      code: 'malformed_tokenizer',
+      file: 'generation_config.json',
+      message: expect.stringContaining('eos_token_id: expected a whole number from 0 on'),
+    });
+  });
+
   it('take the chat template from chat_template.jinja, else the configuration', async () => {
     const named = [
       { name: 'default', template: 'plain' },
