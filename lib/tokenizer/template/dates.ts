@@ -80,9 +80,11 @@ export function strftime(date: Date, format: string): string {
       const text = strftime(date, WHOLE[letter]!);
       return flag === '^' ? text.toUpperCase() : text;
     }
-    if (!Object.hasOwn(DIRECTIVES, letter)) throw new TemplateFault(`strftime_now: the directive ${whole} is not supported`);
+    // Python fills in %f itself, and leaves one with a flag to the C library, which does not know it.
+    if (!Object.hasOwn(DIRECTIVES, letter) || (letter === 'f' && flag !== ''))
+      throw new TemplateFault(`strftime_now: the directive ${whole} is not supported`);
     const value = DIRECTIVES[letter]!(date);
-    if (flag === '^') return value.toUpperCase();
+    if (flag === '^') return letter === 'P' ? value : value.toUpperCase();
     if (flag === '') return value;
     const bare = value.replace(/^[0 ]+(?=\d)/, '');
     return flag === '-' ? bare : bare.padStart(value.length, ' ');
