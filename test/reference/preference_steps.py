@@ -3,7 +3,7 @@
 usage: python preference_steps.py MODEL       MODEL: folder of stories260k; writes fixtures/preferences/{expected.json,policy,reward}
 
 float32, no dropout, rows in file order, one batch a step (TRL's KTO, ORPO and CPO depend on the batch), constant rate, AdamW 0.9/0.999/1e-8, clipped
-at 1. Prompts end with a word and answers begin with a space, so that a prompt's tokens begin its row's; padding is <unk>, since with the end token as
+at 1; `off` is how far the loss and the norm lie from float64's at most. Prompts end with a word and answers begin with a space, so that a prompt's tokens begin its row's; padding is <unk>, since with the end token as
 padding TRL takes a reward model's score before it.
 """
 import random
@@ -73,9 +73,9 @@ class Pieces(transformers.PreTrainedTokenizer):
         return [1, *first]
 
 
-def base(scores):
+def base(scores, dtype=torch.float32):
     kind = transformers.AutoModelForSequenceClassification if scores else transformers.AutoModelForCausalLM
-    model = kind.from_pretrained(MODEL, dtype=torch.float32, **({"num_labels": 1} if scores else {}))
+    model = kind.from_pretrained(MODEL, dtype=dtype, **({"num_labels": 1} if scores else {}))
     model.config.pad_token_id = 0
     return model
 
@@ -100,11 +100,11 @@ class Listener(TrainerCallback):
         self.norms += [logs["grad_norm"]] if "grad_norm" in logs else []
 
 
-def record(name, data):
+def record(name, data, dtype):
     """-> [(loss, gradient norm before clipping)]"""
     _, kind, config, own, columns = CASES[name]
     scores = name == "reward"
-    model = PeftModel.from_pretrained(base(scores), FOLDER / ("reward" if scores else "policy"), is_trainable=True)
+    model = PeftModel.from_pretrained(base(scores, dtype), FOLDER / ("reward" if scores else "policy"), is_trainable=True).to(dtype)
     order = {} if name == "kto" else {"train_sampling_strategy": "sequential"}
     listener, losses = Listener(), []
     with tempfile.TemporaryDirectory() as folder:
@@ -126,7 +126,10 @@ def main():
     write_adapter("policy", False)
     write_adapter("reward", True)
     data = rows()
-    cases = {name: {"method": method, "columns": columns, "steps": record(name, data)} for name, (method, *_, columns) in CASES.items()}
+    cases = {}
+    for name, (method, *_, columns) in CASES.items():
+        steps, exact = (record(name, data, dtype) for dtype in (torch.float32, torch.float64))
+        cases[name] = {"method": method, "columns": columns, "steps": steps, "off": tiny.off(steps, exact)}
     answer = {"versions": {**tiny.VERSIONS, "trl": trl.__version__}, "rate": RATE, "rowsPerStep": ROWS, "rows": data, "cases": cases}
     tiny.write_json(FOLDER / "expected.json", answer)
 

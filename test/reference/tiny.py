@@ -132,6 +132,11 @@ def norm(tensors):
     return sum((t.double() ** 2).sum() for t in tensors.values()).sqrt().item()
 
 
+def off(steps, exact):
+    """Of each figure of a step: how far it is from the exact one at most, relative to it."""
+    return [max(abs(a / b - 1) for a, b in zip(*both)) for both in zip(zip(*steps), zip(*exact))]
+
+
 def train(model, steps, rate, decay, clip, loss_of=loss_of):
     """AdamW 0.9/0.999/1e-8 over steps of rows; norms and biases are not decayed, as decay.py finds it. -> [(loss, gradient norm before clipping)] of every step"""
     trained, figures = {n: p for n, p in model.named_parameters() if p.requires_grad}, []

@@ -4,7 +4,7 @@ import { resolve } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import type { NetworkConfig } from '../../lib/native.js';
 import { networkConfig } from '../../lib/network/config.js';
-import { compare, relativeError } from '../kernels/harness.js';
+import { expectNear, expectRatio } from '../support/bounds.js';
 import { adapterOf, batchOf, gradientsOf, hasModel, loadFile, passes, shared, tensors } from './fixtures.js';
 
 const folder = shared('data/models/stories260k');
@@ -30,6 +30,11 @@ interface Reference {
   greedy: { prompt_ids: number[]; new_ids: number[] }[];
   train_step: { loss: number; grad_norm: Record<string, number>; total_grad_norm: number };
 }
+/**
+ * How far the recorded figures, float32's by torch 2.13, lie from float64's at most (float64 by the same program, on the same files): another program in
+ * float32 may lie twice as far on the other side. Measured of the three times that are allowed: 1.2 on AVX2 and AVX-512 (the same bits), 1.3 on the reference.
+ */
+const OFF = { logits: 3.4e-7, loss: 2.3e-7, norm: 6.3e-7, gradient: 2.6e-6 };
 const norm = (values: Float32Array) => Math.sqrt(values.reduce((total, x) => total + x * x, 0));
 
 describe.skipIf(!folder || !hasModel)('stories260k', () => {
@@ -45,7 +50,8 @@ describe.skipIf(!folder || !hasModel)('stories260k', () => {
     const logits = await model.logits(tokens, sequenceStarts);
     for (const [n, text] of texts.entries()) {
       const from = sequenceStarts[n]! * 512;
-      compare(logits.subarray(from, from + text.length * 512), expected.get(`logits_${n}`)!.values, 1e-4, `text ${n}, logit`);
+      const got = logits.subarray(from, from + text.length * 512);
+      expectNear(got, expected.get(`logits_${n}`)!.values, 3 * OFF.logits, `logits of text ${n}`);
     }
     model.dispose();
   });
@@ -60,13 +66,13 @@ describe.skipIf(!folder || !hasModel)('stories260k', () => {
     const model = await load({ train: 'all' });
     const { loss } = await passes(model, batchOf(ids, trained));
     const { train_step: step } = reference();
-    expect(Math.abs(loss / step.loss - 1)).toBeLessThan(1e-4);
-    expect(Math.abs((await model.gradientNorm()) / step.total_grad_norm - 1)).toBeLessThan(1e-4);
+    expectRatio(loss, step.loss, 3 * OFF.loss, 'loss');
+    expectRatio(await model.gradientNorm(), step.total_grad_norm, 3 * OFF.norm, 'norm');
     const gradients = await gradientsOf(model);
     expect([...gradients.keys()].sort()).toEqual(Object.keys(step.grad_norm).sort());
-    for (const [name, values] of gradients) expect(Math.abs(norm(values) / step.grad_norm[name]! - 1), name).toBeLessThan(1e-4);
+    for (const [name, values] of gradients) expectRatio(norm(values), step.grad_norm[name]!, 3 * OFF.norm, name);
     for (const [name, { values }] of expected) {
-      if (name.startsWith('grad.')) expect(relativeError(gradients.get(name.slice(5))!, values), name).toBeLessThan(1e-4);
+      if (name.startsWith('grad.')) expectNear(gradients.get(name.slice(5))!, values, 3 * OFF.gradient, name);
     }
     model.dispose();
   });
@@ -93,7 +99,7 @@ describe.skipIf(!folder || !hasModel)('stories260k', () => {
     const model = await load({ train });
     await model.setAdapter(adapterOf(tensors(at('lora_dev/adapter_model.safetensors')), 16 / 8));
     const logits = await model.logits(Int32Array.from(ids), Int32Array.of(0, ids.length));
-    compare(logits, expected.get('logits')!.values, 1e-4, 'logit');
+    expectNear(logits, expected.get('logits')!.values, 3 * OFF.logits, 'logits');
     model.dispose();
   });
 });
