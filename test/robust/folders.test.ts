@@ -16,7 +16,7 @@ import {
   tinyTensors,
   writeTinyModel,
 } from '../support/tiny_model.js';
-import { mutateBytes, mutateJson, ODD_JSON } from './mutate.js';
+import { mutateBytes, mutateJson, oddJson } from './mutate.js';
 import type { Random } from './random.js';
 import { inputs, PATIENCE, trial } from './trial.js';
 
@@ -65,8 +65,8 @@ function bendHeader(given: JsonObject, r: Random): JsonObject {
       offsets: () => Object.assign(entry, { data_offsets: r.pick([...OFFSETS, header[other]?.data_offsets]) }),
       absent: () => delete header[name],
       another: () => Object.assign(header, { [r.pick(['x', '__metadata__', 'constructor', `${name}.x`, ''])]: structuredClone(entry) }),
-      odd: () => Object.assign(header, { [name]: r.pick(ODD_JSON) }),
-      extra: () => Object.assign(entry, { extra: r.pick(ODD_JSON) }),
+      odd: () => Object.assign(header, { [name]: oddJson(r) }),
+      extra: () => Object.assign(entry, { extra: oddJson(r) }),
       swapped: () => Object.assign(header, { [name]: header[other], [other]: entry }),
     };
     r.pick(Object.values(changes))?.();
@@ -114,7 +114,7 @@ function bentConfig(r: Random): unknown {
     const scaling = config.rope_scaling as JsonObject | undefined;
     const within = scaling && typeof scaling === 'object' && Object.keys(scaling).length > 0 && r.chance(0.3) ? scaling : config;
     const key = r.pick(Object.keys(within));
-    within[key] = typeof within[key] === 'number' && r.chance(0.7) ? r.pick(NUMBERS) : r.pick(ODD_JSON);
+    within[key] = typeof within[key] === 'number' && r.chance(0.7) ? r.pick(NUMBERS) : oddJson(r);
   }
   return config;
 }

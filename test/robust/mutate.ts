@@ -12,8 +12,9 @@ const isJson = (value: unknown) =>
   !['bigint', 'symbol', 'function', 'undefined'].includes(typeof value) &&
   !(typeof value === 'number' && !Number.isFinite(value)) &&
   !(value instanceof Date);
-/** Those that JSON can hold. */
-export const ODD_JSON = ODD.filter(isJson);
+const ODD_JSON = ODD.filter(isJson);
+/** One that JSON can hold; a copy, as it may be bent itself. */
+export const oddJson = (r: Random) => structuredClone(r.pick(ODD_JSON));
 
 type Holder = Record<string, unknown>;
 
@@ -36,7 +37,7 @@ export function mutateJson<T>(value: T, r: Random, rounds = 1 + r.below(3)): T {
   let bent: unknown = structuredClone(value);
   for (let k = 0; k < rounds; k++) {
     const all = places(bent);
-    if (all.length === 0) return r.pick(ODD_JSON) as T;
+    if (all.length === 0) return oddJson(r) as T;
     const before = structuredClone(bent);
     changePlace(...r.pick(all), all, r);
     if (!finite(bent)) bent = before;
@@ -57,7 +58,7 @@ function changePlace(holder: Holder, key: string, all: [Holder, string][], r: Ra
   const [otherHolder, otherKey] = r.pick(all);
   const changes: (() => void)[] = [
     () => (list ? list.splice(Number(key), 1) : delete holder[key]),
-    () => set(holder, key, r.pick(ODD_JSON)),
+    () => set(holder, key, oddJson(r)),
     () => set(holder, key, near(value, r)),
     () => set(holder, key, near(value, r)),
     () => set(holder, key, otherHolder[otherKey]),
@@ -78,7 +79,7 @@ function near(value: unknown, r: Random): unknown {
   if (typeof value === 'string')
     return r.pick([`${value}x`, value.slice(0, -1), value.slice(r.below(value.length + 1)), value + value, value.toUpperCase(), '']);
   if (Array.isArray(value)) return r.pick([value.concat(value), value.slice(1), [...value].reverse(), [value]]);
-  return r.pick(ODD_JSON);
+  return oddJson(r);
 }
 function deep(levels: number, r: Random): unknown {
   let value: unknown = 1;
