@@ -153,6 +153,31 @@ describe('an adapter that does not fit', () => {
   });
 });
 
+describe('a batch', () => {
+  const N = batch.tokens.length;
+  it.each([
+    [[0, 2, 2, N]], // an empty sequence
+    [[0, N, N]],
+    [[0, 3, 2, N]],
+    [[1, N]],
+    [[0, N - 1]],
+    [[]],
+  ])('is refused with the offsets %j', async (starts) => {
+    const sequenceStarts = Int32Array.from(starts);
+    const error = refused('kernel_arguments', `sequenceStarts: expected rising offsets from 0 to the number of tokens, ${N}`);
+    await expect(keep({ sequenceStarts })).rejects.toMatchObject(error);
+    await expect(model.logits(batch.tokens, sequenceStarts)).rejects.toMatchObject(error);
+  });
+
+  it('of no sequence is a pass of nothing', async () => {
+    const none = new Int32Array(0);
+    const { logprob } = await keep({ tokens: none, targets: none, sequenceStarts: Int32Array.of(0) });
+    expect(logprob).toEqual(new Float32Array(0));
+    await model.backward({ logprob });
+    expect(await model.gradientNorm()).toBe(0);
+  });
+});
+
 describe('an adapter that was never set', () => {
   it('is refused by every pass, and never the base', async () => {
     await expect(model.forward(batch, { adapter: 'nobody' })).rejects.toMatchObject(

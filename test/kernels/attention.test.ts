@@ -255,6 +255,10 @@ describe('attention names what does not fit:', () => {
     [{ q: new Float32Array(25) }, '[attention] q: expected rows of 8, got a Float32Array of 25'],
     [{ k: new Float32Array(11) }, '[attention] k: expected a Float32Array of 12, got Float32Array of 11'],
     [{ sequenceStarts: Int32Array.of(0, 2) }, '[attention] sequenceStarts: expected rising offsets from 0 to the number of tokens, 3'],
+    [
+      { sequenceStarts: Int32Array.of(0, 2, 2, 3) },
+      '[attention] sequenceStarts: expected rising offsets from 0 to the number of tokens, 3',
+    ],
     [{ cos: new Float32Array(6) }, '[attention] sin: expected a Float32Array of 6, got undefined'],
     [{ window: -1 }, '[attention] window: expected a whole number from 0 to'],
     [{ scale: 0 }, '[attention] scale: expected a positive number, got 0'],
