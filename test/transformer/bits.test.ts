@@ -2,7 +2,7 @@
 // by rounding only: how a step is cut into micro-batches.
 import { describe, expect, it } from 'vitest';
 import type { DType, NativeModel } from '../../lib/native.js';
-import { relativeError } from '../kernels/harness.js';
+import { expectNear, sumBound } from '../support/bounds.js';
 import {
   adapterOf,
   batchFrom,
@@ -14,6 +14,7 @@ import {
   load,
   passes,
   type Setting,
+  sum,
   vanishes,
 } from './fixtures.js';
 
@@ -68,6 +69,8 @@ describe.skipIf(!hasModel).each(FAMILIES)('%s', (name) => {
   );
 
   it.each(TRAINED)('has the same gradient however a step is cut (%s)', async (train) => {
+    // The same terms of every token, added in another order. Measured 3.0e-7 on AVX2 and AVX-512, 1.1e-7 on the reference, of 2.3e-6.
+    const order = sumBound(batchFrom(source).tokens.length, 1);
     const whole = await figuresOf(source, { train });
     for (const cuts of [
       [1, 1, 1, 1, 1],
@@ -82,9 +85,10 @@ describe.skipIf(!hasModel).each(FAMILIES)('%s', (name) => {
         loss += (await passes(model, part, count)).loss;
         at += rows;
       }
-      expect(Math.abs(loss + whole.logprob.reduce((a, b) => a + b, 0) / count)).toBeLessThan(1e-5);
-      for (const [key, values] of await gradientsOf(model))
-        if (!vanishes(key)) expect(relativeError(values, whole.gradients.get(key)!), key).toBeLessThan(1e-5);
+      // The same log-probabilities, added in double in another order.
+      const nats = sum(whole.logprob);
+      expect(Math.abs(loss + nats / count)).toBeLessThanOrEqual((count * 2 ** -53 * Math.abs(nats)) / count);
+      for (const [key, values] of await gradientsOf(model)) if (!vanishes(key)) expectNear(values, whole.gradients.get(key)!, order, key);
       model.dispose();
     }
   });

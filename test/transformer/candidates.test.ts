@@ -1,7 +1,8 @@
 // Log-probabilities of given ids beside the targets, and the likeliest: what a distillation asks of both models.
 import { describe, expect, it } from 'vitest';
 import type { ForwardBatch } from '../../lib/native.js';
-import { compare, random, relativeError } from '../kernels/harness.js';
+import { compare, random } from '../kernels/harness.js';
+import { expectNear, UNIT } from '../support/bounds.js';
 import { adapterOf, below, family, gradientsOf, hasModel, load } from './fixtures.js';
 
 const next = random(11);
@@ -23,6 +24,9 @@ async function opened(train: 'all' | 'adapter', dtype: 'f32' | 'bf16' = 'f32') {
   return model;
 }
 
+/** Of the same logits in fp32: a logit, a log-sum-exp and their difference round, a unit or two each. Measured 1.9 units on every instruction set. */
+const SAME = 8 * UNIT.f32;
+
 describe.skipIf(!hasModel)('given ids', () => {
   it.each(['all', 'adapter'] as const)('%s: K ids a row are as K passes with each of them as the target, gradients too', async (train) => {
     const model = await opened(train);
@@ -36,10 +40,13 @@ describe.skipIf(!hasModel)('given ids', () => {
       let at = 0;
       const one = { ...batch, targets: targets.map((target) => (target < 0 ? -1 : (ids[at++] as number))) };
       const { logprob } = await model.forward(one, { keep: true, temperature: 1.5 });
-      compare(column(together.candidates as Float32Array, k), logprob, 2e-5, `candidate ${k}`);
+      compare(column(together.candidates as Float32Array, k), logprob, SAME, `candidate ${k}`);
       await model.backward({ logprob: column(given, k) });
     }
-    for (const [name, values] of await gradientsOf(model)) expect(relativeError(gradients.get(name)!, values), name).toBeLessThan(2e-5);
+    // Either may be off by twice what PyTorch is. Measured 9.5e-7 on AVX2 and AVX-512, 1.7e-7 on the reference, of 3.6e-6 or more.
+    const { errors, adapter } = family('llama');
+    const bound = 2 * (train === 'all' ? errors : adapter.errors).f32.gradient;
+    for (const [name, values] of await gradientsOf(model)) expectNear(gradients.get(name)!, values, bound, name);
     model.dispose();
   });
 
@@ -54,7 +61,7 @@ describe.skipIf(!hasModel)('given ids', () => {
       const best = [...z.keys()].sort((a, b) => (z[b] as number) - (z[a] as number) || a - b).slice(0, 5);
       expect([...(topIds as Int32Array).subarray(t * 5, t * 5 + 5)]).toEqual(best);
       const expected = Float32Array.from(best, (v) => (z[v] as number) - (lse[t] as number));
-      compare((topLogprob as Float32Array).subarray(t * 5, t * 5 + 5), expected, 2e-5, `row ${t}`);
+      compare((topLogprob as Float32Array).subarray(t * 5, t * 5 + 5), expected, SAME, `row ${t}`);
     }
     expect(V).toBeGreaterThanOrEqual(40);
     model.dispose();

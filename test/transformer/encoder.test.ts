@@ -1,5 +1,6 @@
 // Five steps of masked language modelling on given masks equal PyTorch's and PEFT's (test/reference/encoders.py), and what an encoder refuses.
 import { describe, expect, it } from 'vitest';
+import { expectRatio, sumBound } from '../support/bounds.js';
 import { adapterOf, batchFrom, below, family, hasModel, load } from './fixtures.js';
 import { follow, recordedSteps } from './steps.js';
 
@@ -41,7 +42,8 @@ describe.skipIf(!hasModel)('an encoder', () => {
       };
       const slope = ((await moved(0.01)) - (await moved(-0.01))) / 0.02;
       await model.write(name, 'value', value);
-      expect(Math.abs(slope / gradient[at]! - 1), name).toBeLessThan(0.02);
+      // Steps of 0.01 leave the cube of the step: measured 1.4e-4 on AVX2 and AVX-512, 2.1e-4 on the reference.
+      expectRatio(slope, gradient[at]!, 1e-3, name);
     }
     model.dispose();
   });
@@ -64,7 +66,8 @@ describe.skipIf(!hasModel)('an encoder', () => {
     const [targetRows, targetIds] = [new Int32Array(times).fill(row), new Int32Array(times).fill(targets[row]!)];
     const many = await norm({ ...whole, targets: targets.map(() => -1), targetRows, targetIds }, times);
     const once = await norm({ ...whole, targets: targets.map((id, n) => (n === row ? id : -1)) }, 1);
-    expect(Math.abs(many / once - 1)).toBeLessThan(1e-4);
+    // A sum of as many equal terms in fp32. Measured 6.0e-8 on AVX2 and AVX-512, 1.3e-7 on the reference, of 5.2e-6.
+    expectRatio(many, once, sumBound(times, 1), 'many times');
     expect(await norm(whole, count)).toBe(before);
     model.dispose();
   });

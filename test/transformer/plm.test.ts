@@ -5,7 +5,7 @@ import { describe, expect, it } from 'vitest';
 import type { Random } from '../../lib/data/order/random.js';
 import { methods, permuted } from '../../lib/methods/index.js';
 import type { ForwardBatch } from '../../lib/native.js';
-import { compare, relativeError } from '../kernels/harness.js';
+import { expectNear, expectRatio, UNIT } from '../support/bounds.js';
 import { FIXTURES, family, gradientsOf, hasModel, load, tensors } from './fixtures.js';
 
 interface Recorded {
@@ -56,15 +56,18 @@ describe.skipIf(!hasModel)('plm on a decoder', () => {
     const model = await load('llama', family('llama').network, { train: 'all', threads: 2 });
     const { logprob } = await model.forward(batchOf(recorded.rows), { keep: true });
     const wanted = recorded.rows.flatMap((row) => row.logprob);
-    compare(logprob, Float64Array.from(wanted), 1e-5, 'logprob');
+    // Twice what PyTorch in float32 is off by on the same checkpoint. Measured at most 0.6 of these bounds.
+    const { logits, gradient: whole, gradients: single } = family('llama').errors.f32;
+    expectNear(logprob, Float64Array.from(wanted), 2 * logits, 'logprob');
     const { lossSum, gradient } = methods.plm.loss({ logprob, divisor: wanted.length }, { name: 'plm', maskShare: 0.15, span: 5 });
-    expect(Math.abs(lossSum / wanted.length / recorded.loss - 1)).toBeLessThan(1e-5);
+    expectRatio(lossSum / wanted.length, recorded.loss, 4 * UNIT.f32, 'loss');
     await model.backward(gradient);
-    expect(Math.abs((await model.gradientNorm()) / recorded.gradientNorm - 1)).toBeLessThan(1e-4);
+    expectRatio(await model.gradientNorm(), recorded.gradientNorm, 2 * whole, 'norm');
     const gradients = await gradientsOf(model);
     const expected = tensors(resolve(FIXTURES, 'plm/expected.safetensors'));
     expect([...gradients.keys()].sort()).toEqual([...expected.keys()].sort());
-    for (const [name, { values }] of expected) expect(relativeError(gradients.get(name)!, values), name).toBeLessThan(1e-4);
+    const bound = 2 * Math.max(...Object.values(single));
+    for (const [name, { values }] of expected) expectNear(gradients.get(name)!, values, bound, name);
     model.dispose();
   });
 });

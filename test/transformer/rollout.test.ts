@@ -1,6 +1,7 @@
 // Rollouts: many answers at once are the answers that each would be alone, and the trainer gives them the probabilities that the sampler saw.
 import { describe, expect, it } from 'vitest';
 import type { NativeModel, RolloutAnswer, RolloutOptions } from '../../lib/native.js';
+import { expectNear } from '../support/bounds.js';
 import { batchOf, family, load } from './fixtures.js';
 
 const NAMES = ['llama', 'qwen2_window', 'qwen3', 'head20'];
@@ -36,7 +37,9 @@ describe.each(NAMES)('%s', (name) => {
     const { logprob } = await model.forward(batchOf(rows, trained));
     const sampled = answers.flatMap((answer) => [...answer.logprob]);
     expect(logprob).toHaveLength(sampled.length);
-    for (const [i, value] of sampled.entries()) expect(Math.abs(value - logprob[i]!)).toBeLessThan(2e-4);
+    // Both up to twice as far from the truth as PyTorch in float32, as in generation; a single one four times the 1.0e-5 that was measured.
+    expectNear(sampled, logprob, 3 * source.errors.f32.logits, 'logprob');
+    for (const [i, value] of sampled.entries()) expect(Math.abs(value - logprob[i]!)).toBeLessThan(4e-5);
     model.dispose();
   });
 

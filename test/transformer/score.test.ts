@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { relativeError } from '../kernels/harness.js';
+import { expectNear } from '../support/bounds.js';
 import { adapterOf, batchOf, FIXTURES, family, gradientsOf, hasModel, load, tensors } from './fixtures.js';
 
 const folder = resolve(FIXTURES, 'peft/score');
@@ -18,7 +18,10 @@ describe.skipIf(!hasModel)('a reward model', () => {
     const batch = batchOf(recorded.ids);
     const scoreRows = batch.sequenceStarts.slice(1).map((end) => end - 1);
     const { score } = await model.forward({ ...batch, targets: batch.targets.map(() => -1), scoreRows }, { keep: true });
-    expect(relativeError(score!, recorded.scores)).toBeLessThan(1e-4);
+    // Twice what PyTorch in float32 is off by on the same checkpoint, of its logits and of its worst gradient.
+    // Measured 0.52 and 0.43 of the bounds on AVX2 and AVX-512, 0.18 and 0.11 on the reference.
+    const errors = family('qwen2').adapter.errors.f32;
+    expectNear(score!, recorded.scores, 2 * errors.logits, 'scores');
     // loss = -log sigmoid(s0 - s1) + 0.1 s2²
     const [first, second, third] = recorded.scores as [number, number, number];
     const wrong = 1 / (1 + Math.exp(first - second));
@@ -26,7 +29,8 @@ describe.skipIf(!hasModel)('a reward model', () => {
     const gradients = await gradientsOf(model);
     const expected = tensors(resolve(folder, 'gradient.safetensors'));
     expect([...gradients.keys()].sort()).toEqual([...expected.keys()].sort());
-    for (const [name, { values }] of expected) expect(relativeError(gradients.get(name)!, values), name).toBeLessThan(1e-4);
+    const bound = 2 * Math.max(...Object.values(errors.gradients));
+    for (const [name, { values }] of expected) expectNear(gradients.get(name)!, values, bound, name);
     model.dispose();
   });
 });

@@ -2,7 +2,8 @@
 import { describe, expect, it } from 'vitest';
 import { columnsOf, packBatch, packShared } from '../../lib/data/index.js';
 import type { ForwardBatch } from '../../lib/native.js';
-import { compare, numbers, random, relativeError } from '../kernels/harness.js';
+import { numbers, random, relativeError } from '../kernels/harness.js';
+import { expectNear, UNIT } from '../support/bounds.js';
 import { adapterOf, below, family, gradientsOf, hasModel, load } from './fixtures.js';
 
 const next = random(3);
@@ -46,9 +47,12 @@ describe.skipIf(!hasModel)('a beginning that is shared', () => {
 
   it.each(['llama', 'mistral', 'qwen2_window', 'qwen3', 'yarn', 'head80'])('%s, f32: the numbers of each sequence alone', async (name) => {
     const [one, other] = [await through(name, shared), await through(name, alone)];
-    compare(one.logprob, other.logprob, 2e-5, 'logprob');
-    const far = [...one.gradients].map(([tensor, got]) => ({ tensor, error: relativeError(got, other.gradients.get(tensor)!) }));
-    expect(far.filter(({ error }) => !(error < 2e-5))).toEqual([]);
+    // Only the order of adding differs: both together are off by no more than one may be, twice what PyTorch in float32 is.
+    // Measured 0.11 and 0.35 of the bounds on AVX2 and AVX-512, 0 and 0.03 on the reference.
+    const { logits, gradients } = family(name).errors.f32;
+    expectNear(one.logprob, other.logprob, 2 * logits, 'logprob');
+    const bound = 2 * Math.max(...Object.values(gradients));
+    for (const [tensor, got] of one.gradients) expectNear(got, other.gradients.get(tensor)!, bound, tensor);
   });
 
   it('bf16: as near to fp32 as alone', async () => {
@@ -60,7 +64,7 @@ describe.skipIf(!hasModel)('a beginning that is shared', () => {
     expect(relativeError(one.logprob, exact.logprob)).toBeLessThan(2 * relativeError(other.logprob, exact.logprob));
     for (const [tensor, gradient] of exact.gradients) {
       const usual = relativeError(other.gradients.get(tensor)!, gradient);
-      expect(relativeError(one.gradients.get(tensor)!, gradient), tensor).toBeLessThan(2 * usual + 2 ** -8);
+      expect(relativeError(one.gradients.get(tensor)!, gradient), tensor).toBeLessThan(2 * usual);
     }
   });
 
@@ -73,7 +77,8 @@ describe.skipIf(!hasModel)('a beginning that is shared', () => {
     await model.setAdapter(adapterOf(below(expected, 'adapter/'), adapter.alpha / adapter.rank, 0.3));
     const { logprob } = await model.forward({ ...pair, sequenceKeys: keys }, { dropoutKey: 5 });
     const from = columnsOf(all, rows).sequenceStarts[4]!;
-    compare(logprob, whole.logprob.subarray(from, from + logprob.length), 2e-5, 'logprob');
+    // The same sums; measured 0 on every instruction set.
+    expectNear(logprob, whole.logprob.subarray(from, from + logprob.length), 4 * UNIT.f32, 'logprob');
     model.dispose();
   });
 

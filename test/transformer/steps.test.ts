@@ -3,6 +3,7 @@ import { resolve } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import type { NativeModel } from '../../lib/native.js';
 import { relativeError } from '../kernels/harness.js';
+import { UNIT } from '../support/bounds.js';
 import { adapterOf, FIXTURES, family, hasModel, load, tensors } from './fixtures.js';
 import { follow, OFF, recordedSteps, step } from './steps.js';
 
@@ -63,7 +64,8 @@ describe.skipIf(!hasModel)('twenty steps', () => {
     await model.setAdapter(plain);
     const far: number[] = [];
     for (const n of recorded.steps.keys()) far.push(Math.abs((await step(model, recorded, n, 4)).loss / recorded.lora.loss[n]! - 1));
-    expect(Math.max(...far)).toBeLessThan(0.02);
+    // Two units of bf16. Measured 2.5e-3 (AMX), 2.6e-3 (AVX-512), 2.9e-3 (AVX2), 2.6e-3 (reference), of 7.8e-3.
+    expect(Math.max(...far)).toBeLessThan(2 * UNIT.bf16);
     model.dispose();
   });
 });
