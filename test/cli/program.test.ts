@@ -7,6 +7,7 @@ import { text } from 'node:stream/consumers';
 import { describe, expect, it } from 'vitest';
 import { networkConfig } from '../../lib/network/config.js';
 import { linearLayers } from '../../lib/network/linears.js';
+import { expectRatio, ROUNDINGS } from '../support/bounds.js';
 import { ADAPTER, tinyRecipe, tinyText } from '../support/events.js';
 import { HubStub } from '../support/hub_stub.js';
 import { writeTinyAdapter } from '../support/tiny_adapter.js';
@@ -123,7 +124,7 @@ describe.skipIf(!isBuilt)('attune (needs the built command line)', () => {
       JSON.parse((await attune(['evaluate', '--data', data, '--dtype', 'f32', '--json', ...args])).stdout);
     const [one, other] = [await nats('--model', model, '--adapter', adapter), await nats('--model', merged)];
     expect(one).toMatchObject({ rows: 2, tokens: other.tokens });
-    expect(one.nll).toBeCloseTo(other.nll, 5);
+    expectRatio(one.nll, other.nll, ROUNDINGS, 'nats');
     const options = ['--model', model, '--temperature', '0', '--max-new-tokens', '5'];
     const answer = JSON.parse((await attune(['generate', ...options, '--json'], { stdin: 'hello' })).stdout);
     expect(answer).toMatchObject({ ids: { length: 5 }, promptTokens: 6, stopReason: 'length' });

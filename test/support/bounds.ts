@@ -20,6 +20,15 @@ export function expectNear(got: ArrayLike<number>, expected: ArrayLike<number>, 
   expect(error <= bound, `${what}: off by ${error} of its norm, bound ${bound}; ${furthest}`).toBe(true);
 }
 
+/**
+ * Relative bound of a figure that two passes in fp32 compute from the same numbers, summed in another order or packed another way: sixteen roundings.
+ * A mean over few tokens or a norm is off by some of its terms' roundings, as often up as down.
+ */
+export const ROUNDINGS = 16 * UNIT.f32;
+
+/** How far a share of `count` draws may be from its probability by chance: four deviations. */
+export const shareBound = (probability: number, count: number) => 4 * Math.sqrt((probability * (1 - probability)) / count);
+
 /** Fails unless |got / expected - 1| <= bound. */
 export function expectRatio(got: number, expected: number, bound: number, what: string): void {
   expectNear([got], [expected], bound, what);

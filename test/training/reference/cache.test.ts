@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { beforeEach, describe, expect, it } from 'vitest';
 import type { Train } from '../../../lib/recipe/index.js';
 import { comesAgain } from '../../../lib/training/reference/cache.js';
+import { expectRatio, ROUNDINGS } from '../../support/bounds.js';
 import { ADAPTER, evaluationsOf, lossesOf, stepsOf, trained } from '../../support/events.js';
 import { preferenceRecipe, tinyPairs, tinyThumbs } from '../../support/preferences.js';
 import { placesIn, scratchFolder } from '../../support/tiny_model.js';
@@ -45,8 +46,8 @@ describe.each([
     const everyStep = stepsOf(await trained(recipe));
     expect(told(recipe.out)).toEqual({ computed: 'every step' });
     for (const [n, { loss, gradientNorm }] of everyStep.entries()) {
-      expect(once[n]?.loss).toBeCloseTo(loss, 5);
-      expect(once[n]?.gradientNorm).toBeCloseTo(gradientNorm, 4);
+      expectRatio(once[n]!.loss, loss, ROUNDINGS, `loss of step ${n + 1}`);
+      expectRatio(once[n]!.gradientNorm, gradientNorm, ROUNDINGS, `norm of step ${n + 1}`);
     }
   });
 });

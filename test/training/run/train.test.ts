@@ -6,6 +6,7 @@ import { readTensor } from '../../../lib/checkpoint/safetensors.js';
 import { evaluate } from '../../../lib/evaluation/index.js';
 import { readRecipe } from '../../../lib/recipe/index.js';
 import { train } from '../../../lib/training/run/train.js';
+import { expectRatio, ROUNDINGS } from '../../support/bounds.js';
 import { ADAPTER, evaluationsOf, lossesOf, stepsOf, tinyRecipe, tinyText, trained } from '../../support/events.js';
 import { placesIn, scratchFolder, TINY_CONFIG, tinyTensors, writeWeights } from '../../support/tiny_model.js';
 
@@ -61,8 +62,8 @@ describe.each([
       );
     for (const other of runs.slice(1))
       for (const [n, { loss, gradientNorm }] of other.entries()) {
-        expect(loss / (runs[0]?.[n]?.loss as number)).toBeCloseTo(1, 5);
-        expect(gradientNorm / (runs[0]?.[n]?.gradientNorm as number)).toBeCloseTo(1, 4);
+        expectRatio(loss, runs[0]![n]!.loss, ROUNDINGS, `loss of step ${n + 1}`);
+        expectRatio(gradientNorm, runs[0]![n]!.gradientNorm, ROUNDINGS, `norm of step ${n + 1}`);
       }
   });
 
@@ -97,7 +98,7 @@ describe('a run', () => {
     const [event] = stepsOf(await trained(recipe));
     const { nll, tokens } = await evaluate({ model: recipe.model, data: first, dtype: 'f32' });
     expect(event?.trainedTokens).toBe(tokens);
-    expect((event?.loss as number) / nll).toBeCloseTo(1, 5);
+    expectRatio(event!.loss, nll, ROUNDINGS, 'loss');
   });
 
   it('writes out every default, and what it was made of', async () => {
