@@ -107,6 +107,7 @@ describe('an empty matrix', () => {
   const PAGES = { heads: 1024, kvHeads: 1024, headSize: 256, pageCount: 1 << 20, maxPages: 1 };
   const HEAD = { headSize: 1 << 16, heads: 1 << 16 };
   const cases: Record<string, Arguments> = {
+    contract: { m: 0, r: 1 << 20, k: 512, left: none, right: none },
     activation: { x: none, columns: wide },
     activationBackward: { x: none, dy: none, columns: wide },
     swiglu: { gate: none, up: none, columns: wide },

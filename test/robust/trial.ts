@@ -68,5 +68,5 @@ async function one(use: () => unknown, outcome: Outcome): Promise<string | undef
     outcome.refused[code] = (outcome.refused[code] ?? 0) + 1;
   }
   const more = process.memoryUsage.rss() - before;
-  return more > MOST_MEMORY ? `took ${more >> 20} MiB` : undefined;
+  return more > MOST_MEMORY ? `took ${Math.round(more / 2 ** 20)} MiB` : undefined;
 }

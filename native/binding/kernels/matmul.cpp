@@ -135,17 +135,23 @@ Napi::Object run(const Arguments& a, Team& team) {
 Napi::Object run_contract(const Arguments& a, Team& team) {
   const DType t = a.dtype();
   const long M = a.integer("m", 0, kMost), R = a.integer("r", 1, kMost), K = a.integer("k", 1, kMost), columns = round32(K);
-  const Rows left(t, a.floats("left", elements({M, R})), M, R, round32(R)), right(t, a.floats("right", elements({M, K})), M, K, columns);
+  const Floats given_left = a.floats("left", elements({M, R})), given_right = a.floats("right", elements({M, K}));
   const Floats start = a.floats("out", elements({R, K}), true);
+  const long task = a.integer("taskBlocks", 1, 1 << 16, 18), blocks = columns / 32;
+  Napi::Object result = Napi::Object::New(a.env());
+  if (M == 0 && start.empty()) {  // zeros that nobody touches cost no memory, however many
+    result.Set("out", zeros(a.env(), size_t(elements({R, K}))));
+    time_repeats(a, result, [] {});
+    return result;
+  }
+  const Rows left(t, given_left, M, R, round32(R)), right(t, given_right, M, K, columns);
   const Rows out = start.empty() ? Rows(DType::f32, R, columns) : Rows(DType::f32, start, R, K, columns);
   const matmul::Contract c{
       left.data(), round32(R), 0, round32(R), right.data(), columns, 0, columns, M, t, static_cast<float*>(out.data())};
-  const long task = a.integer("taskBlocks", 1, 1 << 16, 18), blocks = columns / 32;
   const auto work = [&] {
     team.tasks((blocks + task - 1) / task, [&](long i, int) { matmul::contract(c, i * task, std::min(blocks, (i + 1) * task)); });
   };
   work();
-  Napi::Object result = Napi::Object::New(a.env());
   result.Set("out", out.to_js(a.env(), K));
   time_repeats(a, result, work);
   return result;
