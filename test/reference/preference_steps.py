@@ -1,11 +1,14 @@
-"""Records the trainers of TRL on the model stories260k: ten steps of four rows by DPO, KTO, ORPO, CPO, SimPO and a reward model, from an adapter.
+"""Records the trainers of TRL on the model stories260k: ten steps of four rows by DPO, DPO with
+the forward KL, KTO, ORPO, CPO, SimPO and a reward model, from an adapter.
 
-usage: python preference_steps.py MODEL       MODEL: folder of stories260k; writes fixtures/preferences/{expected.json,policy,reward}
+usage: python preference_steps.py MODEL [CASE...]     MODEL: folder of stories260k; writes fixtures/preferences/{expected.json,policy,reward},
+of named cases alone their part of expected.json, from the adapters that are there
 
 float32, no dropout, rows in file order, one batch a step (TRL's KTO, ORPO and CPO depend on the batch), constant rate, AdamW 0.9/0.999/1e-8, clipped
 at 1; `off` is how far the loss and the norm lie from float64's at most. Prompts end with a word and answers begin with a space, so that a prompt's tokens begin its row's; padding is <unk>, since with the end token as
 padding TRL takes a reward model's score before it.
 """
+import json
 import random
 import shutil
 import sys
@@ -28,6 +31,8 @@ PAIRED, LABELLED = ("prompt", "chosen", "rejected"), ("prompt", "completion", "l
 # name: (method of the recipe, trainer, its configuration's home, own options, columns)
 CASES = {
     "dpo": ({"name": "dpo", "beta": 0.1}, trl.DPOTrainer, trl.DPOConfig, {"beta": 0.1}, PAIRED),
+    "dpo of forward KL": ({"name": "dpo", "beta": 0.1, "divergence": "forwardKl"}, trl.DPOTrainer, trl.DPOConfig,
+                          {"beta": 0.1, "f_divergence_type": "forward_kl"}, PAIRED),
     "kto": ({"name": "kto", "kl": "batch", "desirableWeight": 1.2}, trl.KTOTrainer, trl.KTOConfig, {"beta": 0.1, "desirable_weight": 1.2}, LABELLED),
     "orpo": ({"name": "orpo", "likelihood": "full"}, orpo.ORPOTrainer, orpo.ORPOConfig, {"beta": 0.1}, PAIRED),
     "cpo": ({"name": "cpo"}, cpo.CPOTrainer, cpo.CPOConfig, {"beta": 0.1, "loss_type": "sigmoid", "cpo_alpha": 1.0}, PAIRED),
@@ -122,12 +127,18 @@ def record(name, data, dtype):
 
 def main():
     datasets.disable_progress_bars()
-    shutil.rmtree(FOLDER, ignore_errors=True)
-    write_adapter("policy", False)
-    write_adapter("reward", True)
-    data = rows()
+    data, kept = rows(), {}
+    if sys.argv[2:]:
+        kept = json.loads((FOLDER / "expected.json").read_text())["cases"]
+    else:
+        shutil.rmtree(FOLDER, ignore_errors=True)
+        write_adapter("policy", False)
+        write_adapter("reward", True)
     cases = {}
     for name, (method, *_, columns) in CASES.items():
+        if name in kept and name not in sys.argv[2:]:
+            cases[name] = kept[name]
+            continue
         steps, exact = (record(name, data, dtype) for dtype in (torch.float32, torch.float64))
         cases[name] = {"method": method, "columns": columns, "steps": steps, "off": tiny.off(steps, exact)}
     answer = {"versions": {**tiny.VERSIONS, "trl": trl.__version__}, "rate": RATE, "rowsPerStep": ROWS, "rows": data, "cases": cases}
