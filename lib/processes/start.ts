@@ -23,8 +23,8 @@ const WATCHED = `
     new Worker(watch, { eval: true }).unref();
   }`;
 
-/** Share of the memory that is free when it starts which a program may take; the rest is for whoever asks it. */
-const SHARE = 0.75;
+/** Bytes that a program may take by default: three quarters of the memory that is free when it starts; the rest is for whoever asks it. */
+const mostOf = () => 0.75 * process.availableMemory();
 
 /**
  * Starts a program that answers by messages (`process.on('message')`, `process.send`).
@@ -32,7 +32,7 @@ const SHARE = 0.75;
  * @param args what it finds in `process.argv` from 1 on
  * @param most bytes of resident memory, at which it is ended
  */
-export function startProgram(source: string, args: readonly string[], most = SHARE * process.availableMemory()): ChildProcess {
+export function startProgram(source: string, args: readonly string[], most = mostOf()): ChildProcess {
   return spawn(process.execPath, ['--input-type=module', '-e', WATCHED + source, `${process.pid}`, `${Math.round(most)}`, ...args], {
     stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
     serialization: 'advanced',
@@ -61,7 +61,7 @@ export class Program<Question extends object, Answer> {
   #waiting: { answered(answer: Answer): void; failed(why: NoAnswer): void } | undefined;
 
   /** Its parameters are those of `startProgram`. */
-  constructor(source: string, args: readonly string[], most = SHARE * process.availableMemory()) {
+  constructor(source: string, args: readonly string[], most = mostOf()) {
     this.#child = startProgram(source, args, most);
     this.#child.on('message', (answer) => this.#waiting?.answered(answer as Answer));
     this.#child.on('error', ({ message }) => this.#end(new NoAnswer(`its process does not start: ${message}`)));

@@ -67,9 +67,8 @@ const listOf = (value: unknown): Written[] => (Array.isArray(value) ? value : []
 
 /** Texts of special tokens in a settings file, by whatever name. */
 function textsIn(settings: Record<string, unknown>): string[] {
-  const named = Object.entries(settings).flatMap(([name, value]) => (name.endsWith('_token') && isToken(value) ? [value] : []));
-  const all = [...named, ...listOf(settings.additional_special_tokens)];
-  return all.flatMap((one) => (typeof one === 'string' ? [one] : (one?.content ?? [])));
+  const named = Object.keys(settings).filter((name) => name.endsWith('_token'));
+  return [...named.map((name) => settings[name]), ...listOf(settings.additional_special_tokens)].filter(isToken).map(textOf);
 }
 
 /**

@@ -8,7 +8,7 @@ import { merge } from '../../lib/evaluation/merge.js';
 import { compareLogits, measuredBound, parityOf } from '../../lib/evaluation/parity.js';
 import { networkConfig } from '../../lib/network/config.js';
 import { linearLayers } from '../../lib/network/linears.js';
-import { expectRatio, ROUNDINGS, UNIT } from '../support/bounds.js';
+import { expectRatio, ROUNDINGS, ULPS, UNIT } from '../support/bounds.js';
 import { tinyText } from '../support/events.js';
 import { writeTinyAdapter } from '../support/tiny_adapter.js';
 import { scratchFolder, TINY_CONFIG, writeTinyModel } from '../support/tiny_model.js';
@@ -35,10 +35,9 @@ describe('parity', () => {
     const bound = (stored: 'f32' | 'f16' | 'bf16') => measuredBound(logits, inBf16, stored, { vocabulary: 2, inner: 1536 });
     // Roundoffs 2^-8, 2^-11, 2^-24, and of the sums 2^-24 √1536; in double.
     const sums = 2 ** -24 * Math.sqrt(1536);
-    const ulps = 8 * 2 ** -53;
-    expectRatio(bound('bf16'), 1.5 * 2 ** 8 * Math.hypot(2 ** -8, sums), ulps, 'bf16');
-    expectRatio(bound('f16'), 1.5 * 2 ** 8 * Math.hypot(2 ** -11, sums), ulps, 'f16');
-    expectRatio(bound('f32'), 4 * 2 ** -16 * Math.sqrt(1537), ulps, 'f32');
+    expectRatio(bound('bf16'), 1.5 * 2 ** 8 * Math.hypot(2 ** -8, sums), ULPS, 'bf16');
+    expectRatio(bound('f16'), 1.5 * 2 ** 8 * Math.hypot(2 ** -11, sums), ULPS, 'f16');
+    expectRatio(bound('f32'), 4 * 2 ** -16 * Math.sqrt(1537), ULPS, 'f32');
   });
 
   it.each(['f32', 'f16', 'bf16'] as const)('of a model merged in %s is within what rounding explains, and not by far', async (dtype) => {

@@ -2,6 +2,9 @@
 import { expect } from 'vitest';
 import { apart, type DType, relativeError, worstPlace } from '../kernels/harness.js';
 
+/** Some roundings of double arithmetic, relative. */
+export const ULPS = 8 * 2 ** -53;
+
 /** Largest relative error of one rounding to nearest: of 24 and of 8 significant bits. */
 export const UNIT: Record<DType, number> = { f32: 2 ** -24, bf16: 2 ** -8 };
 

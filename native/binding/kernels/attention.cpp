@@ -2,6 +2,7 @@
 #include "kernels/attention/attention.h"
 #include "binding/hidden_keys.h"
 #include "binding/kernels.h"
+#include "binding/named.h"
 #include "binding/rows.h"
 #include <algorithm>
 #include <cmath>
@@ -167,14 +168,12 @@ Ints slots_of(const Arguments& a, long T, long places) {
 
 // Pages that no slot and no table names are never touched: the cache is made of the others alone, under new numbers. -> how many
 long renumber_pages(Ints& slots, Ints& table) {
-  Ints named(table);
-  for (const int slot : slots) named.push_back(slot / 32);
-  std::sort(named.begin(), named.end());
-  named.erase(std::unique(named.begin(), named.end()), named.end());
-  const auto number = [&](int page) { return int(std::lower_bound(named.begin(), named.end(), page) - named.begin()); };
-  for (int& slot : slots) slot = number(slot / 32) * 32 + slot % 32;
-  for (int& page : table) page = number(page);
-  return long(named.size());
+  Ints pages(table);
+  for (const int slot : slots) pages.push_back(slot / 32);
+  const Named named(std::move(pages));
+  for (int& slot : slots) slot = named.place_of(slot / 32) * 32 + slot % 32;
+  for (int& page : table) page = named.place_of(page);
+  return named.count();
 }
 
 Napi::Object run_decode(const Arguments& a, Team& team) {

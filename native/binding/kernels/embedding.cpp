@@ -1,5 +1,6 @@
 #include "kernels/embedding/embedding.h"
 #include "binding/kernels.h"
+#include "binding/named.h"
 #include "binding/rows.h"
 #include <algorithm>
 
@@ -41,12 +42,10 @@ Napi::Object backward(const Arguments& a, Team& team) {
     return out;
   }
   // Rows of the vocabulary that no id names are zeros that nobody touches: the kernel is given those alone that one does.
-  Ints named(ids.begin(), ids.end());
-  std::sort(named.begin(), named.end());
-  named.erase(std::unique(named.begin(), named.end()), named.end());
+  const Named named(ids);
   Ints places(ids.size());
-  for (size_t t = 0; t < ids.size(); t++) places[t] = int(std::lower_bound(named.begin(), named.end(), ids[t]) - named.begin());
-  const Rows dx(dtype, a.floats("dx", elements({N, H})), N, H, physical), dw(DType::f32, long(named.size()), physical);
+  for (size_t t = 0; t < ids.size(); t++) places[t] = named.place_of(ids[t]);
+  const Rows dx(dtype, a.floats("dx", elements({N, H})), N, H, physical), dw(DType::f32, named.count(), physical);
   const auto run = [&] {
     team.tasks(physical / 32, [&](long t, int) {
       embedding::backward(dx.data(), dtype, places.data(), N, physical, (float*)dw.data(), t * 32, t * 32 + 32);
@@ -55,7 +54,7 @@ Napi::Object backward(const Arguments& a, Team& team) {
   run();
   Napi::Float32Array dweight = zeros(a.env(), size_t(elements({V, H})));
   const Floats rows = dw.floats(H);
-  for (size_t i = 0; i < named.size(); i++) std::copy_n(&rows[i * H], H, dweight.Data() + named[i] * H);
+  for (long i = 0; i < named.count(); i++) std::copy_n(&rows[i * H], H, dweight.Data() + named[i] * H);
   out.Set("dweight", dweight);
   time_repeats(a, out, run);
   return out;

@@ -1,9 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { learningRate, type Schedule, warmupSteps } from '../../../lib/training/run/schedule.js';
-import { expectRatio } from '../../support/bounds.js';
-
-/** Some roundings of double arithmetic. */
-const ULPS = 8 * 2 ** -53;
+import { expectRatio, ULPS } from '../../support/bounds.js';
 
 const rates = (steps: number, change: Partial<Schedule> = {}) => {
   const schedule: Schedule = { schedule: 'constant', warmup: 0, decay: 0.2, learningRate: 2e-3, ...change };

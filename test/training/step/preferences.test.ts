@@ -32,7 +32,7 @@ const QUICK = { learningRate: 5e-3, schedule: 'constant', warmup: 0, rowsPerStep
  * Sixteen roundings of fp32 (2^-24 each), of numbers of the size of 1 and of the figure. The first step's losses are the same bits however it is cut;
  * its gradient is a sum over up to eight micro-batches in another order, and what AdamW makes of it goes through two steps more.
  */
-const CUT = 16 * 2 ** -24;
+const CUT = ROUNDINGS;
 
 describe.each(METHODS)('%s', (_name, method, rows) => {
   it('learns, and tells the figures of its kind', async () => {
